@@ -1,0 +1,87 @@
+"""The error tree. Every error that edgenas raises on purpose derives from `EdgeNasError`.
+
+EdgeNasError
+├── InputError            what the user asked for is wrong (exit code 2)
+│   ├── PluginError       no plug-in of that name
+│   ├── DataError         the images cannot be used
+│   ├── RunFolderError    the run folder is missing, foreign, newer, locked or damaged
+│   └── PredictorError    the rows or the predictor file cannot be used
+├── InfeasibleError       no network of the space meets the constraint (exit code 3)
+├── TargetError           the board cannot be reached or cannot measure (exit code 4)
+│   └── MeasurementError  what the board sent back cannot be used
+├── TrainingError         training cannot go on (exit code 5)
+└── ExportError           a network cannot be exported (exit code 6)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EdgeNasError(Exception):
+    """An expected failure: what happened, and the next command to try.
+
+    Parameters
+    ----------
+    message : what happened, to which target and step.
+    hint : the next thing to try, as a sentence or a command; may be empty.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class InputError(EdgeNasError):
+    exit_code = 2
+
+
+class PluginError(InputError):
+    pass
+
+
+class DataError(InputError):
+    pass
+
+
+class RunFolderError(InputError):
+    pass
+
+
+class PredictorError(InputError):
+    pass
+
+
+class InfeasibleError(EdgeNasError):
+    exit_code = 3
+
+
+class TargetError(EdgeNasError):
+    exit_code = 4
+
+
+class MeasurementError(TargetError):
+    pass
+
+
+class TrainingError(EdgeNasError):
+    exit_code = 5
+
+
+class ExportError(EdgeNasError):
+    exit_code = 6
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return "Did you mean 'x'? Known: …" for an unknown `name`."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    suggestion = f"Did you mean '{close[0]}'? " if close else ""
+    return f"{suggestion}Known: {', '.join(names)}."

@@ -1,0 +1,44 @@
+"""Plug-ins: one file each; the file's name, with '-' for '_', is its name on the command line."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+from edgenas.errors import PluginError, nearest
+
+# family -> the attribute that every member's module defines (its contract is in the family's base.py)
+FAMILIES = {
+    "targets": "create",
+    "spaces": "create",
+    "data": "load",
+    "predictors": "fit",
+    "optimizers": "optimize",
+    "exporters": "emit",
+    "challenges": "lint",
+}
+
+
+def names(family: str) -> list[str]:
+    """Return the command-line names of the members of `family`, sorted, without importing them."""
+    folder = Path(__file__).parent / family
+    entry_point = FAMILIES[family]
+    return sorted(
+        path.stem.replace("_", "-")
+        for path in folder.glob("*.py")
+        if not path.stem.startswith("_") and f"\ndef {entry_point}(" in path.read_text("utf-8")
+    )
+
+
+def load(family: str, name: str) -> ModuleType:
+    """Import the member of `family` that is called `name` on the command line.
+
+    Raises
+    ------
+    PluginError : no such member; the message names the nearest one.
+    """
+    known = names(family)
+    if name not in known:
+        raise PluginError(f"There is no '{name}' among the {family}.", nearest(name, known))
+    return importlib.import_module(f"edgenas.{family}.{name.replace('-', '_')}")

@@ -1,0 +1,98 @@
+"""Predictors: from the terms of an architecture to a response, with intervals.
+
+A member is a file with `fit(data: TrainingData, seed: int) -> FittedPredictor` (and, to be read back
+from its JSON, `load(document: dict) -> FittedPredictor`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Rows to fit.
+
+    terms : term names, p of them; the intercept is not among them.
+    matrix : float64 [n, p], one row an architecture.
+    response : float64 [n], in `unit`.
+    name, unit : what the response is called ("latency_ms") and measured in ("ms").
+    """
+
+    name: str
+    unit: str
+    terms: tuple[str, ...]
+    matrix: np.ndarray
+    response: np.ndarray
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Means and prediction-interval bounds, float64 [n] each, in the response's unit."""
+
+    mean: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """One line of the coefficient table; the statsmodels names."""
+
+    name: str
+    coef: float
+    bse: float
+    tvalue: float
+    pvalue: float
+    conf_int: tuple[float, float]
+    vif: float
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Errors on rows that were left out of the fit (cross-validation).
+
+    rmse : in the response's unit; mape : fraction; coverage : share of held-out rows inside their
+    prediction interval of nominal `confidence`.
+    """
+
+    n: int
+    folds: int
+    rmse: float
+    mape: float
+    kendall_tau: float
+    coverage: float
+    confidence: float
+
+
+class FittedPredictor(Protocol):
+    """A fitted predictor. All matrices are [n, p] in the order of `terms`, without intercept."""
+
+    name: str
+    unit: str
+    terms: tuple[str, ...]
+    n: int
+    heldout: HeldOut | None
+
+    def predict(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the predicted means, float64 [n]."""
+        ...
+
+    def get_prediction(self, matrix: np.ndarray, confidence: float) -> Prediction:
+        """Return means with two-sided prediction intervals of nominal `confidence`."""
+        ...
+
+    def contrast(self, difference: np.ndarray, confidence: float) -> Prediction:
+        """Return effects of term differences [n, p] (x1 - x0) with confidence intervals."""
+        ...
+
+    def coefficients(self, confidence: float) -> tuple[Coefficient, ...]:
+        """Return the coefficient table, intercept first."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all that `load` needs to give the same predictions; no pickle."""
+        ...

@@ -1,0 +1,119 @@
+"""The run folder: where each step's files are, written atomically, and whose folder it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgenas.errors import RunFolderError
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run. Only this class knows their names."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def store(self) -> Path:
+        return self.path / "store.sqlite"
+
+    @property
+    def profile(self) -> Path:
+        return self.path / "profile.json"
+
+    @property
+    def supernet(self) -> Path:
+        return self.path / "supernet.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def predictors(self) -> Path:
+        return self.path / "predictors"
+
+    @property
+    def search(self) -> Path:
+        return self.path / "search.json"
+
+    @property
+    def models(self) -> Path:
+        return self.path / "models"
+
+    @property
+    def jobs(self) -> Path:
+        return self.path / "jobs"
+
+    @property
+    def verification(self) -> Path:
+        return self.path / "verification.json"
+
+    @property
+    def explanation(self) -> Path:
+        return self.path / "explanation.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def require(self, path: Path, step: str) -> Path:
+        """Return `path` if it is there; else say which step makes it."""
+        if not path.exists():
+            raise RunFolderError(
+                f"{self.path} has no {path.name} yet.", f"Run: edgenas {step} {self.path}"
+            )
+        return path
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` in one step: a reader sees the old file or the new one.
+
+    Raises
+    ------
+    RunFolderError : the disk is full or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as problem:
+        raise RunFolderError(
+            f"Cannot write {path}: {problem.strerror or problem}.",
+            "Free some space or choose another folder with --out, then run again with --resume.",
+        ) from problem
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write `document` as indented JSON, atomically; NaN and infinity are refused."""
+    write_bytes(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Return the parsed JSON of `path`; `RunFolderError` if it cannot be read."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as problem:
+        raise RunFolderError(
+            f"Cannot read {path}: {problem}.", "The file is damaged: remove it and run again."
+        ) from problem

@@ -1,0 +1,100 @@
+"""Targets: machines that measure. A member is a file with `create(config: TargetConfig) -> Target`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from edgenas.progress import Progress
+from edgenas.records import DeviceProfile, Outcome
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model to send: `key` is file-name-safe and names it in journals and results."""
+
+    key: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class MeasureSettings:
+    """The measuring protocol: interleaved passes in random order until intervals are narrow.
+
+    relative_ci : half-width of the median's 95 % interval over the median at which a model is done.
+    budget_s : device time after which measuring stops, whatever the intervals; the result says so.
+    timeout_s : silence of the runtime after which a model counts as hanging.
+    anchor : key of the model timed in every pass to normalise drift; None for none.
+    """
+
+    warmup_ms: float = 20.0
+    run_ms: float = 40.0
+    min_runs: int = 20
+    min_passes: int = 5
+    max_passes: int = 20
+    relative_ci: float = 0.02
+    budget_s: float = 600.0
+    timeout_s: float = 30.0
+    anchor: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """From stored pixels to the model's input: (uint8 / 255 - mean) / std per channel, NCHW."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A model's outputs on the target: logits float32 [n_images, n_classes], in image order."""
+
+    outcome: Outcome
+    logits: np.ndarray | None
+
+
+class Target(Protocol):
+    """A machine that can be probed and that measures and runs int8 models.
+
+    name : how results call it. engine : runtime backend. scheme : int8 scheme, "u8s8" or "s8s8".
+    """
+
+    name: str
+    engine: str
+    scheme: str
+
+    def probe(self) -> DeviceProfile:
+        """Look at the machine. Raises `TargetError` when it cannot be reached."""
+        ...
+
+    def measure(
+        self,
+        models: Sequence[ModelFile],
+        settings: MeasureSettings,
+        job_dir: Path,
+        progress: Progress,
+    ) -> dict[str, Outcome]:
+        """Time the models; return an outcome for each key.
+
+        `job_dir` keeps the journal: called again with the same models and settings after an
+        interruption, it goes on where it stopped and reuses every finished pass.
+        """
+        ...
+
+    def infer(
+        self,
+        model: ModelFile,
+        images: np.ndarray,
+        preprocess: Preprocess,
+        job_dir: Path,
+        progress: Progress,
+    ) -> Inference:
+        """Run `model` on images, uint8 [n, channels, height, width], one at a time."""
+        ...
