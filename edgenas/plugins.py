@@ -8,7 +8,7 @@ from types import ModuleType
 
 from edgenas.errors import PluginError, nearest
 
-# family -> the attribute that every member's module defines (its contract is in the family's base.py)
+# family -> the function that every member defines (its contract is in the family's base.py)
 FAMILIES = {
     "targets": "create",
     "spaces": "create",

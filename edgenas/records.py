@@ -1,7 +1,7 @@
 """The nouns: frozen records that travel between the steps, and their JSON.
 
 `to_json` and `from_json` turn any record below into plain JSON values and back; `from_json` checks
-every type, so that a damaged file or a lying board ends in one clear line and not in a wrong number.
+every type, so that a damaged file or a lying board ends in one clear line, not in a wrong number.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def from_json(
 
 
 def canonical(value: Any) -> str:
-    """Return the one JSON text of `value`: sorted keys, no spaces (for hashes and database keys)."""
+    """Return the one JSON text of `value`: sorted keys, no spaces (for hashes and keys)."""
     return json.dumps(to_json(value), sort_keys=True, separators=(",", ":"))
 
 
@@ -165,7 +165,7 @@ class Layer:
 
     @property
     def launches(self) -> int:
-        """Kernels that an engine starts for this layer (squeeze-excite: pool, two convs, multiply)."""
+        """Kernels that an engine starts (squeeze-excite: pool, two convolutions, multiply)."""
         return 4 if self.kind == "squeeze_excite" else 1
 
 
@@ -251,6 +251,7 @@ class Evaluation:
     """Accuracy (fraction, 0 to 1) of one subnet with inherited weights on the validation split."""
 
     architecture: Architecture
+    supernet_sha256: str
     fp32_accuracy: float
     int8_accuracy: float
     n_images: int
@@ -283,7 +284,7 @@ class SearchResult:
 
     frontier : the best trade-offs, by rising latency; the mean of latency against mean accuracy.
     optimal : no architecture of the space can be better under the predictors.
-    gap : the most accuracy (fraction) that could still be missed; 0.0 when optimal, None if unknown.
+    gap : the most accuracy (fraction) that could still be missed; 0.0 if optimal, None if unknown.
     evaluations : architectures scored, or search nodes opened.
     """
 

@@ -25,7 +25,7 @@ class StageProblem:
     value_offsets, cost_offsets : float64 [n_sizes].
     values, costs : values[size][stage] is float64 [n_options].
     margin : added to the summed cost of points, int64 [n, 1 + n_stages], to give the upper bound
-        that the limit is on; returns float64 [n], never less than `least_margin`. None for no margin.
+        that the limit is on; returns float64 [n], never less than `least_margin`; None: no margin.
     """
 
     value_offsets: np.ndarray

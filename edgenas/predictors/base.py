@@ -1,7 +1,7 @@
 """Predictors: from the terms of an architecture to a response, with intervals.
 
-A member is a file with `fit(data: TrainingData, seed: int) -> FittedPredictor` (and, to be read back
-from its JSON, `load(document: dict) -> FittedPredictor`).
+A member is a file with `fit(data: TrainingData, seed: int) -> FittedPredictor` and, to be read back
+from its JSON, `load(document: dict) -> FittedPredictor`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Search spaces: which networks can be chosen, and the layers of each.
 
-A member of this family is a file with `create(num_classes, in_channels, image_size) -> MobileSpace`.
+A member is a file with `create(num_classes, in_channels, image_size) -> MobileSpace`.
 """
 
 from __future__ import annotations
@@ -183,9 +183,7 @@ class Position:
     size: int  # height = width of that tensor, pixels
 
 
-def _bottleneck(
-    spec: StageSpec, at: Position, kernel_size: int, expand_ratio: int
-) -> list[Layer]:
+def _bottleneck(spec: StageSpec, at: Position, kernel_size: int, expand_ratio: int) -> list[Layer]:
     """Inverted bottleneck (MobileNetV2, Sandler 2018; SE as in MobileNetV3, Howard 2019)."""
     prefix = f"stage{at.stage}_block{at.block}"
     hidden = at.channels * expand_ratio

@@ -11,8 +11,10 @@ from edgenas.spaces.base import MobileSpace, StageSpec
 RESOLUTION = 192
 
 
-def create(num_classes: int = 1000, in_channels: int = 3, image_size: int = RESOLUTION) -> MobileSpace:
-    """Return the published space; `image_size` is its only resolution (192 and 256 px published)."""
+def create(
+    num_classes: int = 1000, in_channels: int = 3, image_size: int = RESOLUTION
+) -> MobileSpace:
+    """Return the published space; `image_size` is its only resolution (published: 192, 256)."""
     stages = ((24, 2, False), (40, 2, True), (80, 2, False), (112, 1, True), (160, 2, True))
     return MobileSpace(
         name="foxnas-cpu",

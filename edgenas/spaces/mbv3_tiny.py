@@ -1,4 +1,4 @@
-"""`mbv3-tiny`: a small space for images up to 64 px; its supernet trains in under a minute on digits.
+"""`mbv3-tiny`: a small space for images up to 64 px; its supernet trains in a minute on digits.
 
 Widths, strides and the pitfalls behind them were measured; see docs/decisions.md.
 """
@@ -14,14 +14,13 @@ def create(num_classes: int, in_channels: int, image_size: int) -> MobileSpace:
     """Return the space for images of `image_size` pixels; larger images are seen at 64 px."""
     size = min(image_size, LARGEST_IMAGE_SIZE)
     small = size <= 16
-    options = {"depths": (1, 2, 3), "kernel_sizes": (3, 5), "expand_ratios": (1, 2, 3, 4, 6)}
     widths, strides = ((8, 12, 16), (1, 2, 2)) if small else ((16, 24, 40), (1, 2, 2))
     return MobileSpace(
         name="mbv3-tiny",
         stem_width=8 if small else 16,
         stem_stride=1 if size <= 32 else 2,
         stages=tuple(
-            StageSpec(width, stride, **options)
+            StageSpec(width, stride, (1, 2, 3), (3, 5), (1, 2, 3, 4, 6))
             for width, stride in zip(widths, strides, strict=True)
         ),
         head_width=32 if small else 128,

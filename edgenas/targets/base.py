@@ -1,4 +1,7 @@
-"""Targets: machines that measure. A member is a file with `create(config: TargetConfig) -> Target`."""
+"""Targets: machines that measure.
+
+A member is a file with `create(config: TargetConfig) -> Target`.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,103 @@
+"""What a run was asked to do: `RunConfig`, written once to run.json and checked on resume."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from edgenas.errors import InputError, RunFolderError
+from edgenas.records import from_json, to_json
+from edgenas.run_folder import FORMAT_VERSION, RunFolder, read_json, write_json
+
+# A resumed run may change these; anything else would make its finished work mean something else.
+CHANGEABLE = ("max_latency_ms", "confidence", "samples", "evaluate", "top", "optimizer")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The options of one run.
+
+    max_latency_ms : the limit on the upper prediction bound; None for half-way between the least
+        and the greatest predicted latency.
+    samples : subnets measured on the target. evaluate : subnets whose accuracy is evaluated.
+    epochs : of supernet training; None for the data set's default.
+    top : candidates exported and verified.
+    """
+
+    target: str = "local"
+    data: str = "digits"
+    space: str = "mbv3-tiny"
+    max_latency_ms: float | None = None
+    confidence: float = 0.95
+    samples: int = 40
+    evaluate: int = 64
+    epochs: int | None = None
+    top: int = 3
+    seed: int = 0
+    optimizer: str = "exact"
+
+    def __post_init__(self) -> None:
+        checks = {
+            "--max-latency must be above 0 ms": self.max_latency_ms is None
+            or self.max_latency_ms > 0,
+            "--confidence must be between 0.5 and 1, such as 0.95": 0.5 <= self.confidence < 1,
+            "--samples must be 8 or more: fewer cannot be fitted": self.samples >= 8,
+            "--evaluate must be 8 or more: fewer cannot be fitted": self.evaluate >= 8,
+            "--epochs must be 1 or more": self.epochs is None or self.epochs >= 1,
+            "--top must be 1 or more": self.top >= 1,
+            "--seed must be 0 or more": self.seed >= 0,
+        }
+        for message, holds in checks.items():
+            if not holds:
+                raise InputError(f"{message}.")
+
+
+def write_config(folder: RunFolder, config: RunConfig, version: str) -> None:
+    """Write run.json: the format version, the program's version and the configuration."""
+    document = {"edgenas_run": FORMAT_VERSION, "version": version, "config": to_json(config)}
+    write_json(folder.config, document)
+
+
+def read_config(folder: RunFolder) -> RunConfig:
+    """Return the configuration in run.json.
+
+    Raises
+    ------
+    RunFolderError : not a run folder, or one of a newer format version, or a damaged run.json.
+    """
+    if not folder.config.exists():
+        raise RunFolderError(
+            f"{folder.path} is not a run folder: it has no run.json.",
+            "Start a run with: edgenas search --out DIR",
+        )
+    document = read_json(folder.config)
+    version = document.get("edgenas_run") if isinstance(document, dict) else None
+    if not isinstance(version, int):
+        raise RunFolderError(
+            f"{folder.config} was not written by edgenas.", "Choose another --out."
+        )
+    if version > FORMAT_VERSION:
+        raise RunFolderError(
+            f"{folder.path} has run format {version}; this edgenas reads up to {FORMAT_VERSION}.",
+            "Upgrade edgenas, or start a new run with another --out.",
+        )
+    return from_json(document.get("config"), RunConfig, str(folder.config), RunFolderError)
+
+
+def merge(stored: RunConfig, asked: dict[str, Any]) -> RunConfig:
+    """Return `stored` with the options of `asked`.
+
+    Raises
+    ------
+    RunFolderError : an option differs that finished work depends on.
+    """
+    for name, value in asked.items():
+        before = getattr(stored, name)
+        if name not in CHANGEABLE and value != before:
+            option = "--" + name.replace("_", "-")
+            raise RunFolderError(
+                f"This run was started with {option} {before}, not {value}.",
+                f"Leave {option} out, or start a new run with another --out.",
+            )
+    return dataclasses.replace(stored, **asked)
