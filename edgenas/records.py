@@ -169,6 +169,29 @@ class Layer:
         return 4 if self.kind == "squeeze_excite" else 1
 
 
+# ---------------------------------------------------------------- images
+
+
+@dataclass(frozen=True)
+class DataCard:
+    """What a data set is, without its images.
+
+    identity : SHA-256 over images and labels. mean, std : per channel, fractions of full scale.
+    n_train, n_val, n_test : images a split. skipped : files that could not be read, with reasons.
+    """
+
+    name: str
+    identity: str
+    class_names: tuple[str, ...]
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    n_train: int
+    n_val: int
+    n_test: int
+    skipped: tuple[str, ...] = ()
+
+
 # ---------------------------------------------------------------- targets and measurements
 
 

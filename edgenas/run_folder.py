@@ -29,6 +29,14 @@ class RunFolder:
         return self.path / "store.sqlite"
 
     @property
+    def lock(self) -> Path:
+        return self.path / ".lock"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data.json"
+
+    @property
     def profile(self) -> Path:
         return self.path / "profile.json"
 

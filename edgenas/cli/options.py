@@ -1,0 +1,99 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edgenas import plugins
+from edgenas.errors import nearest
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+
+
+class Milliseconds(click.ParamType):
+    """A duration such as "2ms", "350us" or "1.5s"; a plain number is milliseconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e-?[0-9]+)?)\s*(us|ms|s)?\s*", value)
+        if match is None:
+            self.fail(f"'{value}' is not a duration; write 2ms, 350us or 1.5s", param, ctx)
+        return float(match.group(1)) * UNITS_MS[match.group(2) or "ms"]
+
+
+class PluginName(click.ParamType):
+    """The name of a member of a plug-in family; an unknown one names the nearest."""
+
+    name = "name"
+
+    def __init__(self, family: str) -> None:
+        self.family = family
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        known = plugins.names(self.family)
+        if value not in known:
+            self.fail(f"'{value}' is unknown. {nearest(value, known)}", param, ctx)
+        return str(value)
+
+
+# The options of RunConfig; None means: not given (the run's own value, or the default).
+CONFIG_OPTIONS = [
+    click.option("--target", help="Target: a name in targets/, or a .toml file.  [local]"),
+    click.option("--data", help="digits, imagefolder:DIR or hf:NAME_OR_PATH.  [digits]"),
+    click.option("--space", type=PluginName("spaces"), help="Search space.  [mbv3-tiny]"),
+    click.option(
+        "--max-latency",
+        "max_latency_ms",
+        type=Milliseconds(),
+        help="Limit, such as 2ms.  [half-way between least and greatest predicted]",
+    ),
+    click.option("--confidence", type=float, help="Of the upper prediction bound.  [0.95]"),
+    click.option("--samples", type=int, help="Subnets measured on the target.  [40]"),
+    click.option("--evaluate", type=int, help="Subnets whose accuracy is evaluated.  [64]"),
+    click.option("--epochs", type=int, help="Of supernet training.  [by data set]"),
+    click.option("--top", type=int, help="Candidates exported and verified.  [3]"),
+    click.option("--seed", type=int, help="Of everything that is random.  [0]"),
+    click.option("--optimizer", type=PluginName("optimizers"), help="Search method.  [exact]"),
+]
+CONFIG_NAMES = (
+    "target",
+    "data",
+    "space",
+    "max_latency_ms",
+    "confidence",
+    "samples",
+    "evaluate",
+    "epochs",
+    "top",
+    "seed",
+    "optimizer",
+)
+
+
+def config_options(command: Command) -> Command:
+    """Add the options of `RunConfig` to a command."""
+    for option in reversed(CONFIG_OPTIONS):
+        command = option(command)
+    return command
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration options that the user gave."""
+    return {name: options[name] for name in CONFIG_NAMES if options.get(name) is not None}
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Run folder.  [runs/TIME]"
+)

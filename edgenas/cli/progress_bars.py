@@ -1,0 +1,85 @@
+"""Progress on stderr: bars with the time left on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from edgenas.progress import Task
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Bars:
+    """A `edgenas.progress.Progress` that draws; it keeps the warnings for the result."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.warnings: list[str] = []
+
+    @contextmanager
+    def task(self, title: str, total: float) -> Iterator[Task]:
+        """Show one bar while the block runs."""
+        if not self.console.is_terminal:
+            yield _Lines(title, total)
+            return
+        columns = (
+            TextColumn("{task.description:<28}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Progress(*columns, console=self.console) as progress:
+            yield _Bar(progress, progress.add_task(title, total=total, note=""))
+
+    def message(self, text: str) -> None:
+        self.console.print(text, markup=False)
+
+    def warning(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self.console.print(f"warning: {text}", markup=False, style="yellow")
+
+
+class _Bar:
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+
+    def advance(self, units: float = 1.0) -> None:
+        self._progress.advance(self._task, units)
+
+    def note(self, text: str) -> None:
+        self._progress.update(self._task, note=text)
+
+
+class _Lines:
+    """A line at the start, then one every few seconds, for logs and pipes."""
+
+    def __init__(self, title: str, total: float) -> None:
+        self._title, self._total, self._done, self._note = title, total, 0.0, ""
+        self._started = time.monotonic()
+        self._printed = self._started
+        self._print(title)
+
+    def advance(self, units: float = 1.0) -> None:
+        self._done += units
+        now = time.monotonic()
+        if now - self._printed < SECONDS_BETWEEN_LINES or not self._done:
+            return
+        self._printed = now
+        left = (now - self._started) * max(0.0, self._total - self._done) / self._done
+        share = 100 * self._done / self._total if self._total else 100
+        self._print(f"{self._title}: {share:.0f} %, {left:.0f} s left {self._note}".rstrip())
+
+    def note(self, text: str) -> None:
+        self._note = text
+
+    def _print(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,173 @@
+"""What the steps of one run share: its folder, its configuration, its images, space and target."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgenas import __version__, plugins
+from edgenas.config import RunConfig, merge, read_config, write_config
+from edgenas.errors import DataError, RunFolderError
+from edgenas.progress import Progress
+from edgenas.records import Architecture, DataCard, from_json, to_json
+from edgenas.run_folder import RunFolder, read_json, write_json
+from edgenas.store import Store
+
+if TYPE_CHECKING:
+    from edgenas.data.base import Dataset
+    from edgenas.spaces.base import MobileSpace
+    from edgenas.targets.base import Target
+
+
+@dataclass
+class RunContext:
+    """One run. What is expensive (images, target) is made when a step first asks for it."""
+
+    folder: RunFolder
+    config: RunConfig
+    progress: Progress
+
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.folder.store)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The images; refused if they are not those that the run began with."""
+        from edgenas.data import base
+
+        dataset = base.load(self.config.data, seed=self.config.seed, progress=self.progress)
+        card = dataset.card()
+        if not self.folder.data.exists():
+            write_json(self.folder.data, to_json(card))
+        elif self._stored_card().identity != card.identity:
+            raise DataError(
+                f"The images of {self.config.data} changed since {self.folder.path} was started.",
+                "Start a new run with another --out.",
+            )
+        for line in card.skipped_summary:
+            self.progress.warning(line)
+        return dataset
+
+    @cached_property
+    def data_card(self) -> DataCard:
+        """What the images are, without loading them again."""
+        return self._stored_card() if self.folder.data.exists() else self.dataset.card()
+
+    def _stored_card(self) -> DataCard:
+        document = read_json(self.folder.data)
+        return from_json(document, DataCard, str(self.folder.data), RunFolderError)
+
+    @cached_property
+    def space(self) -> MobileSpace:
+        """The search space for these images."""
+        card = self.data_card
+        module = plugins.load("spaces", self.config.space)
+        space: MobileSpace = module.create(len(card.class_names), len(card.mean), card.image_size)
+        return space
+
+    @cached_property
+    def target(self) -> Target:
+        """The machine that measures."""
+        from edgenas.targets.config import resolve
+
+        return resolve(self.config.target)
+
+    def sampled(self, count: int) -> list[Architecture]:
+        """Return the first `count` architectures of the run's one random sequence.
+
+        The smallest and the largest come first, so that no later prediction lies outside them;
+        more samples extend the sequence and keep what was measured.
+        """
+        rng = np.random.default_rng([self.config.seed, 1])
+        drawn = (self.space.sample(rng) for _ in itertools.count())
+        first = [self.space.smallest(), self.space.largest()]
+        distinct: dict[Architecture, None] = dict.fromkeys(first)
+        wanted = min(count, self.space.size)
+        while len(distinct) < wanted:
+            distinct.setdefault(next(drawn))
+        return list(distinct)[:count]
+
+
+@contextlib.contextmanager
+def open_run(
+    path: Path, asked: dict[str, Any], progress: Progress, resume: bool
+) -> Iterator[RunContext]:
+    """Open a run folder, or make one, and hold its lock.
+
+    Parameters
+    ----------
+    asked : the options that the user gave; the rest is the run's own, or the default.
+    resume : whether a run that is there already may be gone on with.
+
+    Raises
+    ------
+    RunFolderError : it cannot be written, is another's, in use, of a newer version, or damaged.
+    """
+    folder = RunFolder(path)
+    if folder.config.exists():
+        if not resume:
+            raise RunFolderError(
+                f"{path} holds a run already.", "Go on with --resume, or choose another --out."
+            )
+        config = merge(read_config(folder), asked)
+    elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RunFolderError(
+            f"{path} exists and is not a run folder.", "Choose an empty or new folder with --out."
+        )
+    else:
+        config = RunConfig(**asked)
+    with _locked(folder):
+        write_config(folder, config, __version__)
+        yield RunContext(folder, config, progress)
+
+
+@contextlib.contextmanager
+def _locked(folder: RunFolder) -> Iterator[None]:
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        lock = folder.lock.open("w")
+    except OSError as problem:
+        raise RunFolderError(
+            f"Cannot write to {folder.path}: {problem.strerror}.", "Choose another --out."
+        ) from problem
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as problem:
+            raise RunFolderError(
+                f"Another edgenas is working in {folder.path}.",
+                "Wait for it, or choose another --out.",
+            ) from problem
+        yield
+
+
+def new_run_path(parent: Path = Path("runs")) -> Path:
+    """Return a run folder's path that is not there yet, named by the time."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    candidates = (parent / (stamp + suffix) for suffix in ("", *(f"-{i}" for i in range(2, 100))))
+    return next(path for path in candidates if not path.exists())
+
+
+def newest_run_path(parent: Path = Path("runs")) -> Path:
+    """Return the run folder in `parent` that was started last.
+
+    Raises
+    ------
+    RunFolderError : there is none.
+    """
+    found = sorted(parent.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise RunFolderError(
+            f"There is no run to resume in {parent}/.", "Name its folder with --out DIR."
+        )
+    return found[-1].parent
