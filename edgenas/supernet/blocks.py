@@ -1,0 +1,188 @@
+"""Networks as torch modules, built and run from a tuple of `Layer`s.
+
+A module may be larger than the layer that it runs: it then uses its first channels and the centre
+of its kernel. So the same modules serve a subnet alone and the supernet that all subnets share.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from edgenas.records import Activation, Layer
+
+BATCH_NORM_EPSILON = 1e-5
+
+
+def narrow(weight: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return the view of `weight` with `shape`: the first channels, the centre of the kernel."""
+    for axis, size in enumerate(shape):
+        spare = weight.shape[axis] - size
+        if spare:
+            weight = weight.narrow(axis, spare // 2 if axis >= 2 else 0, size)
+    return weight
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation of the first channels.
+
+    In training mode the statistics are the batch's, and move the running ones by `momentum`; that
+    is 0 except while a subnet is recalibrated: no running average is right for every subnet.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.momentum = 0.0
+
+    def forward(self, values: Tensor) -> Tensor:
+        channels = values.shape[1]
+        return F.batch_norm(
+            values,
+            self.running_mean[:channels],
+            self.running_var[:channels],
+            self.weight[:channels],
+            self.bias[:channels],
+            self.training,
+            self.momentum,
+            BATCH_NORM_EPSILON,
+        )
+
+
+class Convolution(nn.Module):
+    """Convolution (dense or depthwise), batch norm, activation."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            layer.in_channels,
+            layer.out_channels,
+            layer.kernel_size,
+            groups=_groups(layer),
+            bias=False,
+        )
+        self.bn = BatchNorm(layer.out_channels)
+
+    def forward(self, values: Tensor, layer: Layer) -> Tensor:
+        groups, kernel_size = _groups(layer), layer.kernel_size
+        shape = (layer.out_channels, layer.in_channels // groups, kernel_size, kernel_size)
+        weight = narrow(self.conv.weight, shape)
+        values = F.conv2d(values, weight, None, layer.stride, kernel_size // 2, groups=groups)
+        return _activate(self.bn(values), layer.activation)
+
+
+class SqueezeExcite(nn.Module):
+    """Channel gate with a hard sigmoid: x * relu6(excite(relu(squeeze(mean(x)))) + 3) / 6."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(layer.in_channels, layer.squeeze_channels, 1)
+        self.excite = nn.Conv2d(layer.squeeze_channels, layer.out_channels, 1)
+
+    def forward(self, values: Tensor, layer: Layer) -> Tensor:
+        squeezed = _pointwise(
+            self.squeeze, values.mean((2, 3), keepdim=True), layer.squeeze_channels
+        )
+        gate = _pointwise(self.excite, F.relu(squeezed), layer.out_channels)
+        return values * (F.relu6(gate + 3) / 6)
+
+
+class Linear(nn.Linear):
+    """The classifier: [n, in_channels] to logits [n, out_channels]."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__(layer.in_channels, layer.out_channels)
+
+    def forward(self, values: Tensor, layer: Layer) -> Tensor:  # type: ignore[override]
+        weight = narrow(self.weight, (layer.out_channels, layer.in_channels))
+        return F.linear(values, weight, self.bias[: layer.out_channels])
+
+
+MODULES: dict[str, type[nn.Module]] = {
+    "conv": Convolution,
+    "depthwise": Convolution,
+    "squeeze_excite": SqueezeExcite,
+    "linear": Linear,
+}
+
+
+class Network(nn.Module):
+    """The modules of `layers`, each under its layer's name."""
+
+    def __init__(self, layers: tuple[Layer, ...]) -> None:
+        super().__init__()
+        for layer in layers:
+            if layer.kind in MODULES:
+                self.add_module(layer.name, MODULES[layer.kind](layer))
+
+    def run(self, images: Tensor, layers: tuple[Layer, ...]) -> Tensor:
+        """Return the output of the last of `layers`; a tensor is dropped after its last use.
+
+        images : float32 [n, channels, height, width], normalised.
+        """
+        uses = Counter(name for layer in layers for name in layer.inputs)
+        tensors = {"input": images}
+        result = images
+        for layer in layers:
+            result = self._compute(layer, [tensors[name] for name in layer.inputs])
+            tensors[layer.name] = result
+            uses.subtract(layer.inputs)
+            for name in layer.inputs:
+                if not uses[name]:
+                    tensors.pop(name, None)
+        return result
+
+    def _compute(self, layer: Layer, inputs: list[Tensor]) -> Tensor:
+        if layer.kind == "add":
+            return _activate(inputs[0] + inputs[1], layer.activation)
+        if layer.kind == "global_pool":
+            return inputs[0].mean((2, 3))
+        result: Tensor = self.get_submodule(layer.name)(inputs[0], layer)
+        return result
+
+
+class Subnet(Network):
+    """One network by itself.
+
+    State, by layer name: conv.weight [out, in / groups, k, k] and bn.{weight, bias, running_mean,
+    running_var} [out]; squeeze, excite .weight [out, in, 1, 1], .bias; a classifier's weight, bias.
+    """
+
+    def __init__(self, layers: tuple[Layer, ...]) -> None:
+        super().__init__(layers)
+        self.layers = layers
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits, float32 [n, num_classes], of normalised float32 [n, channels, h, w]."""
+        return self.run(images, self.layers)
+
+    def numpy_state(self) -> dict[str, np.ndarray]:
+        """Return a copy of every tensor of the state, float32."""
+        return {name: tensor.cpu().numpy().copy() for name, tensor in self.state_dict().items()}
+
+
+def _groups(layer: Layer) -> int:
+    return layer.out_channels if layer.kind == "depthwise" else 1
+
+
+def _pointwise(convolution: nn.Conv2d, values: Tensor, out_channels: int) -> Tensor:
+    weight = narrow(convolution.weight, (out_channels, values.shape[1], 1, 1))
+    assert convolution.bias is not None
+    return F.conv2d(values, weight, convolution.bias[:out_channels])
+
+
+def _activate(values: Tensor, activation: Activation) -> Tensor:
+    if activation == "relu6":
+        return F.relu6(values)
+    return F.relu(values) if activation == "relu" else values

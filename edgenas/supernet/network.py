@@ -1,0 +1,63 @@
+"""The supernet: one set of weights that every architecture of a space shares."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from edgenas.records import Architecture, Layer
+from edgenas.supernet.blocks import Convolution, Network, Subnet, narrow
+from edgenas.supernet.interfaces import Space
+
+RESIDUAL_GAMMA = 0.25  # a block starts as little more than its shortcut: measured to be stable
+
+
+class Supernet(Network):
+    """The largest network of `space`, of which every other one is a part.
+
+    A shallower stage is the first blocks, a smaller expand ratio the first channels, a smaller
+    kernel the centre; resolution changes no weight. Initial weights are a function of `seed` alone.
+    """
+
+    def __init__(self, space: Space, seed: int = 0) -> None:
+        layers = space.layers(space.largest())
+        super().__init__(layers)
+        self.space = space
+        initialise(self, layers, seed)
+
+    def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
+        """Return logits, float32 [n, num_classes], of normalised float32 [n, channels, h, w].
+
+        The images have the architecture's resolution. In training mode batch norm uses the batch's
+        statistics. In evaluation mode it uses the running ones, which no training sets, because
+        each subnet needs its own: cut a subnet out and recalibrate that.
+        """
+        return self.run(images, self.space.layers(architecture))
+
+    def subnet(self, architecture: Architecture) -> Subnet:
+        """Return a network of its own with a copy of the weights that `architecture` uses."""
+        subnet = Subnet(self.space.layers(architecture))
+        shared = self.state_dict()
+        state = {name: narrow(shared[name], own.shape) for name, own in subnet.state_dict().items()}
+        subnet.load_state_dict(state)
+        subnet.train(self.training)
+        return subnet
+
+
+def initialise(network: Network, layers: tuple[Layer, ...], seed: int) -> None:
+    """Set all weights: He-normal by fan-in (He 2015), a small gamma where a shortcut is added."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            fan_in = module.weight[0].numel()
+            gain = 2.0 if isinstance(module, nn.Conv2d) else 1.0
+            nn.init.normal_(module.weight, 0.0, math.sqrt(gain / fan_in), generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for layer in layers:
+        if layer.kind == "add":
+            residual = network.get_submodule(layer.inputs[0])
+            if isinstance(residual, Convolution):
+                nn.init.constant_(residual.bn.weight, RESIDUAL_GAMMA)
