@@ -1,0 +1,1 @@
+"""One lowered graph a network: the reference, the calibration and every exporter share it."""

@@ -1,0 +1,30 @@
+"""Exporters: one file a model format; a member writes a lowered graph down as a model file.
+
+A member defines `emit` below, and FILE_SUFFIX. The model takes float images, "input"
+[batch, channels, height, width], and returns "logits" [batch, classes]; the same arguments give
+the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from edgenas.graph.ir import Graph
+from edgenas.graph.ranges import Ranges
+
+
+class Exporter(Protocol):
+    FILE_SUFFIX: str
+
+    def emit(
+        self, graph: Graph, ranges: Ranges | None, *, scheme: str = ..., batch: int | None = 1
+    ) -> bytes:
+        """Return the model file: float32 without `ranges`, else int8 in `scheme`.
+
+        batch : images an inference, or None where the format can leave it open (for evaluation).
+
+        Raises
+        ------
+        ExportError : unknown scheme, or the graph and the ranges do not fit together.
+        """
+        ...

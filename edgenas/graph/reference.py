@@ -1,0 +1,93 @@
+"""The reference: what a lowered graph computes in float32, run by torch in batches on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgenas.errors import ExportError
+from edgenas.graph.ir import INPUT, OUTPUT, Graph, Node, WeightedNode
+
+if TYPE_CHECKING:
+    import torch
+
+Observer = Callable[[str, np.ndarray], None]
+
+
+def run(
+    graph: Graph, images: np.ndarray, *, observe: Observer | None = None, batch_size: int = 32
+) -> np.ndarray:
+    """Return the logits, float32 [n, classes], of images, float32 [n, channels, height, width].
+
+    observe : called with the name and the values [batch, …] of every tensor of every batch; the
+        array is only valid during the call.
+
+    Raises
+    ------
+    ExportError : the images do not fit the graph.
+    """
+    import torch
+
+    check_images(graph, images)
+    weights = {
+        node.output: (torch.from_numpy(node.weight), torch.from_numpy(node.bias))
+        for node in graph.nodes
+        if isinstance(node, WeightedNode)
+    }
+    last_reader = {name: index for index, node in enumerate(graph.nodes) for name in node.inputs}
+    logits = []
+    with torch.inference_mode():
+        for start in range(0, len(images), batch_size):
+            batch = np.ascontiguousarray(images[start : start + batch_size])
+            tensors = {INPUT: torch.from_numpy(batch)}
+            if observe:
+                observe(INPUT, batch)
+            for index, node in enumerate(graph.nodes):
+                inputs = [tensors[name] for name in node.inputs]
+                value = _compute(node, inputs, weights)
+                tensors[node.output] = value
+                if observe:
+                    observe(node.output, value.numpy())
+                for name in node.inputs:
+                    if last_reader[name] == index:
+                        tensors.pop(name, None)
+            logits.append(tensors[OUTPUT].numpy())
+    return np.concatenate(logits)
+
+
+def check_images(graph: Graph, images: np.ndarray) -> None:
+    """Raise `ExportError` unless images are float32 [n, channels, height, width] and n > 0."""
+    expected = graph.input_shape[1:]
+    if images.dtype != np.float32 or images.ndim != 4 or images.shape[1:] != expected:
+        raise ExportError(
+            f"The network takes float32 images of shape {expected}, "
+            f"not {images.dtype} of shape {images.shape[1:]}."
+        )
+    if not len(images):
+        raise ExportError("There are no images to run the network on.")
+
+
+def _compute(
+    node: Node,
+    inputs: list[torch.Tensor],
+    weights: dict[str, tuple[torch.Tensor, torch.Tensor]],
+) -> torch.Tensor:
+    import torch
+    from torch.nn import functional
+
+    if not isinstance(node, WeightedNode):
+        if node.kind == "global_pool":
+            return inputs[0].mean((2, 3), keepdim=True)
+        return inputs[0] + inputs[1] if node.kind == "add" else inputs[0] * inputs[1]
+    weight, bias = weights[node.output]
+    if node.kind == "linear":
+        value = functional.linear(inputs[0].flatten(1), weight, bias)
+    else:
+        value = functional.conv2d(
+            inputs[0], weight, bias, node.stride, node.padding, groups=node.groups
+        )
+    if node.activation == "none":
+        return value
+    return functional.relu6(value) if node.activation == "relu6" else torch.relu(value)
