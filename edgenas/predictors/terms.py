@@ -1,0 +1,126 @@
+"""Terms: what an architecture is to a predictor, as sums over stages of what each stage adds.
+
+A row of terms is `size_row` plus one `stage_row` a stage, so that every prediction that is linear
+in the terms is a sum over stages, and a search can solve it exactly. Two sets:
+
+physical : work of a network (latency, memory, energy), from its layers.
+choices : what was chosen (accuracy), from depths, kernel sizes and expand ratios.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgenas.errors import PredictorError, nearest
+from edgenas.records import Layer, StageChoice
+
+StageTerms = Callable[[Sequence[Layer], StageChoice], tuple[float, ...]]
+SizeTerms = Callable[[int, Sequence[Layer]], tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class TermSet:
+    """Named terms of a space of `n_stages` stages.
+
+    kinds : one name per kind of term and stage; a term is called "stage<i>.<kind>".
+    size_names : terms of the whole network, there only if the space has several resolutions.
+    cost : more of any term never lowers the response.
+    """
+
+    name: str
+    n_stages: int
+    kinds: tuple[str, ...]
+    size_names: tuple[str, ...]
+    cost: bool
+    stage_terms: StageTerms
+    size_terms: SizeTerms
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The p term names, in the order of the rows."""
+        by_stage = (f"stage{s}.{kind}" for s in range(self.n_stages) for kind in self.kinds)
+        return (*self.size_names, *by_stage)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The kind of each term: terms of one kind mean the same in every stage."""
+        return (*self.size_names, *self.kinds * self.n_stages)
+
+    def size_row(self, resolution: int, fixed_layers: Sequence[Layer]) -> np.ndarray:
+        """Return what a network has besides its stages, float64 [p].
+
+        fixed_layers : the layers of stem, head and classifier at `resolution` (pixels).
+        """
+        row = np.zeros(len(self.names))
+        if self.size_names:
+            row[: len(self.size_names)] = self.size_terms(resolution, fixed_layers)
+        return row
+
+    def stage_row(self, layers: Sequence[Layer], choice: StageChoice) -> np.ndarray:
+        """Return what one stage adds to the row, float64 [p]; `layers` are of one stage only."""
+        stages = {layer.stage for layer in layers}
+        if len(stages) != 1 or not 0 <= min(stages) < self.n_stages:
+            raise ValueError(f"Layers of one stage below {self.n_stages} expected, not {stages}.")
+        row = np.zeros(len(self.names))
+        start = len(self.size_names) + stages.pop() * len(self.kinds)
+        row[start : start + len(self.kinds)] = self.stage_terms(layers, choice)
+        return row
+
+
+def term_set(name: str, n_stages: int, n_resolutions: int) -> TermSet:
+    """Return the set "physical" or "choices" for a space of that many stages and resolutions.
+
+    Raises
+    ------
+    PredictorError : there is no such set.
+    """
+    if name not in _SETS:
+        raise PredictorError(f"There is no term set '{name}'.", nearest(name, _SETS))
+    kinds, size_names, cost, stage_terms, size_terms = _SETS[name]
+    present = size_names if n_resolutions > 1 else ()
+    return TermSet(name, n_stages, kinds, present, cost, stage_terms, size_terms)
+
+
+def _work(layers: Sequence[Layer], choice: StageChoice) -> tuple[float, ...]:
+    """Launches, work by kind of convolution, and bytes moved: what an engine's time is made of."""
+    pointwise = sum(x.macs for x in layers if x.kind == "conv" and x.kernel_size == 1)
+    dense = sum(x.macs for x in layers if x.kind == "conv" and x.kernel_size > 1)
+    depthwise = sum(x.macs for x in layers if x.kind == "depthwise")
+    moved_bytes = sum(x.moved_bytes for x in layers)
+    launches = sum(x.launches for x in layers)
+    return launches, pointwise / 1e6, dense / 1e6, depthwise / 1e6, moved_bytes / 1e3
+
+
+def _fixed_work(resolution: int, fixed_layers: Sequence[Layer]) -> tuple[float, ...]:
+    return (sum(layer.macs for layer in fixed_layers) / 1e6,)
+
+
+def _choices(layers: Sequence[Layer], choice: StageChoice) -> tuple[float, ...]:
+    first_k, *inner_k = choice.kernel_sizes
+    first_e, *inner_e = choice.expand_ratios
+    return len(inner_e), sum(inner_e), sum(inner_k), first_e, first_k
+
+
+def _resolution(resolution: int, fixed_layers: Sequence[Layer]) -> tuple[float, ...]:
+    return (resolution,)
+
+
+_SETS: dict[str, tuple[tuple[str, ...], tuple[str, ...], bool, StageTerms, SizeTerms]] = {
+    "physical": (
+        ("launches", "conv1x1_mmac", "convkxk_mmac", "depthwise_mmac", "moved_kb"),
+        ("fixed_mmac",),
+        True,
+        _work,
+        _fixed_work,
+    ),
+    "choices": (
+        ("inner_blocks", "inner_expand_sum", "inner_kernel_sum", "first_expand", "first_kernel"),
+        ("resolution_px",),
+        False,
+        _choices,
+        _resolution,
+    ),
+}

@@ -1,0 +1,76 @@
+"""Terms: sums over stages, equal to what the layers say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgenas.errors import PredictorError
+from edgenas.predictors.terms import term_set
+from edgenas.spaces import mbv3_tiny
+
+SPACE = mbv3_tiny.create(num_classes=10, in_channels=1, image_size=16)
+
+
+def row(terms, architecture):
+    resolution = architecture.resolution
+    fixed = (*SPACE.stem_layers(resolution), *SPACE.head_layers(resolution))
+    stages = enumerate(architecture.stages)
+    return terms.size_row(resolution, fixed) + sum(
+        terms.stage_row(SPACE.stage_layers(resolution, s, choice), choice) for s, choice in stages
+    )
+
+
+@pytest.fixture
+def physical():
+    return term_set("physical", len(SPACE.stages), len(SPACE.resolutions))
+
+
+def test_work_adds_up_to_the_whole_network(physical):
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        architecture = SPACE.sample(rng)
+        terms = dict(zip(physical.names, row(physical, architecture), strict=True))
+        macs = sum(value for name, value in terms.items() if name.endswith("mmac"))
+        layers = SPACE.layers(architecture)
+        assert macs * 1e6 == pytest.approx(
+            sum(x.macs for x in layers if x.kind != "squeeze_excite")
+        )
+        launches = sum(value for name, value in terms.items() if name.endswith("launches"))
+        assert launches == sum(x.launches for x in layers if x.stage >= 0)
+
+
+def test_choices_of_a_known_stage():
+    terms = term_set("choices", 3, 1)
+    choice = SPACE.stage_choices(1)[-1]
+    values = terms.stage_row(SPACE.stage_layers(16, 1, choice), choice)
+    named = {k: v for k, v in zip(terms.names, values, strict=True) if v}
+    assert named == {
+        "stage1.inner_blocks": 2,
+        "stage1.inner_expand_sum": 12,
+        "stage1.inner_kernel_sum": 10,
+        "stage1.first_expand": 6,
+        "stage1.first_kernel": 5,
+    }
+
+
+def test_one_resolution_has_no_size_terms():
+    assert "resolution_px" not in term_set("choices", 3, 1).names
+    assert "resolution_px" in term_set("choices", 3, 2).names
+
+
+def test_groups_name_the_kind_of_each_term(physical):
+    assert len(physical.groups) == len(physical.names)
+    for name, group in zip(physical.names, physical.groups, strict=True):
+        assert name == group or name.split(".")[1] == group
+
+
+def test_layers_of_two_stages_are_refused(physical):
+    architecture = SPACE.smallest()
+    with pytest.raises(ValueError, match="one stage"):
+        physical.stage_row(SPACE.layers(architecture), architecture.stages[0])
+
+
+def test_an_unknown_set_is_named():
+    with pytest.raises(PredictorError, match="'physical'"):
+        term_set("physicl", 3, 1)
