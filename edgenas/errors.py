@@ -60,7 +60,25 @@ class PredictorError(InputError):
 
 
 class InfeasibleError(EdgeNasError):
+    """No network meets the limit.
+
+    least_cost : the least that exists, in the limit's unit; None where it is not known.
+    least_point : what has it, as the optimizer's indices; None where it is not known.
+    """
+
     exit_code = 3
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        least_cost: float | None = None,
+        least_point: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__(message, hint)
+        self.least_cost = least_cost
+        self.least_point = least_point
 
 
 class TargetError(EdgeNasError):

@@ -1,8 +1,10 @@
 """Optimizers: the best architecture under a limit, from predictions alone.
 
 A member is a file with `optimize(problem: StageProblem, limit: float, *, seed: int, budget: int,
-count: int) -> Found`. Optimizers know neither spaces nor predictors: a step lays both out as the
-arrays of a `StageProblem`.
+count: int) -> Found`, and `BUDGET`, the budget that a step gives unless it is told otherwise.
+`optimize` raises `InfeasibleError`, with `least_cost` and `least_point`, when no point meets the
+limit. Optimizers know neither spaces nor predictors: a step lays both out as the arrays of a
+`StageProblem`.
 """
 
 from __future__ import annotations
@@ -12,8 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgenas.errors import PredictorError
+
 # One point of the search: index of the size, then one option index a stage.
 Point = tuple[int, ...]
+
+# Sums over stages in another order differ by less than this share of the greatest summand.
+ROUNDING = 1e-14
 
 
 @dataclass(frozen=True)
@@ -21,11 +28,17 @@ class StageProblem:
     """Maximise a value under a limit on a cost, both sums over stages (and a constant a size).
 
     One list entry a size (resolution); in it one array a stage, one number an option of the stage.
+    Options that no response can tell apart are best given once: with a margin, every copy
+    multiplies the points that `exact` has to look at.
 
     value_offsets, cost_offsets : float64 [n_sizes].
     values, costs : values[size][stage] is float64 [n_options].
     margin : added to the summed cost of points, int64 [n, 1 + n_stages], to give the upper bound
-        that the limit is on; returns float64 [n], never less than `least_margin`; None: no margin.
+        that the limit is on; float64 [n], never less than `least_margin`. None for no margin.
+
+    Raises
+    ------
+    PredictorError : a number is not finite, or a stage has no option.
     """
 
     value_offsets: np.ndarray
@@ -35,13 +48,61 @@ class StageProblem:
     margin: Callable[[np.ndarray], np.ndarray] | None = None
     least_margin: float = 0.0
 
+    def __post_init__(self) -> None:
+        stages = [array for size in (*self.values, *self.costs) for array in size]
+        arrays = [self.value_offsets, self.cost_offsets, *stages]
+        if not all(len(array) for array in arrays):
+            raise PredictorError("A stage of the search has no option to choose from.")
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise PredictorError(
+                "A prediction of the search is not a finite number.", "Fit the predictors again."
+            )
+
+    @property
+    def sizes(self) -> range:
+        return range(len(self.values))
+
+    @property
+    def stages(self) -> range:
+        return range(len(self.values[0]))
+
+    def value(self, points: np.ndarray) -> np.ndarray:
+        """Return the summed values of points, int64 [n, 1 + n_stages], as float64 [n]."""
+        return _sums(self.value_offsets, self.values, points)
+
+    def cost(self, points: np.ndarray) -> np.ndarray:
+        """Return the summed costs of points, int64 [n, 1 + n_stages], as float64 [n]."""
+        return _sums(self.cost_offsets, self.costs, points)
+
+    def upper(self, points: np.ndarray) -> np.ndarray:
+        """Return what the limit is on, the summed costs and the margin, as float64 [n]."""
+        costs = self.cost(points)
+        return costs if self.margin is None else costs + self.margin(points)
+
+    @property
+    def floor_margin(self) -> float:
+        """The least that any point's margin can be."""
+        return 0.0 if self.margin is None else self.least_margin
+
+    @property
+    def cost_rounding(self) -> float:
+        """Costs closer than this are equal: they differ by the order of summation only."""
+        return _rounding(self.cost_offsets, self.costs)
+
+    @property
+    def value_rounding(self) -> float:
+        """Values closer than this are equal: they differ by the order of summation only."""
+        return _rounding(self.value_offsets, self.values)
+
 
 @dataclass(frozen=True)
 class Found:
     """What was found: `points` meet the limit, best value first, distinct in (value, cost).
 
-    frontier : points in rising cost and rising value, for all limits.
+    frontier : points in rising cost and rising value, for all limits, the margin left out.
+    optimal : no point that meets the limit has a greater value than the first of `points`.
     gap : the most value that could still be missed; 0.0 if `optimal`, None if not known.
+    evaluations : points scored, or search nodes opened.
     """
 
     points: tuple[Point, ...]
@@ -49,3 +110,29 @@ class Found:
     optimal: bool
     gap: float | None
     evaluations: int
+
+
+def as_points(points: np.ndarray) -> tuple[Point, ...]:
+    """Return int64 [n, 1 + n_stages] as tuples of plain integers."""
+    return tuple(map(tuple, points.tolist()))
+
+
+def _sums(
+    offsets: np.ndarray, arrays: tuple[tuple[np.ndarray, ...], ...], points: np.ndarray
+) -> np.ndarray:
+    totals = np.empty(len(points))
+    for size, stages in enumerate(arrays):
+        rows = np.flatnonzero(points[:, 0] == size)
+        subtotal = np.full(len(rows), offsets[size])
+        for stage, array in enumerate(stages):
+            subtotal += array[points[rows, 1 + stage]]
+        totals[rows] = subtotal
+    return totals
+
+
+def _rounding(offsets: np.ndarray, arrays: tuple[tuple[np.ndarray, ...], ...]) -> float:
+    largest = max(
+        abs(float(offset)) + sum(float(np.abs(array).max()) for array in stages)
+        for offset, stages in zip(offsets, arrays, strict=True)
+    )
+    return ROUNDING * largest

@@ -1,0 +1,91 @@
+"""`exact`: the optimum, with its proof, and the whole frontier.
+
+Without a margin the merged Pareto sets of the stages hold the optimum of every limit (dynamic
+programming over stages). With one, branch and bound: all points above a falling floor are listed,
+bounded by the frontiers of the stages still open, until the best that truly meets the limit
+stands on the floor. No option is dropped for being dominated, as its margin may be less; only
+partial points whose bound is under the floor are, so nothing better than the floor is missed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgenas.optimizers.base import Found, StageProblem, as_points
+from edgenas.optimizers.feasibility import require_feasible
+from edgenas.optimizers.relaxation import Nodes, OutOfNodesError, Relaxation
+from edgenas.optimizers.shortlist import Shortlist
+
+BUDGET = 20_000_000
+# The floor falls from the bound to the best known value in growing steps, as points grow denser.
+_STEPS = (1 / 256, 1 / 64, 1 / 16, 1 / 4, 1.0)
+
+
+def optimize(problem: StageProblem, limit: float, *, seed: int, budget: int, count: int) -> Found:
+    """Return the `count` best points within `limit`, and whether the first is proved the best.
+
+    seed : not used; nothing is random. budget : partial points that may be opened.
+
+    Raises
+    ------
+    InfeasibleError : no point meets the limit.
+    """
+    nodes = Nodes(budget)
+    relaxation = Relaxation(problem)
+    frontier = relaxation.frontier
+    feasible = require_feasible(problem, relaxation, limit, nodes)
+    shortlist = Shortlist(problem, limit, count)
+    shortlist.add(np.vstack((feasible, frontier.choices)))
+    scored = len(frontier.choices)
+    bound = relaxation.bound(limit - problem.floor_margin)
+    if problem.margin is not None or count > 1:
+        scored += shortlist.improve()
+    search = _Search(problem, relaxation, limit, nodes, shortlist)
+    bound = search.lower(bound, place=0)
+    search.lower(bound, place=count - 1)
+    gap = max(0.0, bound - shortlist.best)
+    optimal = gap <= problem.value_rounding
+    return Found(
+        points=shortlist.points,
+        frontier=as_points(frontier.choices),
+        optimal=optimal,
+        gap=0.0 if optimal else gap,
+        evaluations=scored + nodes.opened,
+    )
+
+
+class _Search:
+    """Lists the points above a falling floor into the shortlist."""
+
+    def __init__(
+        self,
+        problem: StageProblem,
+        relaxation: Relaxation,
+        limit: float,
+        nodes: Nodes,
+        shortlist: Shortlist,
+    ) -> None:
+        self._rounding = problem.value_rounding
+        self._relaxation = relaxation
+        self._ceiling = limit - problem.floor_margin
+        self._nodes = nodes
+        self._shortlist = shortlist
+
+    def lower(self, bound: float, place: int) -> float:
+        """Lower the floor from `bound` to the value at `place` of the shortlist.
+
+        Returns the value above which no point is left unseen: that at `place`, if nodes sufficed.
+        """
+        top = bound
+        for step in _STEPS:
+            target = self._shortlist.value(place)
+            if bound <= target + self._rounding:
+                break
+            floor = top - step * (top - target)
+            try:
+                points = self._relaxation.points(self._ceiling, floor, self._nodes)
+            except OutOfNodesError:
+                break
+            self._shortlist.add(points)
+            bound = floor
+        return max(bound, self._shortlist.value(place))
