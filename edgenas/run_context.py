@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
+import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,14 +19,24 @@ from edgenas import __version__, plugins
 from edgenas.config import RunConfig, merge, read_config, write_config
 from edgenas.errors import DataError, RunFolderError
 from edgenas.progress import Progress
-from edgenas.records import Architecture, DataCard, from_json, to_json
+from edgenas.records import (
+    Architecture,
+    DataCard,
+    Evaluation,
+    Measurement,
+    SearchResult,
+    canonical,
+    from_json,
+    to_json,
+)
 from edgenas.run_folder import RunFolder, read_json, write_json
 from edgenas.store import Store
 
 if TYPE_CHECKING:
     from edgenas.data.base import Dataset
+    from edgenas.search_problem import Predictors
     from edgenas.spaces.base import MobileSpace
-    from edgenas.targets.base import Target
+    from edgenas.targets.base import ModelFile, Target
 
 
 @dataclass
@@ -96,6 +107,51 @@ class RunContext:
         while len(distinct) < wanted:
             distinct.setdefault(next(drawn))
         return list(distinct)[:count]
+
+    def measurements(self) -> list[Measurement]:
+        """Return the newest measurement of each architecture on the run's target."""
+        return self.store.measurements(self.target.name)
+
+    def evaluations(self) -> list[Evaluation]:
+        """Return the evaluations that were made with the run's supernet as it is now."""
+        return list(self.store.evaluations(self.supernet_sha256()).values())
+
+    def supernet_sha256(self) -> str:
+        """Return the hash of the trained supernet; `RunFolderError` if it is not trained yet."""
+        path = self.folder.require(self.folder.supernet, "train")
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def predictors(self) -> Predictors:
+        """Return the fitted predictors; `RunFolderError` if they are not fitted yet."""
+        from edgenas.search_problem import Predictors
+
+        loaded = {}
+        for name in ("latency_ms", "accuracy"):
+            path = self.folder.require(self.folder.predictors / f"{name}.json", "fit")
+            document = read_json(path)
+            kind = document.get("kind") if isinstance(document, dict) else None
+            loaded[name] = plugins.load("predictors", str(kind)).load(document)
+        return Predictors(
+            self.space, loaded["latency_ms"], loaded["accuracy"], self.config.confidence
+        )
+
+    def limit_ms(self, default: Callable[[], float]) -> float:
+        """Return the run's latency limit; a default one is chosen once and kept for the run."""
+        if self.config.max_latency_ms is not None:
+            return self.config.max_latency_ms
+        if self.folder.search.exists():
+            return self.search_result().limit_ms
+        return default()
+
+    def search_result(self) -> SearchResult:
+        """Return what optimize found; `RunFolderError` if it has not run yet."""
+        path = self.folder.require(self.folder.search, "optimize")
+        return from_json(read_json(path), SearchResult, str(path), RunFolderError)
+
+    def job_dir(self, kind: str, models: Sequence[ModelFile]) -> Path:
+        """Return the folder of the job that runs these models: the same models, the same folder."""
+        keys = canonical([(model.key, model.sha256) for model in models])
+        return self.folder.jobs / f"{kind}-{hashlib.sha256(keys.encode()).hexdigest()[:12]}"
 
 
 @contextlib.contextmanager

@@ -1,0 +1,64 @@
+"""fit: predictors of latency and accuracy from what was measured. Writes predictors/*.json."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgenas import plugins
+from edgenas.errors import PredictorError
+from edgenas.predictors.base import FittedPredictor, TrainingData
+from edgenas.records import Architecture
+from edgenas.run_context import RunContext
+from edgenas.run_folder import write_json
+from edgenas.term_rows import TermRows
+
+PREDICTOR = "regression"
+LEAST_ROWS = 8
+# response -> (its unit, the terms that explain it)
+RESPONSES = {"latency_ms": ("ms", "physical"), "accuracy": ("fraction", "choices")}
+
+
+def run(context: RunContext) -> dict[str, FittedPredictor]:
+    """Fit a predictor for each response from the rows in the store.
+
+    Raises
+    ------
+    PredictorError : too few rows; the message says which step adds more.
+    """
+    measured = [m for m in context.measurements() if m.outcome.latency is not None]
+    latencies = [m.outcome.latency.median_ms for m in measured if m.outcome.latency]
+    evaluated = context.evaluations()
+    rows = {
+        "latency_ms": ([m.architecture for m in measured], latencies, "measure --samples"),
+        "accuracy": (
+            [e.architecture for e in evaluated],
+            [e.int8_accuracy for e in evaluated],
+            "evaluate --evaluate",
+        ),
+    }
+    fitted = {}
+    for name, (architectures, response, more) in rows.items():
+        if len(architectures) < LEAST_ROWS:
+            raise PredictorError(
+                f"{context.folder.path} has {len(architectures)} rows of {name}; "
+                f"a fit takes {LEAST_ROWS} or more.",
+                f"Run: edgenas {more} N {context.folder.path}",
+            )
+        fitted[name] = _fit(context, name, architectures, response)
+        write_json(context.folder.predictors / f"{name}.json", fitted[name].to_json())
+    return fitted
+
+
+def _fit(
+    context: RunContext, name: str, architectures: Sequence[Architecture], response: list[float]
+) -> FittedPredictor:
+    unit, terms = RESPONSES[name]
+    rows = TermRows(context.space, terms)
+    matrix = rows.matrix(architectures)
+    data = TrainingData(name, unit, rows.terms.names, matrix, np.array(response))
+    predictor: FittedPredictor = plugins.load("predictors", PREDICTOR).fit(
+        data, context.config.seed
+    )
+    return predictor

@@ -1,0 +1,65 @@
+"""Rows of terms for the architectures of a space: where spaces and predictors meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from edgenas.predictors.terms import TermSet, term_set
+from edgenas.records import Architecture, StageChoice
+from edgenas.spaces.base import MobileSpace
+
+
+class TermRows:
+    """The rows of one term set ("physical", "choices") over one space; each stage's are kept."""
+
+    def __init__(self, space: MobileSpace, name: str) -> None:
+        self.space = space
+        self.terms: TermSet = term_set(name, len(space.stages), len(space.resolutions))
+        self._stage_rows: dict[tuple[int, int, StageChoice], np.ndarray] = {}
+
+    def matrix(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """Return float64 [n, p], one row an architecture, in the order of `terms.names`."""
+        return np.array([self.row(architecture) for architecture in architectures])
+
+    def row(self, architecture: Architecture) -> np.ndarray:
+        """Return the row of one architecture, float64 [p]."""
+        self.space.check(architecture)
+        row = self.size_rows[self.space.resolutions.index(architecture.resolution)].copy()
+        for stage, choice in enumerate(architecture.stages):
+            row += self.stage_row(architecture.resolution, stage, choice)
+        return row
+
+    @cached_property
+    def size_rows(self) -> np.ndarray:
+        """What stem, head and resolution add, float64 [n_resolutions, p]."""
+        return np.array([self._size_row(resolution) for resolution in self.space.resolutions])
+
+    def _size_row(self, resolution: int) -> np.ndarray:
+        fixed = (*self.space.stem_layers(resolution), *self.space.head_layers(resolution))
+        return self.terms.size_row(resolution, fixed)
+
+    def stage_row(self, resolution: int, stage: int, choice: StageChoice) -> np.ndarray:
+        """Return what one stage adds, float64 [p].
+
+        The order of the inner blocks changes no term: choices that differ only in it share a row.
+        """
+        canonical = _canonical(choice)
+        key = (resolution, stage, canonical)
+        if key not in self._stage_rows:
+            layers = self.space.stage_layers(resolution, stage, canonical)
+            self._stage_rows[key] = self.terms.stage_row(layers, canonical)
+        return self._stage_rows[key]
+
+
+def distinct_choices(space: MobileSpace, stage: int) -> tuple[StageChoice, ...]:
+    """Return the choices of a stage that differ in more than the order of the inner blocks."""
+    return tuple(dict.fromkeys(_canonical(choice) for choice in space.stage_choices(stage)))
+
+
+def _canonical(choice: StageChoice) -> StageChoice:
+    blocks = list(zip(choice.kernel_sizes, choice.expand_ratios, strict=True))
+    ordered = (blocks[0], *sorted(blocks[1:]))
+    return StageChoice(tuple(k for k, _ in ordered), tuple(e for _, e in ordered))
