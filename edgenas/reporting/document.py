@@ -1,0 +1,207 @@
+"""What a report shows: frozen records that the report step fills; nothing here reads a file.
+
+Accuracies are fractions 0 to 1, latencies milliseconds, memory bytes. None means that the figure
+was not measured, and the page says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from edgenas.records import (
+    Architecture,
+    Candidate,
+    DataCard,
+    DeviceProfile,
+    Evaluation,
+    Interval,
+    Measurement,
+    SearchResult,
+)
+
+
+@dataclass(frozen=True)
+class MeasuredLatency:
+    """Median, 90th percentile and 95 % interval of the median, milliseconds."""
+
+    median: float
+    p90: float
+    ci95: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class VerifiedCandidate:
+    """One exported candidate: what was promised and what its file did on the target.
+
+    fp32_accuracy, int8_accuracy : on the host. device_accuracy : of the file, on the target.
+    agreement : fraction of images on which target and host chose the same class.
+    n_images : held-out images behind the accuracies.
+    model : path of the file to deploy. reasons : why it did not pass; empty if it passed.
+    """
+
+    predicted: Candidate
+    passed: bool
+    reasons: tuple[str, ...] = ()
+    measured_latency_ms: MeasuredLatency | None = None
+    fp32_accuracy: float | None = None
+    int8_accuracy: float | None = None
+    device_accuracy: float | None = None
+    agreement: float | None = None
+    n_images: int | None = None
+    peak_rss_bytes: int | None = None
+    model: str | None = None
+    model_bytes: int | None = None
+    sha256: str | None = None
+    weights: Literal["trained", "random"] = "trained"
+
+
+@dataclass(frozen=True)
+class CoefficientRow:
+    """One line of a coefficient table, by the statsmodels names.
+
+    term_sd : standard deviation of the term over the fitted rows; coef * term_sd is what a typical
+        difference in the term changes. None keeps the term out of the plot (the intercept).
+    group : terms of one group stand together in the plot ("stage 1").
+    """
+
+    name: str
+    coef: float
+    bse: float
+    tvalue: float
+    pvalue: float
+    conf_int: tuple[float, float]
+    vif: float | None = None
+    term_sd: float | None = None
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class HeldOutErrors:
+    """Errors on rows left out of the fit; the fields of the predictors' own record.
+
+    rmse : in the response's unit. mape, coverage, confidence : fractions.
+    """
+
+    n: int
+    folds: int
+    rmse: float
+    mape: float
+    kendall_tau: float
+    coverage: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class MarginalEffect:
+    """What one change does to a response, with its confidence interval, in `unit`.
+
+    change : "one more block in stage 3". unit : "ms", or "fraction" (shown as points).
+    """
+
+    change: str
+    effect: float
+    lower: float
+    upper: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class FittedRow:
+    """Prediction for one architecture beside what was observed, in the response's unit.
+
+    observed : None where only the prediction is known. ci95 : of the observed value.
+    held_out : the prediction comes from a fit without this row.
+    """
+
+    architecture: Architecture
+    predicted: Interval
+    observed: float | None = None
+    ci95: tuple[float, float] | None = None
+    held_out: bool = False
+
+
+@dataclass(frozen=True)
+class PredictorReport:
+    """One fitted response.
+
+    response : "latency_ms", "accuracy", … label : its name in a sentence ("latency").
+    unit : "ms", "bytes", …, or "fraction", which is shown in percent and percentage points.
+    confidence : of the intervals in `coefficients`, `effects` and `rows`.
+    notes : what the reader must know (terms were selected, extrapolation, residuals).
+    """
+
+    response: str
+    label: str
+    unit: str
+    n: int
+    confidence: float
+    heldout: HeldOutErrors | None = None
+    coefficients: tuple[CoefficientRow, ...] = ()
+    effects: tuple[MarginalEffect, ...] = ()
+    rows: tuple[FittedRow, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EnvironmentReport:
+    """The machine and how it behaved while it measured.
+
+    drift : least and greatest anchor drift (1.0 = the anchor's usual time).
+    temperature_celsius : least and greatest that was seen.
+    throttling : what was seen, in words ("none seen"); None if the target cannot tell.
+    """
+
+    profile: DeviceProfile
+    engine: str
+    engine_version: str
+    provider: str
+    scheme: str
+    threads: int | None = None
+    governor: str | None = None
+    throttling: str | None = None
+    drift: tuple[float, float] | None = None
+    temperature_celsius: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything that the page and the summary show.
+
+    status, reasons : the verdict of the verification and why it failed.
+    winner : the network to deploy, or the best that failed; None if none was verified.
+    infeasible : the network of least predicted latency, when no network meets the limit.
+    fallbacks : what did not run as asked (another provider, a float island, a slower engine).
+    rounds : searches until the promise was measured to hold.
+    seconds : by step. files : label -> path. command : reproduces the run.
+    """
+
+    run: str
+    target: str
+    status: Literal["pass", "fail"]
+    limit_ms: float
+    confidence: float
+    command: str
+    seed: int
+    environment: EnvironmentReport
+    data: DataCard
+    reasons: tuple[str, ...] = ()
+    winner: VerifiedCandidate | None = None
+    candidates: tuple[VerifiedCandidate, ...] = ()
+    infeasible: Candidate | None = None
+    search: SearchResult | None = None
+    rounds: int = 1
+    measurements: tuple[Measurement, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
+    predictors: tuple[PredictorReport, ...] = ()
+    configuration: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    fallbacks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    reused: tuple[str, ...] = ()
+
+    def predictor(self, response: str) -> PredictorReport | None:
+        """Return the predictor of `response`, None if there is none."""
+        return next((p for p in self.predictors if p.response == response), None)

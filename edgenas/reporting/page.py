@@ -1,0 +1,131 @@
+"""The report page: one HTML file that needs no network, no script and no font of its own."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from edgenas.records import Interval, Measurement
+from edgenas.reporting import charts, formats
+from edgenas.reporting.document import PredictorReport, ReportData
+from edgenas.reporting.plot import Plot
+from edgenas.reporting.verdict import verdict
+
+
+def render(data: ReportData) -> str:
+    """Return the page as HTML; the same data gives the same bytes."""
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        data=data,
+        verdict=verdict(data),
+        style=Markup(resources.files(__package__).joinpath("report.css").read_text("utf-8")),
+        tradeoff=_inline(charts.tradeoff(data)),
+        predictors=[_predictor(predictor) for predictor in data.predictors],
+        effect_table=_effect_table(data.predictors),
+        measured=_measured_rows(data),
+        evaluated=_evaluated_rows(data),
+        configuration=_configuration(data),
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("edgenas.reporting", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown = (
+        formats.bounds,
+        formats.compact,
+        formats.duration,
+        formats.milliseconds,
+        formats.p_value,
+        formats.percent,
+        formats.percent_bounds,
+        formats.significant,
+        formats.storage,
+        formats.with_bounds,
+    )
+    environment.filters.update({function.__name__: function for function in shown})
+    environment.globals.update(MISSING=formats.MISSING, UNKNOWN=formats.UNKNOWN)
+    return environment
+
+
+def _inline(plot: Plot | None) -> Markup | None:
+    # safe: matplotlib and Plot escape every text of the SVG
+    return None if plot is None else Markup(plot.svg())
+
+
+def _predictor(predictor: PredictorReport) -> dict[str, Any]:
+    scale, unit = charts.scale_and_unit(predictor)
+    heldout = predictor.heldout
+    return {
+        "data": predictor,
+        "slug": charts.slug(predictor),
+        "unit": unit,
+        "rmse": None if heldout is None else f"{formats.significant(scale * heldout.rmse)} {unit}",
+        "fit": _inline(charts.fit_quality(predictor)),
+        "effects": _inline(charts.effects(predictor)),
+        "coefficients": _inline(charts.coefficients(predictor)),
+        "n_effects": len(charts.plotted_effects(predictor)),
+        "n_coefficients": len(charts.plotted_coefficients(predictor)),
+    }
+
+
+def _effect_table(predictors: tuple[PredictorReport, ...]) -> list[tuple[str, list[str]]]:
+    """Return (change, effect on each response): what a choice costs beside what it buys."""
+    columns = [{one.change: one for one in predictor.effects} for predictor in predictors]
+    changes = dict.fromkeys(change for column in columns for change in column)
+    table = []
+    for change in changes:
+        cells = []
+        for column in columns:
+            one = column.get(change)
+            if one is None:
+                cells.append("—")
+                continue
+            points = one.unit == "fraction"
+            value = Interval(one.effect, one.lower, one.upper)
+            text = formats.effect(value, 100.0 if points else 1.0)
+            cells.append(f"{text} {'points' if points else one.unit}")
+        table.append((change, cells))
+    return table
+
+
+def _measured_rows(data: ReportData) -> list[dict[str, Any]]:
+    """Return the measured networks by rising latency, the failed ones first."""
+    predictor = data.predictor("latency_ms")
+    predicted = {row.architecture: row.predicted for row in predictor.rows} if predictor else {}
+    rows = [
+        {
+            "one": one,
+            "failed": one.outcome.status == "failed",
+            "predicted": predicted.get(one.architecture),
+        }
+        for one in data.measurements
+    ]
+    return sorted(rows, key=lambda row: (not row["failed"], _median(row["one"])))
+
+
+def _median(one: Measurement) -> float:
+    return one.outcome.latency.median_ms if one.outcome.latency else 0.0
+
+
+def _evaluated_rows(data: ReportData) -> list[dict[str, Any]]:
+    predictor = data.predictor("accuracy")
+    predicted = {row.architecture: row.predicted for row in predictor.rows} if predictor else {}
+    best_first = sorted(data.evaluations, key=lambda one: -one.int8_accuracy)
+    return [{"one": one, "predicted": predicted.get(one.architecture)} for one in best_first]
+
+
+def _configuration(data: ReportData) -> list[tuple[str, str]]:
+    return [
+        (key, value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str))
+        for key, value in sorted(data.configuration.items())
+    ]

@@ -1,0 +1,224 @@
+"""The plots: trade-off, predicted against observed, and intervals in rows. They know no records.
+
+Every function takes plain numbers with labels and returns a `Plot`; several boards, or other pairs
+of objectives, are more `Series` on the same axes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from edgenas.records import Interval
+from edgenas.reporting.plot import BLUE, GREEN, GREY, INK, MUTED, ORANGE, RED, Plot
+
+Look = Literal["known", "half_known", "predicted", "verified", "winner", "failed"]
+
+# marker, size, face, edge, order
+_LOOKS: dict[Look, tuple[str, float, str, str, int]] = {
+    "half_known": ("o", 4.5, "white", GREY, 3),
+    "known": ("o", 4.5, GREY, GREY, 4),
+    "predicted": ("D", 5.0, "white", ORANGE, 5),
+    "verified": ("s", 5.5, BLUE, "white", 6),
+    "failed": ("X", 7.5, RED, "white", 6),
+    "winner": ("*", 14.0, GREEN, INK, 7),
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One network: a value with bounds on each axis (no bar where they are equal); hover text."""
+
+    x: Interval
+    y: Interval
+    tip: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """Marks that mean the same; `name` is in the legend. `text` labels its first mark."""
+
+    name: str
+    look: Look
+    marks: tuple[Mark, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a row plot; rows of one `group` stand together under its name."""
+
+    label: str
+    value: Interval
+    group: str = ""
+
+
+def tradeoff(
+    name: str,
+    series: Sequence[Series],
+    frontier: Sequence[tuple[float, float]],
+    *,
+    limit: float | None,
+    labels: tuple[str, str],
+    limit_text: str = "budget",
+) -> Plot:
+    """Draw two objectives against each other, the predicted frontier as steps, the limit on x.
+
+    frontier : (x, y) by rising x. labels : of the x and the y axis, with units.
+    """
+    plot = Plot(name, height_in=4.3)
+    with plot.drawing() as axes:
+        axes.set(xlabel=labels[0], ylabel=labels[1])
+        if frontier:
+            xs, ys = zip(*frontier, strict=True)
+            axes.plot(
+                xs, ys, drawstyle="steps-post", color=ORANGE, lw=1.6, label="predicted frontier"
+            )
+        for one in series:
+            _draw_series(plot, axes, one)
+        axes.margins(0.06)
+        if limit is not None:
+            axes.axvline(limit, color=RED, lw=1.3, ls=(0, (5, 3)), zorder=2)
+            axes.annotate(
+                limit_text,
+                (limit, 1.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(4, -2),
+                textcoords="offset points",
+                color=RED,
+                va="top",
+            )
+        plot.figure.legend(loc="outside upper center", ncols=3, handletextpad=0.5)
+    return plot
+
+
+def predicted_observed(
+    name: str, marks: Sequence[Mark], labels: tuple[str, str], what: str = "one network"
+) -> Plot:
+    """Draw predictions (x) against observations (y) with their intervals and the diagonal."""
+    plot = Plot(name)
+    with plot.drawing() as axes:
+        axes.set(xlabel=labels[0], ylabel=labels[1])
+        _draw_series(plot, axes, Series(what, "known", tuple(marks)))
+        values = [v for m in marks for v in (m.x.mean, m.y.mean, m.y.lower, m.y.upper)]
+        values = [v for v in values if math.isfinite(v)]
+        if values:
+            pad = 0.05 * (max(values) - min(values)) or 0.05 * abs(values[0]) or 1.0
+            ends = (min(values) - pad, max(values) + pad)
+            axes.plot(ends, ends, color=INK, lw=0.9, label="prediction = observation")
+            axes.set(xlim=ends, ylim=ends)
+        plot.figure.legend(loc="outside upper center", ncols=2, handletextpad=0.5)
+    return plot
+
+
+def interval_rows(name: str, rows: Sequence[Row], label: str, bars: bool = False) -> Plot:
+    """Draw one value with its interval a row, first row on top, zero marked.
+
+    bars : draw bars from zero (effects) instead of points (coefficients). Rows whose interval
+    excludes zero are in colour, the others in grey.
+    """
+    groups = _group_starts(rows)
+    height = 0.75 + 0.2 * len(rows) + 0.24 * len(groups)
+    plot = Plot(name, height_in=max(1.6, height))
+    with plot.drawing() as axes:
+        ticks, at = [], 0.0
+        for index, row in enumerate(rows):
+            if index in groups:
+                _group_heading(axes, row.group, at)
+                at += 1.1
+            _draw_row(plot, axes, row, at, bars)
+            ticks.append(at)
+            at += 1.0
+        axes.axvline(0, color=INK, lw=0.9, zorder=3)
+        axes.set_yticks(ticks, [_short(row.label) for row in rows])
+        axes.set(xlabel=label, ylim=(at - 0.3, -0.7))
+        axes.tick_params(axis="y", length=0)
+        axes.grid(visible=False, axis="y")
+        axes.margins(x=0.06)
+        axes.spines["left"].set_visible(False)
+    return plot
+
+
+def _draw_series(plot: Plot, axes: Any, series: Series) -> None:
+    marker, size, face, edge, order = _LOOKS[series.look]
+    bar = edge if edge not in ("white", INK) else face
+    label = series.name
+    for mark in series.marks:
+        if not all(map(math.isfinite, (mark.x.mean, mark.y.mean))):
+            continue
+        _error_bar(axes, mark, bar, order - 0.5)
+        (point,) = axes.plot(
+            mark.x.mean,
+            mark.y.mean,
+            marker=marker,
+            ms=size,
+            mfc=face,
+            mec=edge,
+            mew=1.1 if face == "white" else 0.6,
+            ls="none",
+            zorder=order,
+            label=label,
+        )
+        plot.tip(point, mark.tip)
+        label = "_"  # one legend entry a series
+    if series.text and series.marks:
+        first = series.marks[0]
+        axes.annotate(
+            series.text,
+            (first.x.mean, first.y.mean),
+            xytext=(9, 7),
+            textcoords="offset points",
+            weight="bold",
+            zorder=9,
+        )
+
+
+def _error_bar(axes: Any, mark: Mark, color: str, order: float) -> None:
+    for value, draw, other in (
+        (mark.x, axes.hlines, mark.y.mean),
+        (mark.y, axes.vlines, mark.x.mean),
+    ):
+        if value.lower < value.upper and math.isfinite(value.upper - value.lower):
+            draw(other, value.lower, value.upper, color=color, lw=1.0, alpha=0.75, zorder=order)
+
+
+def _draw_row(plot: Plot, axes: Any, row: Row, at: float, bars: bool) -> None:
+    value = row.value
+    if not math.isfinite(value.mean):
+        return
+    known = value.lower > 0 or value.upper < 0
+    color = (RED if value.mean > 0 else BLUE) if known else GREY
+    if bars:
+        artist = axes.barh(at, value.mean, height=0.62, color=color, alpha=0.85)[0]
+    else:
+        (artist,) = axes.plot(value.mean, at, marker="o", ms=5, color=color, ls="none", zorder=4)
+    if math.isfinite(value.upper - value.lower):
+        axes.hlines(at, value.lower, value.upper, color=INK if bars else color, lw=1.3, zorder=3.5)
+    plot.tip(artist, f"{row.label}: {value.mean:+.3g} [{value.lower:+.3g}, {value.upper:+.3g}]")
+
+
+def _group_starts(rows: Sequence[Row]) -> set[int]:
+    names = [row.group for row in rows]
+    if not any(names):
+        return set()
+    return {i for i, group in enumerate(names) if i == 0 or group != names[i - 1]}
+
+
+def _group_heading(axes: Any, group: str, at: float) -> None:
+    axes.annotate(
+        group,
+        (0, at + 0.15),
+        xycoords=("axes fraction", "data"),
+        xytext=(-4, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        color=MUTED,
+        weight="bold",
+    )
+
+
+def _short(label: str, most: int = 38) -> str:
+    return label if len(label) <= most else f"{label[: most - 1]}…"
