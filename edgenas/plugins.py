@@ -8,25 +8,25 @@ from types import ModuleType
 
 from edgenas.errors import PluginError, nearest
 
-# family -> the function that every member defines (its contract is in the family's base.py)
+# family -> its folder, and the function that every member defines (contract: the folder's base.py)
 FAMILIES = {
-    "targets": "create",
-    "spaces": "create",
-    "data": "load",
-    "predictors": "fit",
-    "optimizers": "optimize",
-    "exporters": "emit",
-    "challenges": "lint",
+    "targets": ("targets", "create"),
+    "spaces": ("spaces", "create"),
+    "data": ("data", "load"),
+    "predictors": ("predictors", "fit"),
+    "published predictors": ("predictors", "published"),
+    "optimizers": ("optimizers", "optimize"),
+    "exporters": ("exporters", "emit"),
+    "challenges": ("challenges", "lint"),
 }
 
 
 def names(family: str) -> list[str]:
     """Return the command-line names of the members of `family`, sorted, without importing them."""
-    folder = Path(__file__).parent / family
-    entry_point = FAMILIES[family]
+    folder, entry_point = FAMILIES[family]
     return sorted(
         path.stem.replace("_", "-")
-        for path in folder.glob("*.py")
+        for path in (Path(__file__).parent / folder).glob("*.py")
         if not path.stem.startswith("_") and f"\ndef {entry_point}(" in path.read_text("utf-8")
     )
 
@@ -41,4 +41,4 @@ def load(family: str, name: str) -> ModuleType:
     known = names(family)
     if name not in known:
         raise PluginError(f"There is no '{name}' among the {family}.", nearest(name, known))
-    return importlib.import_module(f"edgenas.{family}.{name.replace('-', '_')}")
+    return importlib.import_module(f"edgenas.{FAMILIES[family][0]}.{name.replace('-', '_')}")

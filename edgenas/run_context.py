@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,10 @@ from edgenas.records import (
     Architecture,
     DataCard,
     Evaluation,
+    ExportedModel,
     Measurement,
     SearchResult,
+    Verification,
     canonical,
     from_json,
     to_json,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from edgenas.data.base import Dataset
     from edgenas.search_problem import Predictors
     from edgenas.spaces.base import MobileSpace
+    from edgenas.supernet.network import Supernet
     from edgenas.targets.base import ModelFile, Target
 
 
@@ -65,8 +68,6 @@ class RunContext:
                 f"The images of {self.config.data} changed since {self.folder.path} was started.",
                 "Start a new run with another --out.",
             )
-        for line in card.skipped_summary:
-            self.progress.warning(line)
         return dataset
 
     @cached_property
@@ -116,6 +117,12 @@ class RunContext:
         """Return the evaluations that were made with the run's supernet as it is now."""
         return list(self.store.evaluations(self.supernet_sha256()).values())
 
+    def supernet(self) -> Supernet:
+        """Return the trained supernet; `RunFolderError` if it is not trained yet."""
+        from edgenas.supernet.train import load
+
+        return load(self.folder.require(self.folder.supernet, "train"), self.space)
+
     def supernet_sha256(self) -> str:
         """Return the hash of the trained supernet; `RunFolderError` if it is not trained yet."""
         path = self.folder.require(self.folder.supernet, "train")
@@ -147,6 +154,21 @@ class RunContext:
         """Return what optimize found; `RunFolderError` if it has not run yet."""
         path = self.folder.require(self.folder.search, "optimize")
         return from_json(read_json(path), SearchResult, str(path), RunFolderError)
+
+    def exported_models(self) -> list[ExportedModel]:
+        """Return the exported candidates of the search, in its order."""
+        models = []
+        for candidate in self.search_result().candidates:
+            path = self.folder.models / f"{candidate.architecture.short_name}.json"
+            document = read_json(self.folder.require(path, "export"))
+            model = from_json(document, ExportedModel, str(path), RunFolderError)
+            models.append(replace(model, candidate=candidate))
+        return models
+
+    def verified(self) -> Verification:
+        """Return the verdict; `RunFolderError` if nothing was verified yet."""
+        path = self.folder.require(self.folder.verification, "verify")
+        return from_json(read_json(path), Verification, str(path), RunFolderError)
 
     def job_dir(self, kind: str, models: Sequence[ModelFile]) -> Path:
         """Return the folder of the job that runs these models: the same models, the same folder."""

@@ -64,7 +64,13 @@ CONFIG_OPTIONS = [
     click.option("--epochs", type=int, help="Of supernet training.  [by data set]"),
     click.option("--top", type=int, help="Candidates exported and verified.  [3]"),
     click.option("--seed", type=int, help="Of everything that is random.  [0]"),
-    click.option("--optimizer", type=PluginName("optimizers"), help="Search method.  [exact]"),
+    click.option(
+        "--optimizer",
+        "--method",
+        "optimizer",
+        type=PluginName("optimizers"),
+        help="Search method.  [exact]",
+    ),
 ]
 CONFIG_NAMES = (
     "target",

@@ -33,7 +33,7 @@ def run(context: RunContext) -> SearchResult:
             count=context.config.top,
         )
     except InfeasibleError as proof:
-        least = predictors.candidates([layout.architecture(proof.least_point)])[0]
+        least = predictors.candidates([layout.architecture(proof.least_point or ())])[0]
         raise _infeasible(least, limit_ms, context) from proof
     result = SearchResult(
         method=context.config.optimizer,

@@ -1,0 +1,57 @@
+"""edgenas optimize: search with a run's predictors, or with a published set of predictors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgenas.cli.options import PluginName, config_options, json_option
+from edgenas.cli.render import emit_json, search_table
+from edgenas.errors import InputError
+
+
+@click.command()
+@click.argument("run", required=False, type=click.Path(path_type=Path, file_okay=False))
+@config_options
+@click.option(
+    "--predictors",
+    type=PluginName("published predictors"),
+    help="A published set instead of a run's own, such as foxnas-192px.",
+)
+@json_option
+def optimize(run: Path | None, predictors: str | None, as_json: bool, **options: Any) -> None:
+    """Search for the best architectures under the limit, from predictions.
+
+    \b
+    Examples:
+      edgenas optimize runs/pi4 --max-latency 3ms
+      edgenas optimize --space foxnas-cpu --predictors foxnas-192px --max-latency 55ms --json
+    """
+    if predictors is None:
+        if run is None:
+            raise InputError("Name a run folder, or published predictors with --predictors.")
+        from edgenas.cli.steps import run_step
+
+        run_step("optimize", run, options, as_json)
+        return
+    _published(predictors, options, as_json)
+
+
+def _published(predictors: str, options: dict[str, Any], as_json: bool) -> None:
+    from edgenas import published_search
+
+    if options["max_latency_ms"] is None:
+        raise InputError("A search with published predictors needs a limit.", "--max-latency 55ms")
+    document = published_search.search(
+        options["space"] or "mbv3-tiny",
+        predictors,
+        options["max_latency_ms"],
+        options["optimizer"] or "exact",
+        options["seed"] or 0,
+    )
+    if as_json:
+        emit_json(document)
+    else:
+        search_table(document)

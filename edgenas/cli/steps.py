@@ -1,0 +1,75 @@
+"""The steps as commands: each works on one run folder and can be repeated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgenas.cli.options import config_options, given, json_option
+from edgenas.cli.progress_bars import Bars
+from edgenas.cli.render import emit_json, step_summary
+
+FAILED_VERIFICATION = 1
+
+
+def run_step(name: str, run: Path, options: dict[str, Any], as_json: bool) -> None:
+    """Run one step on the run folder `run` and show its result; exits 1 if it does not pass."""
+    from edgenas import pipeline
+
+    bars = Bars()
+    document = pipeline.run_step(name, run, given(options), bars)
+    document["warnings"] = bars.warnings
+    if as_json:
+        emit_json(document)
+    else:
+        step_summary(name, document)
+    if document.get("status") == "fail":
+        raise click.exceptions.Exit(FAILED_VERIFICATION)
+
+
+def _command(name: str, purpose: str) -> click.Command:
+    @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
+    @config_options
+    @json_option
+    def step(run: Path, as_json: bool, **options: Any) -> None:
+        run_step(name, run, options, as_json)
+
+    text = f"{purpose}\n\n\b\nExample:\n  edgenas {name} runs/pi4\n"
+    return click.command(name=name, help=text)(step)
+
+
+train = _command("train", "Train the supernet of a space on images.")
+measure = _command("measure", "Time sampled subnets as int8 on the target.")
+evaluate = _command("evaluate", "Evaluate sampled subnets with inherited weights.")
+fit = _command("fit", "Fit the predictors of latency and accuracy.")
+export = _command("export", "Export the candidates of the search as int8 models.")
+verify = _command("verify", "Run the exported models on the target; exit 0 only if one passes.")
+explain = _command("explain", "Say what every choice costs, with intervals.")
+report = _command("report", "Write the report, one self-contained page.")
+
+
+@click.command()
+@click.argument("run", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--target", default="local", show_default=True, help="Where no run is given.")
+@json_option
+def probe(run: Path | None, target: str, as_json: bool) -> None:
+    """Look at a target: machine, engines, sensors, and what would spoil a measurement.
+
+    \b
+    Examples:
+      edgenas probe --target local
+      edgenas probe runs/pi4
+    """
+    if run is not None:
+        run_step("probe", run, {}, as_json)
+        return
+    from edgenas.records import to_json
+    from edgenas.targets.config import resolve
+
+    document = to_json(resolve(target).probe())
+    if as_json:
+        emit_json(document)
+    else:
+        step_summary("probe", document)

@@ -1,0 +1,60 @@
+"""From a trained supernet to the int8 network of one architecture, ready to emit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgenas import plugins
+from edgenas.graph.ir import Graph
+from edgenas.graph.lower import lower
+from edgenas.graph.ranges import Ranges, calibrate
+from edgenas.host_engine import accuracy, logits
+from edgenas.records import Architecture, Layer
+
+if TYPE_CHECKING:
+    from edgenas.data.base import Dataset, Split
+    from edgenas.supernet.network import Supernet
+
+CALIBRATION_IMAGES = 512
+EXPORTER = "onnx"
+
+
+@dataclass(frozen=True)
+class Deployable:
+    """A subnet with its own batch-norm statistics, folded and calibrated."""
+
+    graph: Graph
+    ranges: Ranges
+
+    def emit(self, scheme: str | None, batch: int | None) -> bytes:
+        """Return the model file: int8 in `scheme`, or float32 where it is None."""
+        exporter = plugins.load("exporters", EXPORTER)
+        if scheme is None:
+            content: bytes = exporter.emit(self.graph, None, batch=batch)
+        else:
+            content = exporter.emit(self.graph, self.ranges, scheme=scheme, batch=batch)
+        return content
+
+    def accuracies(self, scheme: str, dataset: Dataset, split: Split) -> tuple[float, float]:
+        """Return (fp32, int8) accuracy on `split`, of the emitted models in the host's engine."""
+        images = dataset.normalize(split.resized(self.graph.input_shape[2]).images)
+        fp32, int8 = (logits(self.emit(kind, None), images) for kind in (None, scheme))
+        return accuracy(fp32, split.labels), accuracy(int8, split.labels)
+
+
+def deployable(
+    supernet: Supernet, architecture: Architecture, layers: tuple[Layer, ...], dataset: Dataset
+) -> Deployable:
+    """Cut a subnet out, recalibrate its batch norms on training images, fold and calibrate it."""
+    from edgenas.supernet.recalibrate import recalibrate
+
+    images = dataset.normalize(
+        dataset.calibration(CALIBRATION_IMAGES).resized(architecture.resolution).images
+    )
+    subnet = supernet.subnet(architecture)
+    recalibrate(subnet, images)
+    graph = lower(layers, subnet.numpy_state())
+    return Deployable(graph, calibrate(graph, np.asarray(images)))

@@ -1,0 +1,113 @@
+"""What one choice costs: pairs of architectures that differ in that choice alone, averaged."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edgenas.records import Architecture, StageChoice
+from edgenas.spaces.base import MobileSpace
+from edgenas.term_rows import TermRows
+
+Pair = tuple[Architecture, Architecture]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change in words, and the mean row of term differences it makes, float64 [p]."""
+
+    text: str
+    difference: np.ndarray
+
+
+def changes(rows: TermRows, architectures: Sequence[Architecture]) -> list[Change]:
+    """Return the change of every choice of the space, averaged over where it can be made.
+
+    `architectures` say what is typical: the mean is over their stages and blocks.
+    """
+    found = []
+    for text, pairs in _all_pairs(rows.space, architectures):
+        differences = [rows.row(after) - rows.row(before) for before, after in pairs]
+        if differences:
+            found.append(Change(text, np.mean(differences, axis=0)))
+    return found
+
+
+def _all_pairs(
+    space: MobileSpace, architectures: Sequence[Architecture]
+) -> Iterator[tuple[str, list[Pair]]]:
+    for before, after in _adjacent(space.resolutions):
+        at = (replace(a, resolution=before) for a in architectures)
+        text = f"input of {after} px instead of {before} px"
+        yield text, [(a, replace(a, resolution=after)) for a in at]
+    for stage, spec in enumerate(space.stages):
+        yield f"one more block in stage {stage}", _deeper(space, architectures, stage)
+        for small, large in _adjacent(spec.kernel_sizes):
+            text = f"kernel {large} instead of {small} in one block of stage {stage}"
+            yield text, _with_kernel(space, architectures, stage, (small, large))
+        for small, large in _adjacent(spec.expand_ratios):
+            text = f"expand ratio {large} instead of {small} in one block of stage {stage}"
+            yield text, _with_expand(space, architectures, stage, (small, large))
+
+
+def _deeper(space: MobileSpace, architectures: Sequence[Architecture], stage: int) -> list[Pair]:
+    deepest = space.stages[stage].depths[-1]
+
+    def one_more(choice: StageChoice) -> list[StageChoice]:
+        if choice.depth == deepest:
+            return []
+        kernels, expands = choice.kernel_sizes, choice.expand_ratios
+        return [StageChoice((*kernels, kernels[-1]), (*expands, expands[-1]))]
+
+    return _pairs(space, architectures, stage, one_more)
+
+
+def _with_kernel(
+    space: MobileSpace, architectures: Sequence[Architecture], stage: int, values: tuple[int, int]
+) -> list[Pair]:
+    def changed(choice: StageChoice) -> list[StageChoice]:
+        kernels = _replaced(choice.kernel_sizes, values)
+        return [StageChoice(k, choice.expand_ratios) for k in kernels]
+
+    return _pairs(space, architectures, stage, changed)
+
+
+def _with_expand(
+    space: MobileSpace, architectures: Sequence[Architecture], stage: int, values: tuple[int, int]
+) -> list[Pair]:
+    def changed(choice: StageChoice) -> list[StageChoice]:
+        expands = _replaced(choice.expand_ratios, values)
+        return [StageChoice(choice.kernel_sizes, e) for e in expands]
+
+    return _pairs(space, architectures, stage, changed)
+
+
+def _pairs(
+    space: MobileSpace,
+    architectures: Sequence[Architecture],
+    stage: int,
+    changed: Callable[[StageChoice], list[StageChoice]],
+) -> list[Pair]:
+    pairs = []
+    for before in architectures:
+        stages = before.stages
+        for choice in changed(stages[stage]):
+            new = (*stages[:stage], choice, *stages[stage + 1 :])
+            after = Architecture.of(before.space, before.resolution, new)
+            if space.contains(after):
+                pairs.append((before, after))
+    return pairs
+
+
+def _replaced(options: tuple[int, ...], values: tuple[int, int]) -> list[tuple[int, ...]]:
+    """Return `options` with one of the first value made the second, once for each place."""
+    before, after = values
+    places = (place for place, option in enumerate(options) if option == before)
+    return [(*options[:place], after, *options[place + 1 :]) for place in places]
+
+
+def _adjacent(options: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    return itertools.pairwise(options)

@@ -1,0 +1,48 @@
+"""The nouns: frozen records that travel between the steps, and their JSON.
+
+`to_json` and `from_json` turn any record into plain JSON values and back; `from_json` checks every
+type, so that a damaged file or a lying board ends in one clear line, not in a wrong number.
+"""
+
+from edgenas.records.codec import Record, canonical, from_json, to_json
+from edgenas.records.measuring import (
+    DataCard,
+    DeviceProfile,
+    Evaluation,
+    Latency,
+    Measurement,
+    Outcome,
+)
+from edgenas.records.networks import Activation, Architecture, Layer, LayerKind, StageChoice
+from edgenas.records.results import (
+    Candidate,
+    ExportedModel,
+    Interval,
+    SearchResult,
+    Verification,
+    VerifiedModel,
+)
+
+__all__ = [
+    "Activation",
+    "Architecture",
+    "Candidate",
+    "DataCard",
+    "DeviceProfile",
+    "Evaluation",
+    "ExportedModel",
+    "Interval",
+    "Latency",
+    "Layer",
+    "LayerKind",
+    "Measurement",
+    "Outcome",
+    "Record",
+    "SearchResult",
+    "StageChoice",
+    "Verification",
+    "VerifiedModel",
+    "canonical",
+    "from_json",
+    "to_json",
+]

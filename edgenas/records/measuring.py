@@ -1,0 +1,113 @@
+"""Images, targets, and what was measured and evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from edgenas.records.networks import Architecture
+
+
+@dataclass(frozen=True)
+class DataCard:
+    """What a data set is, without its images.
+
+    identity : SHA-256 over images and labels. mean, std : per channel, fractions of full scale.
+    n_train, n_val, n_test : images a split. skipped : files that could not be read, with reasons.
+    """
+
+    name: str
+    identity: str
+    class_names: tuple[str, ...]
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    n_train: int
+    n_val: int
+    n_test: int
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeviceProfile:
+    """What `probe` saw on a target; None where the target does not tell."""
+
+    target: str
+    machine: str
+    system: str
+    cpu: str
+    cores: int
+    python: str
+    memory_bytes: int | None = None
+    free_disk_bytes: int | None = None
+    cpu_features: tuple[str, ...] = ()
+    governor: str | None = None
+    frequency_mhz: float | None = None
+    temperature_celsius: float | None = None
+    throttle_flags: str | None = None
+    engines: dict[str, str] = field(default_factory=dict)  # name -> version
+    problems: tuple[str, ...] = ()  # each with what mends it
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Latency of one model: raw samples by pass, summarised.
+
+    samples_ns : one tuple a pass, each inference in nanoseconds, as the device's clock read it.
+    drift : per pass, the anchor's median over its median of all passes (1.0 without an anchor).
+    median_ms, p90_ms : over the passes' samples divided by their drift, in milliseconds.
+    ci95_ms : 95 % interval of the median, from the spread across passes.
+    converged : the interval is as narrow as was asked for.
+    """
+
+    median_ms: float
+    p90_ms: float
+    ci95_ms: tuple[float, float]
+    samples_ns: tuple[tuple[int, ...], ...]
+    drift: tuple[float, ...]
+    converged: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a target answered for one model. A failure has a reason and no latency, never zero.
+
+    provider : what really ran the model, as the engine reports it after loading.
+    environment : machine state before and after (governor, frequency, temperature, throttling, …).
+    peak_rss_bytes : of a fresh process that loaded and ran only this model.
+    """
+
+    status: Literal["ok", "failed"]
+    reason: str
+    engine: str
+    engine_version: str
+    provider: str
+    environment: dict[str, Any]
+    latency: Latency | None = None
+    peak_rss_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One architecture measured on one target.
+
+    weights : "random" when only the latency of the model means something.
+    """
+
+    architecture: Architecture
+    target: str
+    model_sha256: str
+    model_bytes: int
+    weights: Literal["trained", "random"]
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Accuracy (fraction, 0 to 1) of one subnet with inherited weights on the validation split."""
+
+    architecture: Architecture
+    supernet_sha256: str
+    fp32_accuracy: float
+    int8_accuracy: float
+    n_images: int

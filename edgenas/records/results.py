@@ -1,0 +1,117 @@
+"""What a search found, what was exported, and what it did on the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgenas.records.measuring import Outcome
+from edgenas.records.networks import Architecture
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A predicted mean with the bounds of its prediction interval, in the response's unit."""
+
+    mean: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One architecture that a search proposes. Accuracies are fractions, latencies milliseconds."""
+
+    architecture: Architecture
+    accuracy: Interval
+    latency_ms: Interval
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What an optimizer found under one limit.
+
+    frontier : the best trade-offs, by rising latency; the mean of latency against mean accuracy.
+    optimal : no architecture of the space can be better under the predictors.
+    gap : the most accuracy (fraction) that could still be missed; 0.0 if optimal, None if unknown.
+    evaluations : architectures scored, or search nodes opened.
+    """
+
+    method: str
+    limit_ms: float
+    confidence: float
+    candidates: tuple[Candidate, ...]
+    frontier: tuple[Candidate, ...]
+    optimal: bool
+    gap: float | None
+    evaluations: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """A candidate as files, with all that an application needs to use them.
+
+    int8_file, fp32_file : names in the run's models/ folder. scheme : of the int8 file.
+    Input "input" is float32 [1, channels, resolution, resolution]: (pixel / 255 - mean) / std.
+    val_int8_accuracy, val_fp32_accuracy : of these very files on the host, on `n_val` images.
+    """
+
+    candidate: Candidate
+    int8_file: str
+    fp32_file: str
+    sha256: str
+    int8_bytes: int
+    scheme: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    class_names: tuple[str, ...]
+    val_int8_accuracy: float
+    val_fp32_accuracy: float
+    n_val: int
+    supernet_sha256: str
+
+
+@dataclass(frozen=True)
+class VerifiedModel:
+    """What an exported model did on the target, and whether that is what was promised.
+
+    reasons : why it did not pass; empty if it passed.
+    fp32_accuracy, int8_accuracy : on the host, device_accuracy on the target, on the same
+        `n_images` held-out test images; None where it could not be had.
+    agreement : fraction of the images on which target and host chose the same class.
+    """
+
+    model: ExportedModel
+    passed: bool
+    reasons: tuple[str, ...]
+    outcome: Outcome
+    fp32_accuracy: float
+    int8_accuracy: float
+    device_accuracy: float | None
+    agreement: float | None
+    n_images: int
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The verdict on a run's candidates, best first among those that passed.
+
+    rounds : searches until it was reached; each refits with the measured candidates of the last.
+    """
+
+    target: str
+    limit_ms: float
+    confidence: float
+    rounds: int
+    models: tuple[VerifiedModel, ...]
+
+    @property
+    def winner(self) -> VerifiedModel | None:
+        """The passing model of highest int8 validation accuracy (on the target, once verified)."""
+        passed = [model for model in self.models if model.passed]
+        return max(passed, key=_rank, default=None)
+
+
+def _rank(verified: VerifiedModel) -> tuple[float, float]:
+    latency = verified.outcome.latency
+    return verified.model.val_int8_accuracy, -latency.median_ms if latency else 0.0

@@ -1,0 +1,32 @@
+"""evaluate: accuracy of subnets with inherited weights. Appends evaluations to the store."""
+
+from __future__ import annotations
+
+from edgenas.deployable import deployable
+from edgenas.records import Evaluation
+from edgenas.run_context import RunContext
+
+
+def run(context: RunContext) -> int:
+    """Evaluate what is missing of the run's first `evaluate` architectures; return how many.
+
+    The int8 accuracy is that of the int8 model itself, emitted and run in the host's engine on the
+    validation images: what is ranked is what is deployed.
+    """
+    evaluated = {evaluation.architecture for evaluation in context.evaluations()}
+    missing = [a for a in context.sampled(context.config.evaluate) if a not in evaluated]
+    if not missing:
+        return 0
+    supernet, sha256 = context.supernet(), context.supernet_sha256()
+    dataset = context.dataset
+    with context.progress.task("Evaluating subnets", len(missing)) as task:
+        for architecture in missing:
+            network = deployable(
+                supernet, architecture, context.space.layers(architecture), dataset
+            )
+            fp32, int8 = network.accuracies(context.target.scheme, dataset, dataset.val)
+            context.store.add_evaluation(
+                Evaluation(architecture, sha256, fp32, int8, len(dataset.val))
+            )
+            task.advance()
+    return len(missing)

@@ -1,0 +1,125 @@
+"""explain: coefficients, marginal effects and errors of the predictors. Writes explanation.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import numpy as np
+
+from edgenas.marginal import changes
+from edgenas.predictors.base import FittedPredictor
+from edgenas.records import Architecture, Interval, to_json
+from edgenas.reporting.document import (
+    CoefficientRow,
+    FittedRow,
+    HeldOutErrors,
+    MarginalEffect,
+    PredictorReport,
+)
+from edgenas.run_context import RunContext
+from edgenas.run_folder import write_json
+from edgenas.term_rows import TermRows
+
+# architecture -> what was observed, and its 95 % interval where there is one
+Observed = Mapping[Architecture, tuple[float, tuple[float, float] | None]]
+
+
+def run(context: RunContext) -> list[PredictorReport]:
+    """Explain both predictors over the architectures that were measured or evaluated."""
+    predictors = context.predictors()
+    latencies = {
+        m.architecture: (m.outcome.latency.median_ms, m.outcome.latency.ci95_ms)
+        for m in context.measurements()
+        if m.outcome.latency is not None
+    }
+    accuracies = {e.architecture: (e.int8_accuracy, None) for e in context.evaluations()}
+    reports = [
+        _explain(context, predictors.latency, "latency", "physical", latencies),
+        _explain(context, predictors.accuracy, "accuracy", "choices", accuracies),
+    ]
+    write_json(context.folder.explanation, to_json(reports))
+    return reports
+
+
+def _explain(
+    context: RunContext,
+    predictor: FittedPredictor,
+    label: str,
+    terms: str,
+    observed: Observed,
+) -> PredictorReport:
+    confidence = context.config.confidence
+    rows = TermRows(context.space, terms)
+    architectures = list(observed)
+    matrix = rows.matrix(architectures)
+    return PredictorReport(
+        response=predictor.name,
+        label=label,
+        unit=predictor.unit,
+        n=predictor.n,
+        confidence=confidence,
+        heldout=HeldOutErrors(**asdict(predictor.heldout)) if predictor.heldout else None,
+        coefficients=_coefficients(predictor, matrix, confidence),
+        effects=_effects(predictor, rows, architectures, confidence),
+        rows=_rows(predictor, matrix, observed, confidence),
+    )
+
+
+def _coefficients(
+    predictor: FittedPredictor, matrix: np.ndarray, confidence: float
+) -> tuple[CoefficientRow, ...]:
+    spread = dict(zip(predictor.terms, matrix.std(axis=0, ddof=1), strict=True))
+    return tuple(
+        CoefficientRow(
+            name=line.name,
+            coef=line.coef,
+            bse=line.bse,
+            tvalue=line.tvalue,
+            pvalue=line.pvalue,
+            conf_int=line.conf_int,
+            vif=line.vif if np.isfinite(line.vif) else None,
+            term_sd=float(spread[line.name]) if line.name in spread else None,
+            group=line.name.partition(".")[0].replace("stage", "stage "),
+        )
+        for line in predictor.coefficients(confidence)
+    )
+
+
+def _effects(
+    predictor: FittedPredictor,
+    rows: TermRows,
+    architectures: list[Architecture],
+    confidence: float,
+) -> tuple[MarginalEffect, ...]:
+    found = changes(rows, architectures)
+    effects = predictor.contrast(np.array([change.difference for change in found]), confidence)
+    return tuple(
+        MarginalEffect(
+            change.text,
+            float(effects.mean[i]),
+            float(effects.lower[i]),
+            float(effects.upper[i]),
+            predictor.unit,
+        )
+        for i, change in enumerate(found)
+    )
+
+
+def _rows(
+    predictor: FittedPredictor,
+    matrix: np.ndarray,
+    observed: Observed,
+    confidence: float,
+) -> tuple[FittedRow, ...]:
+    predicted = predictor.get_prediction(matrix, confidence)
+    return tuple(
+        FittedRow(
+            architecture,
+            Interval(
+                float(predicted.mean[i]), float(predicted.lower[i]), float(predicted.upper[i])
+            ),
+            *observed[architecture],
+        )
+        for i, architecture in enumerate(observed)
+    )
