@@ -1,0 +1,100 @@
+"""`imagefolder:DIR`: DIR/train/CLASS/*.jpg|jpeg|png and DIR/val or DIR/test, or both."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from edgenas.data.base import Dataset, SkippedFile, Split, assemble
+from edgenas.data.decode import decode_split, native_size
+from edgenas.errors import DataError
+from edgenas.progress import Progress
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+LAYOUT = "It needs train/CLASS/*.jpg (or .jpeg, .png) and val/ or test/ with the same classes."
+
+
+def load(argument: str, *, seed: int, progress: Progress, image_size: int) -> Dataset:
+    """Return the images in a folder, as RGB at the size that most of them have.
+
+    With only one of val/ and test/, that is the test split, and validation is cut from train/.
+
+    Raises
+    ------
+    DataError : the folder is missing, empty or not laid out so, or train/ lacks a class.
+    """
+    root = Path(argument).expanduser()
+    if not argument or not root.is_dir():
+        raise DataError(f"There is no image folder '{argument}'.", LAYOUT)
+    parts = [part for part in ("train", "val", "test") if (root / part).is_dir()]
+    if "train" not in parts or len(parts) < 2:
+        raise DataError(
+            f"{root} has no {'train/' if 'train' not in parts else 'val/ or test/'}.", LAYOUT
+        )
+    files = {part: _files(root / part) for part in parts}
+    class_names = tuple(sorted(files["train"]))
+    for part in parts[1:]:
+        used = {name for name, paths in files[part].items() if paths}
+        unknown = sorted(used - set(class_names))
+        if unknown:
+            raise DataError(
+                f"{root / part} has the class '{unknown[0]}', which {root / 'train'} has not.",
+                "Rename or remove it, or add training images.",
+            )
+    splits, skipped = _decode(root, files, class_names, image_size, progress)
+    test = splits["test"] if "test" in splits else splits["val"]
+    val = splits["val"] if len(parts) == 3 else None
+    return assemble(
+        f"imagefolder:{root.resolve().name}",
+        class_names,
+        splits["train"],
+        val,
+        test,
+        seed=seed,
+        skipped=skipped,
+    )
+
+
+def _files(folder: Path) -> dict[str, list[Path]]:
+    """Return the image files of every class folder, sorted."""
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    found = {name: _images_below(folder / name) for name in names if not name.startswith(".")}
+    if not any(found.values()):
+        raise DataError(f"{folder} has no images in class folders.", LAYOUT)
+    return found
+
+
+def _images_below(folder: Path) -> list[Path]:
+    paths = sorted(
+        os.path.join(parent, name)  # noqa: PTH118 - sorting strings is many times as fast
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if name.lower().endswith(SUFFIXES)
+    )
+    return [Path(path) for path in paths]
+
+
+def _decode(
+    root: Path,
+    files: dict[str, dict[str, list[Path]]],
+    class_names: tuple[str, ...],
+    image_size: int,
+    progress: Progress,
+) -> tuple[dict[str, Split], tuple[SkippedFile, ...]]:
+    paths = {
+        part: [p for group in classes.values() for p in group] for part, classes in files.items()
+    }
+    size = native_size(paths["train"], image_size)
+    splits: dict[str, Split] = {}
+    skipped: tuple[SkippedFile, ...] = ()
+    with progress.task("Reading images", sum(map(len, paths.values()))) as task:
+        for part, classes in files.items():
+            labels = [class_names.index(name) for name, group in classes.items() for _ in group]
+            names = [str(path.relative_to(root)) for path in paths[part]]
+            splits[part], unreadable = decode_split(
+                paths[part], np.array(labels, np.int64), names, size, task
+            )
+            skipped += unreadable
+    return splits, skipped
