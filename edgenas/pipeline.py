@@ -8,24 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgenas.errors import nearest
 from edgenas.progress import Progress
 from edgenas.records import Verification, to_json
 from edgenas.run_context import RunContext, open_run
-from edgenas.run_folder import read_json, write_json
+from edgenas.summary import summary
 
-STEPS = (
-    "probe",
-    "train",
-    "measure",
-    "evaluate",
-    "fit",
-    "optimize",
-    "export",
-    "verify",
-    "explain",
-    "report",
-)
 # Searches until a promise holds: each is refitted with the measured winners of the one before.
 MOST_ROUNDS = 3
 
@@ -55,9 +42,7 @@ def search(path: Path, asked: dict[str, Any], progress: Progress, resume: bool) 
         return summary(context)
 
 
-def run_step(
-    name: str, path: Path, asked: dict[str, Any], progress: Progress
-) -> dict[str, Any]:
+def run_step(name: str, path: Path, asked: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Run one step on a run folder (made if it is not there) and return what it says as JSON."""
     with open_run(path, asked, progress, resume=True) as context:
         result = _run(context, name)
@@ -65,3 +50,23 @@ def run_step(
             return summary(context)
         document: dict[str, Any] = {"run": str(path), "step": name, "result": to_json(result)}
         return document
+
+
+def _run(context: RunContext, name: str, **options: Any) -> Any:
+    """Run one step; add its seconds, and the warnings so far, to the run's notes."""
+    step = importlib.import_module(f"edgenas.steps.{name}")
+    run: Callable[..., Any] = step.run
+    started = time.perf_counter()
+    try:
+        return run(context, **options)
+    finally:
+        context.note(name, time.perf_counter() - started)
+
+
+def _missed(verification: Verification) -> bool:
+    """Whether a candidate failed on latency: the one promise that another search can mend."""
+    return any(
+        verified.outcome.latency is not None
+        and verified.outcome.latency.median_ms > verification.limit_ms
+        for verified in verification.models
+    )

@@ -16,7 +16,9 @@ class Task(Protocol):
 
 
 class Progress(Protocol):
-    """Where tasks, messages and warnings go."""
+    """Where tasks, messages and warnings go; `warnings` keeps them for the result."""
+
+    warnings: list[str]
 
     def task(self, title: str, total: float) -> AbstractContextManager[Task]: ...
 

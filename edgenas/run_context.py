@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from edgenas.records import (
     Evaluation,
     ExportedModel,
     Measurement,
+    Notes,
     SearchResult,
     Verification,
     canonical,
@@ -49,6 +50,7 @@ class RunContext:
     folder: RunFolder
     config: RunConfig
     progress: Progress
+    reused: list[str] = field(default_factory=list)
 
     @cached_property
     def store(self) -> Store:
@@ -169,6 +171,26 @@ class RunContext:
         """Return the verdict; `RunFolderError` if nothing was verified yet."""
         path = self.folder.require(self.folder.verification, "verify")
         return from_json(read_json(path), Verification, str(path), RunFolderError)
+
+    def notes(self) -> Notes:
+        """Return what happened along the way so far."""
+        if not self.folder.notes.exists():
+            return Notes()
+        document = read_json(self.folder.notes)
+        return from_json(document, Notes, str(self.folder.notes), RunFolderError)
+
+    def note(self, step: str, seconds: float) -> None:
+        """Add the seconds of a step, and the warnings and reuse so far, to the run's notes."""
+        known = self.notes()
+        spent = {**known.seconds, step: known.seconds.get(step, 0.0) + seconds}
+        warnings = dict.fromkeys((*known.warnings, *self.progress.warnings))
+        reused = dict.fromkeys((*known.reused, *self.reused))
+        write_json(self.folder.notes, to_json(Notes(spent, tuple(warnings), tuple(reused))))
+
+    def reuse(self, what: str) -> None:
+        """Say that finished work is reused."""
+        self.reused.append(what)
+        self.progress.message(f"reused: {what}")
 
     def job_dir(self, kind: str, models: Sequence[ModelFile]) -> Path:
         """Return the folder of the job that runs these models: the same models, the same folder."""

@@ -33,6 +33,10 @@ class RunFolder:
         return self.path / ".lock"
 
     @property
+    def notes(self) -> Path:
+        return self.path / "notes.json"
+
+    @property
     def data(self) -> Path:
         return self.path / "data.json"
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from edgenas.cli.options import PluginName, config_options, json_option
-from edgenas.cli.render import emit_json, search_table
+from edgenas.cli.render import emit_json, published_result
 from edgenas.errors import InputError
 
 
@@ -54,4 +54,4 @@ def _published(predictors: str, options: dict[str, Any], as_json: bool) -> None:
     if as_json:
         emit_json(document)
     else:
-        search_table(document)
+        published_result(document)

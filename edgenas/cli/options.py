@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -100,6 +99,3 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-out_option = click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Run folder.  [runs/TIME]"
-)

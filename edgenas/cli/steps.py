@@ -9,7 +9,7 @@ import click
 
 from edgenas.cli.options import config_options, given, json_option
 from edgenas.cli.progress_bars import Bars
-from edgenas.cli.render import emit_json, step_summary
+from edgenas.cli.render import emit_json, step_result
 
 FAILED_VERIFICATION = 1
 
@@ -20,11 +20,10 @@ def run_step(name: str, run: Path, options: dict[str, Any], as_json: bool) -> No
 
     bars = Bars()
     document = pipeline.run_step(name, run, given(options), bars)
-    document["warnings"] = bars.warnings
     if as_json:
         emit_json(document)
     else:
-        step_summary(name, document)
+        step_result(name, document)
     if document.get("status") == "fail":
         raise click.exceptions.Exit(FAILED_VERIFICATION)
 
@@ -68,8 +67,8 @@ def probe(run: Path | None, target: str, as_json: bool) -> None:
     from edgenas.records import to_json
     from edgenas.targets.config import resolve
 
-    document = to_json(resolve(target).probe())
+    profile = to_json(resolve(target).probe())
     if as_json:
-        emit_json(document)
+        emit_json(profile)
     else:
-        step_summary("probe", document)
+        step_result("probe", {"result": profile})

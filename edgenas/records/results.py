@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgenas.records.measuring import Outcome
 from edgenas.records.networks import Architecture
@@ -115,3 +115,12 @@ class Verification:
 def _rank(verified: VerifiedModel) -> tuple[float, float]:
     latency = verified.outcome.latency
     return verified.model.val_int8_accuracy, -latency.median_ms if latency else 0.0
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What happened along the way: seconds by step, warnings, and what a resumed run reused."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    reused: tuple[str, ...] = ()

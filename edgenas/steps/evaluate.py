@@ -14,7 +14,10 @@ def run(context: RunContext) -> int:
     validation images: what is ranked is what is deployed.
     """
     evaluated = {evaluation.architecture for evaluation in context.evaluations()}
-    missing = [a for a in context.sampled(context.config.evaluate) if a not in evaluated]
+    wanted = context.sampled(context.config.evaluate)
+    missing = [architecture for architecture in wanted if architecture not in evaluated]
+    if len(missing) < len(wanted):
+        context.reuse(f"{len(wanted) - len(missing)} of {len(wanted)} evaluations")
     if not missing:
         return 0
     supernet, sha256 = context.supernet(), context.supernet_sha256()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +22,8 @@ LEAST_ROWS = 8
 RESPONSES = {"latency_ms": ("ms", "physical"), "accuracy": ("fraction", "choices")}
 
 
-def run(context: RunContext) -> dict[str, FittedPredictor]:
-    """Fit a predictor for each response from the rows in the store.
+def run(context: RunContext) -> dict[str, Any]:
+    """Fit a predictor for each response from the rows in the store; return its held-out errors.
 
     Raises
     ------
@@ -38,7 +40,7 @@ def run(context: RunContext) -> dict[str, FittedPredictor]:
             "evaluate --evaluate",
         ),
     }
-    fitted = {}
+    errors = {}
     for name, (architectures, response, more) in rows.items():
         if len(architectures) < LEAST_ROWS:
             raise PredictorError(
@@ -46,9 +48,11 @@ def run(context: RunContext) -> dict[str, FittedPredictor]:
                 f"a fit takes {LEAST_ROWS} or more.",
                 f"Run: edgenas {more} N {context.folder.path}",
             )
-        fitted[name] = _fit(context, name, architectures, response)
-        write_json(context.folder.predictors / f"{name}.json", fitted[name].to_json())
-    return fitted
+        predictor = _fit(context, name, architectures, response)
+        write_json(context.folder.predictors / f"{name}.json", predictor.to_json())
+        if predictor.heldout is not None:
+            errors[name] = predictor.heldout
+    return {name: asdict(held_out) for name, held_out in errors.items()}
 
 
 def _fit(

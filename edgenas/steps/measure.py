@@ -28,7 +28,10 @@ def run(context: RunContext) -> int:
     MeasurementError : not one model could be measured; the message has the first reason.
     """
     measured = {m.architecture for m in context.measurements() if m.outcome.status == "ok"}
-    missing = [a for a in context.sampled(context.config.samples) if a not in measured]
+    wanted = context.sampled(context.config.samples)
+    missing = [architecture for architecture in wanted if architecture not in measured]
+    if len(missing) < len(wanted):
+        context.reuse(f"{len(wanted) - len(missing)} of {len(wanted)} measurements")
     if missing:
         _measure(context, missing)
     return len(missing)

@@ -1,0 +1,144 @@
+"""What the commands print on stdout: one JSON document, or a few lines to read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+
+def emit_json(document: dict[str, Any]) -> None:
+    """Print one JSON document."""
+    click.echo(json.dumps(document, indent=1, allow_nan=False))
+
+
+def search_result(document: dict[str, Any]) -> None:
+    """Print the outcome of a search: the answer first, then the candidates."""
+    console = Console(highlight=False, soft_wrap=True)
+    limit = document["constraint"]["latency_ms"]
+    winner = document["winner"]
+    if winner is None:
+        console.print(f"FAIL: no candidate met {limit:.4g} ms on {document['target']}", style="red")
+    else:
+        latency = winner["measured_latency_ms"]
+        console.print(
+            f"PASS: {latency['median']:.4g} ms measured (limit {limit:.4g} ms), "
+            f"{winner['device_accuracy']:.2%} accuracy on {document['target']} "
+            f"({winner['n_images']} test images)",
+            style="green",
+        )
+        console.print(f"deploy: {winner['model']}", markup=False)
+    console.print(_candidates(document["candidates"]))
+    for candidate in document["candidates"]:
+        for reason in candidate["reasons"]:
+            console.print(f"not passed: {reason}", markup=False)
+    if document["report"]:
+        console.print(f"report: {document['report']}", markup=False)
+
+
+def _candidates(candidates: list[dict[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE)
+    columns = ("network", "predicted ms", "measured ms", "int8 accuracy", "on target", "passed")
+    for name in columns:
+        table.add_column(name, justify="left" if name == "network" else "right")
+    for candidate in candidates:
+        predicted, measured = candidate["predicted_latency_ms"], candidate["measured_latency_ms"]
+        device = candidate["device_accuracy"]
+        table.add_row(
+            architecture(candidate["architecture"]),
+            f"{predicted['mean']:.4g} (≤ {predicted['upper']:.4g})",
+            "not measured" if measured is None else f"{measured['median']:.4g}",
+            f"{candidate['int8_accuracy']:.2%}",
+            "not run" if device is None else f"{device:.2%}",
+            "yes" if candidate["passed"] else "no",
+        )
+    return table
+
+
+def architecture(document: dict[str, Any]) -> str:
+    """Return the one-line form of an architecture's JSON."""
+    from edgenas.records import Architecture, from_json
+
+    return str(from_json(document, Architecture, "An architecture"))
+
+
+def published_result(document: dict[str, Any]) -> None:
+    """Print the outcome of a search with published predictors."""
+    proof = "optimal" if document["optimal"] else f"not proved optimal (gap {document['gap']})"
+    click.echo(
+        f"{document['objective']:.4f} at {document['latency_ms']:.4f} ms, {proof}, "
+        f"by {document['method']} in {document['seconds']:.2f} s"
+    )
+    click.echo(architecture(document["architecture"]))
+
+
+def step_result(name: str, document: dict[str, Any]) -> None:
+    """Print the outcome of one step."""
+    if name in ("verify", "report"):
+        search_result(document)
+    elif name == "explain":
+        _explanation(document["result"])
+    elif name == "optimize":
+        _found(document["result"])
+    elif name == "probe":
+        _profile(document["result"])
+    elif name == "fit":
+        _fitted(document["result"])
+    else:
+        click.echo(f"{name}: done in {document['run']}")
+
+
+def _explanation(reports: list[dict[str, Any]]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    for report in reports:
+        scale, unit = (100.0, "points") if report["unit"] == "fraction" else (1.0, report["unit"])
+        table = Table(title=f"What a choice does to {report['label']}, in {unit}", box=box.SIMPLE)
+        for name in ("change", "effect", f"{report['confidence']:.0%} interval"):
+            table.add_column(name, justify="left" if name == "change" else "right")
+        for effect in sorted(report["effects"], key=lambda e: -abs(e["effect"])):
+            lower, upper = effect["lower"] * scale, effect["upper"] * scale
+            table.add_row(
+                effect["change"], f"{effect['effect'] * scale:+.3g}", f"{lower:+.3g} … {upper:+.3g}"
+            )
+        console.print(table)
+
+
+def _found(result: dict[str, Any]) -> None:
+    table = Table(box=box.SIMPLE)
+    for name in ("network", "accuracy", "latency ms", "upper bound ms"):
+        table.add_column(name, justify="left" if name == "network" else "right")
+    for candidate in result["candidates"]:
+        latency = candidate["latency_ms"]
+        table.add_row(
+            architecture(candidate["architecture"]),
+            f"{candidate['accuracy']['mean']:.2%}",
+            f"{latency['mean']:.4g}",
+            f"{latency['upper']:.4g}",
+        )
+    Console(highlight=False, soft_wrap=True).print(table)
+    proof = "proved optimal" if result["optimal"] else f"gap {result['gap']}"
+    click.echo(f"limit {result['limit_ms']:.4g} ms, by {result['method']}: {proof}")
+
+
+def _profile(profile: dict[str, Any]) -> None:
+    table = Table(box=box.SIMPLE, show_header=False)
+    for name, value in profile.items():
+        if name != "problems" and value not in (None, [], {}):
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            table.add_row(name.replace("_", " "), shown)
+    Console(highlight=False, soft_wrap=True).print(table)
+    for problem in profile["problems"]:
+        click.echo(f"problem: {problem}")
+
+
+def _fitted(result: dict[str, Any]) -> None:
+    for name, errors in result.items():
+        click.echo(
+            f"{name}: {errors['n']} rows, held-out RMSE {errors['rmse']:.4g}, "
+            f"Kendall tau {errors['kendall_tau']:.3f}, "
+            f"{errors['coverage']:.0%} inside {errors['confidence']:.0%} intervals"
+        )

@@ -1,0 +1,48 @@
+"""edgenas search: the whole flow, on one run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgenas.cli.options import config_options, given, json_option
+from edgenas.cli.progress_bars import Bars
+from edgenas.cli.render import emit_json, search_result
+
+FAILED_VERIFICATION = 1
+
+
+@click.command()
+@config_options
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Run folder.  [runs/TIME]"
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, or with the last one.")
+@json_option
+def search(out: Path | None, resume: bool, as_json: bool, **options: Any) -> None:
+    """Train, measure, predict, search, export, verify and report: the whole product.
+
+    The exit code is 0 only if an exported int8 network met the limit on the target when it was
+    measured there, and its outputs are right.
+
+    \b
+    Examples:
+      edgenas search
+      edgenas search --data imagefolder:flowers --max-latency 5ms --out runs/flowers
+      edgenas search --out runs/flowers --resume
+    """
+    from edgenas import pipeline
+    from edgenas.run_context import new_run_path, newest_run_path
+
+    path = out or (newest_run_path() if resume else new_run_path())
+    bars = Bars()
+    bars.message(f"run folder: {path}")
+    document = pipeline.search(path, given(options), bars, resume)
+    if as_json:
+        emit_json(document)
+    else:
+        search_result(document)
+    if document["status"] == "fail":
+        raise click.exceptions.Exit(FAILED_VERIFICATION)

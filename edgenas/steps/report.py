@@ -1,0 +1,134 @@
+"""report: what the run found, as one self-contained page. Writes report.html."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from typing import Any
+
+from edgenas.records import DeviceProfile, Measurement, VerifiedModel, from_json, to_json
+from edgenas.reporting.document import (
+    DataReport,
+    EnvironmentReport,
+    MeasuredLatency,
+    PredictorReport,
+    ReportData,
+    VerifiedCandidate,
+)
+from edgenas.reporting.page import render
+from edgenas.run_context import RunContext
+from edgenas.run_folder import read_json, write_bytes
+
+PACKAGES = ("edgenas", "torch", "onnx", "onnxruntime", "numpy", "statsmodels")
+
+
+def run(context: RunContext) -> str:
+    """Write the page from the files of the run; return its path."""
+    write_bytes(context.folder.report, render(report_data(context)).encode())
+    return str(context.folder.report)
+
+
+def report_data(context: RunContext) -> ReportData:
+    """Return everything that the page and the terminal's summary show."""
+    verification, result, notes = context.verified(), context.search_result(), context.notes()
+    candidates = {model: _candidate(context, model) for model in verification.models}
+    winner = verification.winner
+    shown = winner or verification.models[0]
+    folder = context.folder
+    return ReportData(
+        run=str(folder.path),
+        target=verification.target,
+        status="fail" if winner is None else "pass",
+        limit_ms=result.limit_ms,
+        confidence=result.confidence,
+        command=_command(context),
+        seed=context.config.seed,
+        environment=_environment(context, shown),
+        data=_data(context),
+        reasons=() if winner else shown.reasons,
+        winner=candidates[shown],
+        candidates=tuple(candidates.values()),
+        search=result,
+        rounds=verification.rounds,
+        measurements=tuple(context.measurements()),
+        evaluations=tuple(context.evaluations()),
+        predictors=_explanation(context),
+        configuration=to_json(context.config),
+        versions=_versions(),
+        seconds=notes.seconds,
+        files={"Report": str(folder.report), "Model": candidates[shown].model or ""},
+        warnings=notes.warnings,
+        reused=notes.reused,
+    )
+
+
+def _candidate(context: RunContext, verified: VerifiedModel) -> VerifiedCandidate:
+    model, latency = verified.model, verified.outcome.latency
+    return VerifiedCandidate(
+        predicted=model.candidate,
+        passed=verified.passed,
+        reasons=verified.reasons,
+        measured_latency_ms=None
+        if latency is None
+        else MeasuredLatency(latency.median_ms, latency.p90_ms, latency.ci95_ms),
+        fp32_accuracy=verified.fp32_accuracy,
+        int8_accuracy=verified.int8_accuracy,
+        device_accuracy=verified.device_accuracy,
+        agreement=verified.agreement,
+        n_images=verified.n_images,
+        peak_rss_bytes=verified.outcome.peak_rss_bytes,
+        model=str(context.folder.models / model.int8_file),
+        model_bytes=model.int8_bytes,
+        sha256=model.sha256,
+    )
+
+
+def _environment(context: RunContext, shown: VerifiedModel) -> EnvironmentReport:
+    path = context.folder.require(context.folder.profile, "probe")
+    outcome = shown.outcome
+    drift = [factor for measurement in context.measurements() for factor in _drift(measurement)]
+    return EnvironmentReport(
+        profile=from_json(read_json(path), DeviceProfile, str(path)),
+        engine=outcome.engine,
+        engine_version=outcome.engine_version,
+        provider=outcome.provider,
+        scheme=shown.model.scheme,
+        threads=outcome.environment.get("threads"),
+        governor=outcome.environment.get("governor"),
+        drift=(min(drift), max(drift)) if drift else None,
+    )
+
+
+def _drift(measurement: Measurement) -> tuple[float, ...]:
+    latency = measurement.outcome.latency
+    return () if latency is None else latency.drift
+
+
+def _data(context: RunContext) -> DataReport:
+    card = context.data_card
+    images = {"train": card.n_train, "validation": card.n_val, "test": card.n_test}
+    return DataReport(card.name, len(card.class_names), images, card.skipped, card.identity)
+
+
+def _explanation(context: RunContext) -> tuple[PredictorReport, ...]:
+    path = context.folder.require(context.folder.explanation, "explain")
+    return from_json(read_json(path), tuple[PredictorReport, ...], str(path))
+
+
+def _command(context: RunContext) -> str:
+    options = {k: v for k, v in to_json(context.config).items() if v is not None}
+    limit = options.pop("max_latency_ms", None)
+    words = [f"--{name.replace('_', '-')} {value}" for name, value in options.items()]
+    if limit is not None:
+        words.append(f"--max-latency {limit:g}ms")
+    return " ".join(["edgenas search", *words])
+
+
+def _versions() -> dict[str, str]:
+    found: dict[str, Any] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed as a package"
+    return found

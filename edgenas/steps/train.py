@@ -1,0 +1,26 @@
+"""train: the supernet of the run's space on its images. Writes supernet.safetensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgenas.run_context import RunContext
+
+
+def run(context: RunContext) -> Any:
+    """Train from scratch, or go on from the checkpoint; a finished supernet is reused."""
+    if context.folder.supernet.exists():
+        context.supernet()
+        context.reuse("the trained supernet")
+        return None
+    from edgenas.supernet.train import default_settings, train
+
+    settings = default_settings(context.dataset, context.config.epochs, context.config.seed)
+    return train(
+        context.space,
+        context.dataset,
+        settings,
+        context.folder.checkpoint,
+        context.folder.supernet,
+        context.progress,
+    )
