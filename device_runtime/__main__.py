@@ -1,0 +1,75 @@
+"""Run a job, or look at the machine.
+
+    python -m device_runtime JOB_FOLDER                 do the job; go on where its journal stops
+    python -m device_runtime JOB_FOLDER --with-parent   the same, and stop when stdin closes
+    python -m device_runtime --probe [FOLDER]           print the machine and its engines as JSON
+
+Exit status: 0 all done; 3 stopped, journal kept; 2 the job, journal or engine cannot be used.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Dict, List
+
+from device_runtime import machine
+from device_runtime.backends import base
+from device_runtime.journal import Journal, JournalBusyError
+from device_runtime.process import StopRequested, StopSwitch, WorkerError
+from device_runtime.protocol import (
+    JOB_FILE,
+    JOURNAL_FILE,
+    VERSION,
+    Profile,
+    ProtocolError,
+    parse_job,
+)
+from device_runtime.runner import Runner
+
+
+def main(arguments: List[str]) -> int:
+    """Return the exit status."""
+    if arguments[:1] == ["--probe"]:
+        folder = Path(arguments[1]) if arguments[1:] else Path.cwd()
+        profile = Profile(VERSION, machine.describe(), machine.state(folder), _engines())
+        print(json.dumps(asdict(profile)))
+        return 0
+    options = arguments[1:]
+    if not arguments or options not in ([], ["--with-parent"]):
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        return _run(Path(arguments[0]), StopSwitch(with_stdin=bool(options)))
+    except (OSError, ProtocolError, JournalBusyError, WorkerError) as problem:
+        print(f"{problem}", file=sys.stderr)
+        return 2
+
+
+def _run(folder: Path, stop: StopSwitch) -> int:
+    job = parse_job((folder / JOB_FILE).read_text(encoding="utf-8"))
+    journal = Journal(folder / JOURNAL_FILE)
+    try:
+        Runner(job, folder, journal, stop).run()
+    except StopRequested:
+        return 3
+    finally:
+        journal.close()
+    return 0
+
+
+def _engines() -> Dict[str, str]:
+    """Return the version of each engine that can be imported here."""
+    versions = {}
+    for name in base.names():
+        try:
+            versions[name] = base.load(name).version()
+        except ImportError:
+            continue
+    return versions
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

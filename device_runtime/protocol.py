@@ -1,0 +1,274 @@
+"""The protocol between host and runtime: the job, the journal's records, and their validation.
+
+A job folder holds `job.json`, `models/<key>`, for an infer job `images.npy`, and what the runtime
+writes: `journal.jsonl`, one record a line, and `logits-<first image>.npy`. Both sides check all
+that they read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, Optional, Tuple, Union
+
+from device_runtime.validation import ProtocolError, build, canonical, parse, require
+
+VERSION = 1
+JOB_FILE = "job.json"
+JOURNAL_FILE = "journal.jsonl"
+MODELS_FOLDER = "models"
+IMAGES_FILE = "images.npy"
+MAX_RUNS = 2000  # of one model in one pass, so that a tiny model cannot flood the journal
+
+_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+
+# ---------------------------------------------------------------- the job
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to measure: see `edgenas.targets.base.MeasureSettings`, which has the same fields."""
+
+    warmup_ms: float
+    run_ms: float
+    min_runs: int
+    min_passes: int
+    max_passes: int
+    relative_ci: float
+    budget_s: float
+    timeout_s: float
+    anchor: Optional[str]
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("run_ms", "relative_ci", "budget_s", "timeout_s"):
+            require(getattr(self, name) > 0, f"{name} must be above zero")
+        require(self.warmup_ms >= 0, "warmup_ms must not be negative")
+        require(1 <= self.min_runs <= MAX_RUNS, f"min_runs must be 1 to {MAX_RUNS}")
+        require(self.min_passes >= 2, "min_passes must be 2 or more: one pass has no spread")
+        require(self.min_passes <= self.max_passes, "max_passes must not be below min_passes")
+
+
+@dataclass(frozen=True)
+class JobModel:
+    """A model of the job; its file is `models/<key>`."""
+
+    key: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        require(_KEY.match(self.key) is not None, f"{self.key!r} is not a file-name-safe key")
+        require(_SHA256.match(self.sha256) is not None, "sha256 must be 64 hexadecimal digits")
+
+
+@dataclass(frozen=True)
+class Images:
+    """What an infer job runs on: `images.npy`, uint8 [n, channels, height, width]."""
+
+    sha256: str
+    mean: Tuple[float, ...]
+    std: Tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        require(_SHA256.match(self.sha256) is not None, "sha256 must be 64 hexadecimal digits")
+        require(len(self.mean) == len(self.std) > 0, "mean and std must be as long as each other")
+        require(all(value > 0 for value in self.std), "std must be above zero")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do: time all models ("measure"), or run the only one on images ("infer").
+
+    affinity : cores to run on; empty for all.
+    """
+
+    version: int
+    kind: str
+    engine: str
+    threads: int
+    affinity: Tuple[int, ...]
+    models: Tuple[JobModel, ...]
+    settings: Settings
+    images: Optional[Images] = None
+
+    def __post_init__(self) -> None:
+        require(self.version == VERSION, f"version is {self.version}, this side speaks {VERSION}")
+        require(self.kind in ("measure", "infer"), f"kind is {self.kind!r}")
+        require(_NAME.match(self.engine) is not None, f"{self.engine!r} is not an engine's name")
+        require(1 <= self.threads <= 1024, "threads must be 1 to 1024")
+        require(all(core >= 0 for core in self.affinity), "affinity has a negative core")
+        require(len(self.models) > 0, "there are no models")
+        require(len(set(self.keys)) == len(self.models), "two models have the same key")
+        anchor = self.settings.anchor
+        require(anchor is None or anchor in self.keys, f"the anchor {anchor!r} is not a model")
+        infers = self.kind == "infer"
+        require(
+            infers == (self.images is not None), "images belong to an infer job, and only there"
+        )
+        require(not infers or len(self.models) == 1, "an infer job has one model")
+
+    @property
+    def keys(self) -> Tuple[str, ...]:
+        return tuple(model.key for model in self.models)
+
+    def to_json(self) -> str:
+        """Return the one text of this job: sorted keys, no spaces."""
+        return canonical(asdict(self))
+
+    @property
+    def job_id(self) -> str:
+        """The SHA-256 of the job's text: a journal belongs to one job only."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def parse_job(text: str) -> Job:
+    """Return the job that `text` describes; `ProtocolError` if it is not a valid one."""
+    return build(Job, parse(text, "job"), "job")
+
+
+# ---------------------------------------------------------------- the journal
+
+
+@dataclass(frozen=True)
+class Started:
+    """The runtime started, first or again; what follows is done by this engine on this machine."""
+
+    version: int
+    job: str
+    engine: str
+    engine_version: str
+    machine: Dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A fresh process loaded and ran the model: what ran it, and the most memory it held."""
+
+    key: str
+    provider: str
+    affinity: Tuple[int, ...]
+    rss_before_bytes: Optional[int]
+    peak_rss_bytes: Optional[int]
+    seconds: float
+
+    def __post_init__(self) -> None:
+        require(self.seconds >= 0, "seconds are negative")
+        peak = self.peak_rss_bytes
+        require(peak is None or 0 < peak < 2**50, "peak_rss_bytes is out of range")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Raw inference times of one model in one pass, nanoseconds; they count once the pass ends."""
+
+    index: int
+    key: str
+    samples_ns: Tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        require(1 <= len(self.samples_ns) <= MAX_RUNS, "the number of samples is out of range")
+        in_range = all(0 < sample < 3600 * 10**9 for sample in self.samples_ns)
+        require(in_range, "samples_ns has a time that is not between 0 and an hour")
+
+
+@dataclass(frozen=True)
+class PassEnded:
+    """Pass `index` is whole. before, after : machine state around it."""
+
+    index: int
+    seconds: float
+    before: Dict[str, Any]
+    after: Dict[str, Any]
+
+    def __post_init__(self) -> None:
+        require(self.seconds >= 0, "seconds are negative")
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The model cannot be measured; `stage` is check, timing or infer."""
+
+    key: str
+    stage: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        require(self.stage in ("check", "timing", "infer"), f"stage is {self.stage!r}")
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """The logits of `rows` images from number `first` on are in `file`, float32 [rows, classes]."""
+
+    key: str
+    first: int
+    rows: int
+    classes: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        require(self.first >= 0 and self.rows > 0 and self.classes > 0, "a count is out of range")
+
+    @property
+    def file(self) -> str:
+        return logits_file(self.first)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Nothing is left to do ("finished"), or the device time is spent ("budget")."""
+
+    why: str
+
+    def __post_init__(self) -> None:
+        require(self.why in ("finished", "budget"), f"why is {self.why!r}")
+
+
+Record = Union[Started, Checked, Timed, PassEnded, Failed, Inferred, Ended]
+_RECORDS: Dict[str, Any] = {
+    "started": Started,
+    "checked": Checked,
+    "timed": Timed,
+    "pass": PassEnded,
+    "failed": Failed,
+    "inferred": Inferred,
+    "ended": Ended,
+}
+_TYPE_OF = {kind: name for name, kind in _RECORDS.items()}
+
+
+def write_record(record: Record) -> str:
+    """Return the journal line of `record`, without the line's end."""
+    return canonical({"type": _TYPE_OF[type(record)], **asdict(record)})
+
+
+def logits_file(first: int) -> str:
+    """Return the name of the file that holds the logits from image number `first` on."""
+    return f"logits-{first}.npy"
+
+
+def parse_record(text: str) -> Record:
+    """Return the record that a journal line holds; `ProtocolError` if it is not a valid one."""
+    value = parse(text, "record")
+    if not isinstance(value, dict) or value.get("type") not in _RECORDS:
+        raise ProtocolError("a record has no known type")
+    name = value.pop("type")
+    return build(_RECORDS[name], value, name)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What `--probe` prints: the machine, its state now, and the engines that it has."""
+
+    version: int
+    machine: Dict[str, Any]
+    state: Dict[str, Any]
+    engines: Dict[str, str]
+
+
+def parse_profile(text: str) -> Profile:
+    """Return the profile that `text` holds; `ProtocolError` if it is not a valid one."""
+    return build(Profile, parse(text, "profile"), "profile")

@@ -1,0 +1,151 @@
+"""The process that holds models: one command a line on stdin, one answer a line on stdout.
+
+Run by `process.Worker` as `python -m device_runtime.worker ENGINE THREADS AFFINITY`. Whatever the
+engine does here (crash, hang, take all memory) is seen from outside and costs one model only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import io
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, TextIO
+
+import numpy as np
+
+from device_runtime import machine
+from device_runtime.backends import base
+from device_runtime.bench import Heartbeat, timed_runs
+
+_PR_SET_PDEATHSIG = 1
+_CHECK_RUNS = 3  # a second run may allocate what the first one did not
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent ends; elsewhere the closed stdin ends it."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def be_first_out_of_memory() -> None:
+    """When memory runs out, this process shall be the one that the kernel ends."""
+    with contextlib.suppress(OSError):  # no Linux, or not allowed: the kernel chooses by itself
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+class Models:
+    """The models that this process has loaded, and what can be done with them."""
+
+    def __init__(self, backend: Any, threads: int, beat: Callable[[], None]) -> None:
+        self._backend = backend
+        self._threads = threads
+        self._beat = beat
+        self._loaded: Dict[str, base.Session] = {}
+
+    def check(self, path: str) -> Dict[str, Any]:
+        """Load and run the model; say what ran it and what memory that took."""
+        before, _ = machine.memory_kept_bytes()
+        session = self._load(path)
+        for _ in range(_CHECK_RUNS):
+            session.run()
+        session.output()
+        _, peak = machine.memory_kept_bytes()
+        return {
+            "provider": session.provider,
+            "affinity": machine.affinity(),
+            "rss_before_bytes": before,
+            "peak_rss_bytes": peak,
+        }
+
+    def time(self, path: str, keep: bool, warmup_ms: float, run_ms: float, min_runs: int) -> Any:
+        """Return {"samples_ns": […]}; `keep` the model loaded for the next pass."""
+        session = self._loaded.get(path) or self._load(path)
+        if keep:
+            self._loaded[path] = session
+        samples = timed_runs(session.run, warmup_ms, run_ms, min_runs, Heartbeat(self._beat).tick)
+        return {"samples_ns": samples}
+
+    def infer(
+        self, path: str, images: str, output: str, *, first: int, rows: int, mean: list, std: list
+    ) -> Dict[str, Any]:
+        """Run the model on images `first` to `first + rows`; write their logits to `output`."""
+        session = self._loaded.get(path) or self._load(path)
+        self._loaded[path] = session
+        pixels = np.load(images, mmap_mode="r", allow_pickle=False)[first : first + rows]
+        heartbeat = Heartbeat(self._beat)
+        outputs = []
+        for image in pixels:
+            session.bind(preprocess(image[np.newaxis], mean, std))
+            session.run()
+            outputs.append(session.output().reshape(-1).copy())
+            heartbeat.tick(time.perf_counter_ns())
+        logits = np.stack(outputs)
+        return {"classes": logits.shape[1], "sha256": _write_array(output, logits)}
+
+    def _load(self, path: str) -> base.Session:
+        session: base.Session = self._backend.open_model(path, self._threads)
+        values = np.random.default_rng(0).standard_normal(session.input_shape)
+        session.bind(values.astype(np.float32))
+        return session
+
+
+def preprocess(pixels: np.ndarray, mean: list, std: list) -> np.ndarray:
+    """Return (pixels / 255 - mean) / std per channel, float32, for uint8 [n, channels, h, w]."""
+    means, stds = (np.asarray(v, np.float32)[:, np.newaxis, np.newaxis] for v in (mean, std))
+    return (pixels.astype(np.float32) / np.float32(255) - means) / stds
+
+
+def _write_array(path: str, values: np.ndarray) -> str:
+    """Write `values` in one step and return the file's SHA-256."""
+    stream = io.BytesIO()
+    np.save(stream, values, allow_pickle=False)
+    content = stream.getvalue()
+    part = Path(f"{path}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    return hashlib.sha256(content).hexdigest()
+
+
+def serve(models: Models, answers: TextIO) -> None:
+    """Answer the commands on stdin until it closes."""
+    for line in sys.stdin:
+        command = json.loads(line)
+        do: Callable[..., Any] = getattr(models, command.pop("do"))
+        try:
+            answer = do(**command)
+        except Exception as problem:  # noqa: BLE001 - engines raise types of their own
+            answer = {"error": f"{type(problem).__name__}: {problem}"}
+        send(answers, answer)
+
+
+def send(answers: TextIO, answer: Dict[str, Any]) -> None:
+    answers.write(json.dumps(answer) + "\n")
+    answers.flush()
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the runtime, which ends this one
+    die_with_parent()
+    be_first_out_of_memory()
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what an engine prints is no answer
+    engine, threads, cores = sys.argv[1:]
+    if cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
+    backend = base.load(engine)
+    send(answers, {"engine_version": backend.version()})
+    serve(Models(backend, int(threads), lambda: send(answers, {"alive": True})), answers)
+
+
+if __name__ == "__main__":
+    main()

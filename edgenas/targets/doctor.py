@@ -1,0 +1,94 @@
+"""The doctor: from what the runtime's probe says to a profile, with each problem and its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from device_runtime import protocol
+from edgenas.errors import MeasurementError
+from edgenas.records import DeviceProfile, from_json
+from edgenas.targets.config import TargetConfig
+
+_VNNI = {"avx_vnni", "avx512_vnni", "amx_int8"}
+_HOT_CELSIUS = 75.0
+_LOW_DISK_BYTES = 500 * 2**20
+
+
+def default_scheme(machine: str) -> str:
+    """Return the int8 scheme that suits `machine` in ONNX Runtime: u8s8 on x86, else s8s8."""
+    return "u8s8" if machine.lower() in ("x86_64", "amd64") else "s8s8"
+
+
+def diagnose(text: str, config: TargetConfig, scheme: str) -> DeviceProfile:
+    """Return the profile in the probe's answer `text`; `MeasurementError` if it is not one."""
+    try:
+        probe = protocol.parse_profile(text)
+    except protocol.ProtocolError as problem:
+        raise MeasurementError(
+            f"Target '{config.name}' gave no usable profile: {problem}."
+        ) from problem
+    machine, state = probe.machine, probe.state
+    fields: dict[str, Any] = {
+        "target": config.name,
+        **{name: machine.get(name) for name in ("machine", "system", "python", "cores")},
+        "cpu": machine.get("model") or machine.get("cpu"),
+        "memory_bytes": machine.get("memory_bytes"),
+        "cpu_features": machine.get("cpu_features"),
+        **{n: state.get(n) for n in ("free_disk_bytes", "governor", "temperature_celsius")},
+        "frequency_mhz": max(state.get("frequency_mhz") or [0]) or None,
+        "throttle_flags": _joined(state.get("throttle_flags")),
+        "engines": probe.engines,
+    }
+    what = f"The profile of target '{config.name}'"
+    profile = from_json(fields, DeviceProfile, what, MeasurementError)
+    load = state.get("load_average")
+    found = [*_engine_problems(profile, config, scheme), *_machine_problems(profile, config, load)]
+    return from_json({**fields, "problems": found}, DeviceProfile, what, MeasurementError)
+
+
+def _joined(flags: list[str] | None) -> str | None:
+    return None if flags is None else ", ".join(flags) or "none"
+
+
+def _engine_problems(profile: DeviceProfile, config: TargetConfig, scheme: str) -> Iterator[str]:
+    if config.engine not in profile.engines:
+        yield f"The engine {config.engine} cannot be imported: pip install {config.engine}."
+    if config.engine != "onnxruntime" or default_scheme(profile.machine) != "u8s8":
+        return
+    vnni = _VNNI & set(profile.cpu_features)
+    if scheme == "u8s8" and not vnni:
+        yield (
+            "U8S8 without VNNI saturates 16-bit sums, which costs accuracy on this CPU: "
+            'set scheme = "s8s8" in the target file (exact, slower).'
+        )
+    if scheme == "s8s8" and vnni:
+        yield 'S8S8 is 2 to 3 times slower than U8S8 on this CPU: set scheme = "u8s8".'
+
+
+def _machine_problems(
+    profile: DeviceProfile, config: TargetConfig, load: float | None
+) -> Iterator[str]:
+    if profile.governor not in (None, "performance"):
+        yield (
+            f"The CPU governor is {profile.governor}, so the clock changes while measuring: "
+            "sudo cpupower frequency-set -g performance."
+        )
+    if load is not None and load > 0.75 * profile.cores:
+        yield (
+            f"The machine is busy (load {load:g} on {profile.cores} cores): "
+            "stop other programs before measuring."
+        )
+    if config.threads > profile.cores:
+        yield f"{config.threads} threads on {profile.cores} cores: set threads = {profile.cores}."
+    if any(core >= profile.cores for core in config.affinity):
+        yield f"affinity names a core that is not there: use 0 to {profile.cores - 1}."
+    if profile.throttle_flags not in (None, "none"):
+        yield (
+            f"The board reports {profile.throttle_flags}: use its official power supply and a "
+            "cooler, then reboot."
+        )
+    if profile.temperature_celsius is not None and profile.temperature_celsius > _HOT_CELSIUS:
+        yield f"The CPU is at {profile.temperature_celsius:g} °C: cool it before measuring."
+    if profile.free_disk_bytes is not None and profile.free_disk_bytes < _LOW_DISK_BYTES:
+        yield f"Only {profile.free_disk_bytes // 2**20} MiB of disk are free: make room."

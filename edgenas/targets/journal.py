@@ -1,0 +1,128 @@
+"""Following a journal while the runtime writes it: records in order, progress, outcomes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from device_runtime.protocol import Job, ProtocolError, parse_record
+from device_runtime.summary import JobState
+from edgenas.errors import MeasurementError
+from edgenas.progress import Task
+from edgenas.records import Latency, Outcome
+
+_MAX_LINE_BYTES = 1 << 26
+
+
+class Follower:
+    """Takes a journal's bytes as they come, from `offset` on, in pieces of any size."""
+
+    def __init__(self, job: Job, target: str, source: str) -> None:
+        self.state = JobState(job)
+        self.offset = 0
+        self._target = target
+        self._source = source
+        self._line = 0
+
+    def feed(self, content: bytes) -> int:
+        """Take the whole lines of `content`; return how many records they were.
+
+        A line without its end is left for the next time: a restarted runtime may cut it off.
+
+        Raises
+        ------
+        MeasurementError : a line is not a valid record of this job.
+        """
+        whole = content.rfind(b"\n") + 1
+        if whole == 0 and len(content) > _MAX_LINE_BYTES:
+            raise self._error("a line does not end")
+        lines = content[:whole].split(b"\n")[:-1]
+        for line in lines:
+            self._line += 1
+            try:
+                self.state.apply(parse_record(line.decode("utf-8")))
+            except (UnicodeDecodeError, ProtocolError) as problem:
+                raise self._error(str(problem)) from problem
+        self.offset += whole
+        return len(lines)
+
+    def _error(self, what: str) -> MeasurementError:
+        return MeasurementError(
+            f"The journal of target '{self._target}' cannot be used, line {self._line}: {what}.",
+            f"Remove {self._source} to measure again.",
+        )
+
+
+class Bar:
+    """Draws a job's state on a progress task whose total is the number of models or images."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._shown = 0.0
+
+    def show(self, state: JobState) -> None:
+        """Advance to `state`; a model counts in full once it needs no further pass."""
+        if state.job.kind == "infer":
+            done = float(sum(part.rows for part in state.inferred))
+        else:
+            done = _measured(state)
+        if done > self._shown:
+            self._task.advance(done - self._shown)
+            self._shown = done
+        self._task.note(_note(state))
+
+
+def _measured(state: JobState) -> float:
+    unfinished = state.unfinished()
+    passes = state.job.settings.max_passes
+    shares = (len(state.samples_ns(key)) / passes for key in unfinished)
+    return len(state.job.keys) - len(unfinished) + sum(shares)
+
+
+def _note(state: JobState) -> str:
+    known = len(state.checked) + sum(f.stage == "check" for f in state.failed.values())
+    if known < len(state.job.keys):
+        return f"checked {known} of {len(state.job.keys)}"
+    return f"pass {len(state.passes) + 1}, {len(state.failed)} failed"
+
+
+def outcome(state: JobState, key: str) -> Outcome:
+    """Return what the journal says of the model `key`, as a record."""
+    started, checked = state.started, state.checked.get(key)
+    failed, summary = state.failed.get(key), state.latency(key)
+    reason = f"{failed.stage}: {failed.reason}" if failed else ""
+    if not reason and state.job.kind == "measure" and summary is None:
+        reason = "the target gave no times"
+    latency = None
+    if summary is not None and not reason:
+        latency = Latency(
+            summary.median_ms,
+            summary.p90_ms,
+            summary.ci95_ms,
+            state.samples_ns(key),
+            summary.drift,
+            summary.converged,
+        )
+    return Outcome(
+        status="failed" if reason else "ok",
+        reason=reason,
+        engine=state.job.engine,
+        engine_version=started.engine_version if started else "",
+        provider=checked.provider if checked else "",
+        environment=_environment(state, key),
+        latency=latency,
+        peak_rss_bytes=checked.peak_rss_bytes if checked else None,
+    )
+
+
+def _environment(state: JobState, key: str) -> dict[str, Any]:
+    checked, ends = state.checked.get(key), state.pass_ends
+    return {
+        "machine": state.started.machine if state.started else {},
+        "threads": state.job.threads,
+        "affinity": list(checked.affinity) if checked else [],
+        "before": ends[0].before if ends else {},
+        "after": ends[-1].after if ends else {},
+        "passes": len(ends),
+        "restarts": max(0, state.restarts),
+        "ended": state.ended.why if state.ended else "stopped",
+    }

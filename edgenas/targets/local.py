@@ -1,0 +1,201 @@
+"""This machine, measured by the same runtime that a board gets, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import platform
+import select
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from device_runtime import protocol
+from edgenas.errors import InputError, MeasurementError, TargetError, nearest
+from edgenas.progress import Progress
+from edgenas.records import DeviceProfile, Outcome
+from edgenas.targets import doctor, job, journal, logits
+from edgenas.targets.base import Inference, MeasureSettings, ModelFile, Preprocess
+from edgenas.targets.config import Connection, TargetConfig
+
+RUNTIME = Path(protocol.__file__).resolve().parent
+_POLL_S = 0.2  # rare enough not to disturb what is being timed
+_STOP_S = 10.0
+_PROBE_S = 60.0
+
+
+def create(config: TargetConfig) -> LocalTarget:
+    """Return the target that `config` describes."""
+    return LocalTarget(config)
+
+
+class LocalTarget:
+    """See `base.Target`. runtime : folder of the `device_runtime` package that does the work."""
+
+    def __init__(self, config: TargetConfig, runtime: Path = RUNTIME) -> None:
+        self.name = config.name
+        self.engine = config.engine
+        self.scheme = config.scheme or doctor.default_scheme(platform.machine())
+        self._config = config
+        self._runtime = runtime
+        if config.connection != Connection():
+            raise InputError(
+                f"The target file {config.source} has a connection, but a local target needs none.",
+                "Remove the [connection] table.",
+            )
+        engines = [path.stem for path in (runtime / "backends").glob("*.py")]
+        engines = [name for name in engines if name not in ("__init__", "base")]
+        if config.engine not in engines:
+            raise InputError(
+                f"The target file {config.source} asks for the engine '{config.engine}'.",
+                nearest(config.engine, engines),
+            )
+
+    def probe(self) -> DeviceProfile:
+        """Look at this machine."""
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "device_runtime", "--probe"],
+                env=self._environment(),
+                capture_output=True,
+                timeout=_PROBE_S,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError) as problem:
+            raise TargetError(f"Target '{self.name}' cannot be probed: {problem}.") from problem
+        return doctor.diagnose(done.stdout.decode("utf-8", "replace"), self._config, self.scheme)
+
+    def measure(
+        self,
+        models: Sequence[ModelFile],
+        settings: MeasureSettings,
+        job_dir: Path,
+        progress: Progress,
+    ) -> dict[str, Outcome]:
+        """Time `models`; see `base.Target.measure`.
+
+        Raises
+        ------
+        MeasurementError : the runtime stopped early, or its journal cannot be used.
+        """
+        if not models:
+            return {}
+        what = job.measure_job(self._config, models, settings)
+        folder = job.prepare(what, job_dir, models)
+        state = self._do(what, folder, len(models), progress)
+        return {model.key: journal.outcome(state, model.key) for model in models}
+
+    def infer(
+        self,
+        model: ModelFile,
+        images: np.ndarray,
+        preprocess: Preprocess,
+        job_dir: Path,
+        progress: Progress,
+    ) -> Inference:
+        """Run `model` on `images`, uint8 [n, channels, height, width]; see `base.Target.infer`."""
+        what = job.infer_job(self._config, model, images, preprocess)
+        folder = job.prepare(what, job_dir, [model], images)
+        state = self._do(what, folder, len(images), progress)
+        outcome = journal.outcome(state, model.key)
+        if outcome.status == "failed":
+            return Inference(outcome, None)
+        values = logits.read(state, lambda name: _read(folder / name), len(images), self.name)
+        return Inference(outcome, values)
+
+    def _do(
+        self, what: protocol.Job, folder: Path, total: int, progress: Progress
+    ) -> journal.JobState:
+        """Start the runtime, unless the journal is whole, and follow it to the end."""
+        path = folder / protocol.JOURNAL_FILE
+        follower = journal.Follower(what, self.name, str(folder))
+        follower.feed(_read(path))
+        state = follower.state
+        if state.ended is None:
+            if state.passes or state.inferred:
+                progress.message(f"Going on with {folder}: {len(state.passes)} passes are reused.")
+            title = "Measuring" if what.kind == "measure" else "Running images"
+            with (
+                progress.task(f"{title} on {self.name}", total) as task,
+                self._start(folder) as run,
+            ):
+                bar = journal.Bar(task)
+                while not run.wait(_POLL_S):
+                    if follower.feed(_read(path, follower.offset)):
+                        bar.show(state)
+                follower.feed(_read(path, follower.offset))
+                bar.show(state)
+                if state.ended is None:
+                    raise MeasurementError(
+                        f"Measuring on target '{self.name}' stopped early: {run.last_words()}.",
+                        "What was finished is kept: run the same command again with --resume.",
+                    )
+        return state
+
+    @contextmanager
+    def _start(self, folder: Path) -> Iterator[_Running]:
+        with tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "device_runtime", str(folder.resolve()), "--with-parent"],
+                cwd=folder,
+                env=self._environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,  # Ctrl-C reaches it through its closed stdin, in order
+            )
+            running = _Running(process, errors)
+            try:
+                yield running
+            finally:
+                running.stop()
+
+    def _environment(self) -> dict[str, str]:
+        path = [str(self._runtime.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+
+
+class _Running:
+    """The runtime's process. It prints nothing: its stdout only tells when it has ended."""
+
+    def __init__(self, process: subprocess.Popen[bytes], errors: IO[Any]) -> None:
+        self._process = process
+        self._errors = errors
+
+    def wait(self, seconds: float) -> bool:
+        """Wait up to `seconds`; return whether the runtime has ended."""
+        assert self._process.stdout
+        return bool(select.select([self._process.stdout], [], [], seconds)[0])
+
+    def last_words(self) -> str:
+        """Return the end of what the runtime wrote to stderr, or how it ended."""
+        status = self._process.wait(_STOP_S)
+        self._errors.seek(0)
+        text = self._errors.read().decode("utf-8", "replace").strip()
+        return text[-600:] or f"the runtime ended with status {status}"
+
+    def stop(self) -> None:
+        """Ask the runtime to stop by closing its stdin; insist if it does not."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+
+def _read(path: Path, offset: int = 0) -> bytes:
+    """Return the content of `path` from `offset` on; nothing if it is not there yet."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(offset)
+            return stream.read()
+    except FileNotFoundError:
+        return b""
