@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenas.errors import PredictorError
+from edgenas.errors import InputError, PredictorError
 
 # One point of the search: index of the size, then one option index a stage.
 Point = tuple[int, ...]
@@ -110,6 +110,15 @@ class Found:
     optimal: bool
     gap: float | None
     evaluations: int
+
+
+def check_budget(budget: int) -> None:
+    """Raise `InputError` unless there is something to spend."""
+    if budget < 1:
+        raise InputError(
+            f"A search needs a budget of at least 1 evaluation, not {budget}.",
+            "Give it a greater one.",
+        )
 
 
 def as_points(points: np.ndarray) -> tuple[Point, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgenas.optimizers.base import Found, StageProblem, as_points
+from edgenas.optimizers.base import Found, StageProblem, as_points, check_budget
 from edgenas.optimizers.feasibility import require_feasible
 from edgenas.optimizers.relaxation import Nodes, OutOfNodesError, Relaxation
 from edgenas.optimizers.shortlist import Shortlist
@@ -28,8 +28,10 @@ def optimize(problem: StageProblem, limit: float, *, seed: int, budget: int, cou
 
     Raises
     ------
+    InputError : the budget is not positive.
     InfeasibleError : no point meets the limit.
     """
+    check_budget(budget)
     nodes = Nodes(budget)
     relaxation = Relaxation(problem)
     frontier = relaxation.frontier
@@ -39,7 +41,7 @@ def optimize(problem: StageProblem, limit: float, *, seed: int, budget: int, cou
     scored = len(frontier.choices)
     bound = relaxation.bound(limit - problem.floor_margin)
     if problem.margin is not None or count > 1:
-        scored += shortlist.improve()
+        scored += shortlist.improve(budget)
     search = _Search(problem, relaxation, limit, nodes, shortlist)
     bound = search.lower(bound, place=0)
     search.lower(bound, place=count - 1)

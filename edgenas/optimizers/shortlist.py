@@ -50,12 +50,14 @@ class Shortlist:
         _, first = np.unique(grid, axis=0, return_index=True)
         self._points = points[order[np.sort(first)[: self._count]]]
 
-    def improve(self) -> int:
-        """Climb from the best point by swapping one option at a time; return the points scored."""
+    def improve(self, budget: int) -> int:
+        """Climb from the best point, one option swapped at a time; return the points scored."""
         scored = 0
         while True:
             before = self.best
             swaps = _swaps(self._problem, self._points[0])
+            if scored + len(swaps) > budget:
+                return scored
             self.add(swaps)
             scored += len(swaps)
             if self.best <= before:
