@@ -137,7 +137,7 @@ class Relaxation:
             useful, rest = options[stage], self._suffixes[size][stage + 1]
             option_values = problem.values[size][stage][useful]
             option_costs = problem.costs[size][stage][useful]
-            kept = []
+            kept = [(np.empty(0, np.int64), np.empty(0, np.int64))]
             rows = max(1, _CHUNK // max(1, len(useful)))
             for start in range(0, len(values), rows):
                 part = slice(start, start + rows)
