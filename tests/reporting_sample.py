@@ -1,11 +1,11 @@
-"""A realistic `ReportData` for the report's tests: simulated latencies, fitted by statsmodels."""
+"""A realistic `ReportData` for the report's tests: simulated latencies, ordinary least squares."""
 
 from __future__ import annotations
 
 import hashlib
 
 import numpy as np
-import statsmodels.api as sm
+from scipy import stats
 
 from edgenas.plugins import load
 from edgenas.records import (
@@ -126,16 +126,23 @@ def _predictor(
     nominal = 0.95
     names = list(_terms(networks[0]))
     matrix = np.array([list(_terms(one).values()) for one in networks])
-    fitted = sm.OLS(seen, sm.add_constant(matrix)).fit()
-    frame = fitted.get_prediction().summary_frame(alpha=1 - nominal)
-    loo = seen - fitted.resid / (1 - fitted.get_influence().hat_matrix_diag)
-    half = (frame["obs_ci_upper"] - frame["obs_ci_lower"]).to_numpy() / 2
-    conf_int = fitted.conf_int()
+    design = np.column_stack([np.ones(len(seen)), matrix])
+    inverse = np.linalg.pinv(design.T @ design)
+    params = inverse @ design.T @ seen
+    leverage = np.einsum("ij,jk,ik->i", design, inverse, design)
+    resid = seen - design @ params
+    dof = len(seen) - design.shape[1]
+    bse = np.sqrt(np.diag(inverse) * (resid @ resid) / dof)
+    width = stats.t.ppf((1 + nominal) / 2, dof)
+    loo = seen - resid / (1 - leverage)
+    half = width * np.sqrt((resid @ resid) / dof * (1 + leverage))
+    tvalues = params / bse
+    pvalues = 2 * stats.t.sf(np.abs(tvalues), dof)
     table = tuple(
         CoefficientRow(
             name,
-            *(float(v[i]) for v in (fitted.params, fitted.bse, fitted.tvalues, fitted.pvalues)),
-            (float(conf_int[i, 0]), float(conf_int[i, 1])),
+            *(float(v[i]) for v in (params, bse, tvalues, pvalues)),
+            (float(params[i] - width * bse[i]), float(params[i] + width * bse[i])),
             vif=None if i == 0 else 1.0 + i / 3,
             term_sd=None if i == 0 else float(matrix[:, i - 1].std()),
             group="whole network" if ":" not in name else name.split(":")[0],
@@ -143,8 +150,7 @@ def _predictor(
         for i, name in enumerate(["Intercept", *names])
     )
     effects = tuple(
-        MarginalEffect(f"one more of {row.name}", row.coef, *row.conf_int, unit)
-        for row in table[1:]
+        MarginalEffect(f"{row.name} +1", row.coef, *row.conf_int, unit) for row in table[1:]
     )
     rows = tuple(
         FittedRow(

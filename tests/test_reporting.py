@@ -1,47 +1,255 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from reporting_sample import sample
 
+from edgenas.records import Outcome
+from edgenas.reporting import formats
+from edgenas.reporting.document import MeasuredLatency, ReportData
 from edgenas.reporting.page import render
+from edgenas.reporting.text import summary
 
-SECTIONS = ("answer", "tradeoff", "networks", "choices", "predictors", "measurements", "environment")
+SECTIONS = (
+    "answer",
+    "tradeoff",
+    "networks",
+    "choices",
+    "predictors",
+    "measurements",
+    "environment",
+    "reproduce",
+    "words",
+)
+VOID = {"meta", "br", "link", "img", "hr", "input"}
+HOSTILE = "<script>alert(1)</script>\"'&$x_1$"
 
 
 class Page(HTMLParser):
-    """Ids, sources and the nesting of a page."""
+    """Ids, what is loaded, visible text, text of the first screen; the tags must nest."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.ids: list[str] = []
         self.loaded: list[str] = []
         self.tags: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+        self._open: list[str] = []
         self.feed(html)
+        self.close()
+        assert self._open == []
+        self.first_screen = self.text[: self.text.index("Accuracy against latency")]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        if tag not in VOID:
+            self._open.append(tag)
+        self._note(tag, attrs)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self._note(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open[-1:] not in (["style"], ["title"]):
+            self.text += data
+
+    def _note(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
             if name == "id":
                 self.ids.append(value or "")
-            if name in ("src", "href", "xlink:href", "srcset", "data", "action") and tag != "a":
-                self.loaded.append(value or "")
+            if name in ("src", "href", "xlink:href", "srcset", "data", "action"):
+                (self.links if tag == "a" else self.loaded).append(value or "")
 
 
 @pytest.fixture(scope="module")
-def html() -> str:
-    return render(sample())
+def data() -> ReportData:
+    return sample()
 
 
-def test_page_has_every_section_once(html: str) -> None:
+@pytest.fixture(scope="module")
+def html(data: ReportData) -> str:
+    return render(data)
+
+
+def without_plots(data: ReportData) -> ReportData:
+    """Keep what the answer needs, so that a page renders fast."""
+    return replace(data, predictors=(), measurements=data.measurements[:3], evaluations=())
+
+
+def test_page_nests_and_has_every_section_once(html: str) -> None:
     page = Page(html)
     assert set(SECTIONS) <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
+    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
+    assert page.tags.count("svg") == 7
 
 
 def test_page_loads_nothing(html: str) -> None:
     page = Page(html)
-    assert all(value.startswith("#") for value in page.loaded)
+    assert page.loaded
+    assert set(page.loaded) <= {f"#{name}" for name in page.ids}
     assert "script" not in page.tags
     assert "@import" not in html
+    assert set(re.findall(r"url\(([^)]*)", html)) <= {f"#{name}" for name in page.ids}
+    namespaces = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert set(re.findall(r"https?://[^\"'\s<]+", html)) <= namespaces
+
+
+def test_answer_comes_first(html: str, data: ReportData) -> None:
+    first = Page(html).first_screen
+    assert data.winner is not None and data.winner.model is not None
+    assert f"Passed: deploy {data.winner.model.rsplit('/', 1)[1]}" in first
+    assert "within the budget of 0.200 ms" in first
+    assert "Promisekept" in first.replace("\n", "")
+    assert data.warnings[0] in first
+
+
+def test_page_tells_everything_it_was_given(html: str, data: ReportData) -> None:
+    text = Page(html).text
+    assert data.command in text
+    assert data.data.identity in text
+    for one in data.measurements:
+        assert str(one.architecture) in text
+    for row in data.predictors[0].coefficients:
+        assert row.name in text
+    for name, version in data.versions.items():
+        assert f"{name} {version}" in text
+    assert "signal 9" in text
+
+
+def test_plots_tell_the_network_on_hover(html: str, data: ReportData) -> None:
+    measured = next(one for one in data.measurements if one.outcome.latency)
+    titles = re.findall(r"<title>([^<]*)</title>", html)
+    assert any(title.startswith(f"{measured.architecture}\n") for title in titles)
+
+
+def test_same_data_gives_the_same_bytes(data: ReportData) -> None:
+    assert render(without_plots(sample())) == render(without_plots(data))
+
+
+def test_failure_is_said_first(data: ReportData) -> None:
+    assert data.winner is not None
+    slow = MeasuredLatency(0.25, 0.27, (0.246, 0.254))
+    winner = replace(data.winner, passed=False, measured_latency_ms=slow)
+    reason = "Measured 0.250 ms is over the budget."
+    failed = replace(
+        without_plots(data),
+        status="fail",
+        reasons=(reason,),
+        winner=winner,
+        candidates=(winner,),
+        fallbacks=("XNNPACK was asked for, another provider ran.",),
+    )
+    for text in (Page(render(failed)).first_screen, summary(failed)):
+        assert re.search("failed: do not deploy", text, re.IGNORECASE)
+        assert reason in text
+        assert "broken" in text
+        assert "0.050 ms (25 %) over the budget" in " ".join(text.split())
+        assert "Fell back: XNNPACK was asked for" in text
+        assert "assed: deploy" not in text
+
+
+def test_infeasible_limit_tells_the_least_latency(data: ReportData) -> None:
+    assert data.search is not None
+    least = data.search.frontier[0]
+    none = replace(
+        without_plots(data),
+        status="fail",
+        limit_ms=0.02,
+        winner=None,
+        candidates=(),
+        search=None,
+        infeasible=least,
+    )
+    for text in (Page(render(none)).first_screen, summary(none)):
+        words = " ".join(text.split())
+        assert re.search("infeasible: no network meets 0.0200 ms", words, re.IGNORECASE)
+        assert str(least.architecture) in words
+        shown = re.search(r"at most ([\d.]+) ms", words)
+        assert shown is not None and float(shown[1]) >= least.latency_ms.upper
+
+
+def test_nothing_verified_is_a_failure(data: ReportData) -> None:
+    nothing = replace(
+        without_plots(data), status="fail", reasons=("All crashed.",), winner=None, candidates=()
+    )
+    first = Page(render(nothing)).first_screen
+    assert "Failed: nothing to deploy" in first and "All crashed." in first
+
+
+def test_missing_figures_are_said_to_be_missing(data: ReportData) -> None:
+    assert data.winner is not None
+    bare = replace(
+        data.winner,
+        measured_latency_ms=None,
+        fp32_accuracy=None,
+        int8_accuracy=None,
+        device_accuracy=None,
+        agreement=None,
+        n_images=None,
+        peak_rss_bytes=None,
+        model_bytes=None,
+    )
+    environment = replace(data.environment, governor=None, drift=None, throttling=None)
+    missing = replace(
+        without_plots(data), status="fail", winner=bare, candidates=(bare,), environment=environment
+    )
+    page = Page(render(missing))
+    facts = page.first_screen
+    assert facts.count(formats.MISSING) >= 6
+    assert "0.0 %" not in page.text and "0 bytes" not in page.text and "None" not in page.text
+    assert "Frequency governor" + formats.UNKNOWN in page.text.replace("\n", "")
+    assert summary(missing).count(formats.MISSING) >= 6
+
+
+def test_hostile_texts_are_only_text(data: ReportData) -> None:
+    assert data.winner is not None
+    predictor = data.predictors[0]
+    row = replace(predictor.coefficients[1], name=HOSTILE, group=HOSTILE)
+    outcome = Outcome("failed", HOSTILE, "onnxruntime", "1", "", {})
+    hostile = replace(
+        without_plots(data),
+        target=HOSTILE,
+        reasons=(HOSTILE,),
+        warnings=(HOSTILE,),
+        fallbacks=(HOSTILE,),
+        data=replace(data.data, name=HOSTILE, class_names=(HOSTILE, "类"), skipped=(HOSTILE,)),
+        winner=replace(data.winner, model=HOSTILE, sha256=HOSTILE),
+        measurements=(replace(data.measurements[0], outcome=outcome),),
+        predictors=(
+            replace(
+                predictor,
+                response=HOSTILE,
+                label=HOSTILE + "类",
+                unit=HOSTILE,
+                coefficients=(predictor.coefficients[0], row),
+                effects=(replace(predictor.effects[0], change=HOSTILE, unit=HOSTILE),),
+                notes=(HOSTILE,),
+            ),
+        ),
+        configuration={HOSTILE: [HOSTILE]},
+    )
+    page = Page(render(hostile))
+    assert "script" not in page.tags
+    assert page.text.count(HOSTILE) >= 12
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_terminal_text_carries_no_escape_sequences(data: ReportData) -> None:
+    assert "\x1b" not in summary(replace(data, reasons=("\x1b[2Jgone",), warnings=("a\x1b]b",)))
+
+
+def test_summary_is_short_and_tells_where_files_are(data: ReportData) -> None:
+    text = summary(data)
+    assert text.startswith("PASSED: deploy ")
+    assert all(path in text for path in data.files.values())
+    assert all(part in text for part in (*data.warnings, *data.reused))
+    assert len(text.splitlines()) < 40

@@ -27,10 +27,10 @@ def tradeoff(data: ReportData) -> Plot:
     others = tuple(c for c in data.candidates if data.winner is None or not _same(c, data.winner))
     series = [
         plots.Series("measured subnet", "known", _measured(data)),
-        plots.Series("measured latency, predicted accuracy", "half_known", _half_measured(data)),
-        plots.Series("proposed, with prediction interval", "predicted", _predicted(proposed)),
+        plots.Series("accuracy only predicted", "half_known", _half_measured(data)),
+        plots.Series("proposed (predicted)", "predicted", _predicted(proposed)),
         plots.Series("verified on the target", "verified", _verified(others, passed=True)),
-        plots.Series("verification failed", "failed", _verified(others, passed=False)),
+        plots.Series("failed", "failed", _verified(others, passed=False)),
     ]
     if data.winner is not None:
         passed = data.status == "pass"
@@ -81,11 +81,15 @@ def coefficients(predictor: PredictorReport) -> Plot | None:
         return None
     scale, _ = scale_and_unit(predictor)
     rows = [
-        plots.Row(row.name, _scaled(_interval(row), scale * (row.term_sd or 0.0)), row.group)
+        plots.Row(
+            row.name.removeprefix(f"{row.group}: "),
+            _scaled(_interval(row), scale * (row.term_sd or 0.0)),
+            row.group,
+        )
         for row in shown
     ]
     unit = _change_unit(predictor)
-    label = f"Change in {predictor.label} for a typical difference in the term ({unit})"
+    label = f"Change in {predictor.label} per typical difference ({unit})"
     return plots.interval_rows(f"{slug(predictor)}-coefficients", rows, label)
 
 
@@ -127,7 +131,7 @@ def slug(predictor: PredictorReport) -> str:
 
 
 def _change_unit(predictor: PredictorReport) -> str:
-    return "percentage points" if predictor.unit == "fraction" else predictor.unit
+    return "points" if predictor.unit == "fraction" else predictor.unit
 
 
 def _measured(data: ReportData) -> tuple[plots.Mark, ...]:
@@ -181,12 +185,14 @@ def _predicted(candidates: tuple[Candidate, ...]) -> tuple[plots.Mark, ...]:
 def _verified(candidates: tuple[VerifiedCandidate, ...], passed: bool) -> tuple[plots.Mark, ...]:
     marks = []
     for one in candidates:
-        latency, accuracy = one.measured_latency_ms, one.device_accuracy
+        latency, accuracy, where = one.measured_latency_ms, one.device_accuracy, "on the target"
+        if accuracy is None:
+            accuracy, where = one.int8_accuracy, "on the host"
         if one.passed != passed or latency is None or accuracy is None:
             continue
         tip = (
             f"{one.predicted.architecture}\nmeasured {formats.milliseconds(latency.median)}, "
-            f"accuracy {formats.percent(accuracy, one.n_images)} on the target"
+            f"accuracy {formats.percent(accuracy, one.n_images)} {where}"
         )
         y = 100 * accuracy
         x = Interval(latency.median, *latency.ci95)

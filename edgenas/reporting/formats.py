@@ -24,6 +24,12 @@ def milliseconds(value: float | None) -> str:
     return MISSING if value is None or math.isnan(value) else f"{significant(value)} ms"
 
 
+def least_sufficient(value: float) -> str:
+    """Return a latency rounded up, so that a budget of what is shown is enough."""
+    decimals = _decimals(value, 3)
+    return f"{_fixed(math.ceil(value * 10**decimals) / 10**decimals, decimals)} ms"
+
+
 def bounds(pair: Sequence[float] | None, like: float, digits: int = 3) -> str:
     """Return "1.80 to 1.86", with the decimals that `like` has."""
     if pair is None:

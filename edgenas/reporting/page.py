@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from edgenas.records import Interval, Measurement
 from edgenas.reporting import charts, formats
-from edgenas.reporting.document import PredictorReport, ReportData
+from edgenas.reporting.document import PredictorReport, ReportData, VerifiedCandidate
 from edgenas.reporting.plot import Plot
 from edgenas.reporting.verdict import verdict
 
@@ -26,6 +26,7 @@ def render(data: ReportData) -> str:
         tradeoff=_inline(charts.tradeoff(data)),
         predictors=[_predictor(predictor) for predictor in data.predictors],
         effect_table=_effect_table(data.predictors),
+        candidate_table=_candidate_table(data.candidates),
         measured=_measured_rows(data),
         evaluated=_evaluated_rows(data),
         configuration=_configuration(data),
@@ -69,12 +70,43 @@ def _predictor(predictor: PredictorReport) -> dict[str, Any]:
         "data": predictor,
         "slug": charts.slug(predictor),
         "unit": unit,
-        "rmse": None if heldout is None else f"{formats.significant(scale * heldout.rmse)} {unit}",
+        "rmse": None if heldout is None else _error(scale * heldout.rmse, unit),
         "fit": _inline(charts.fit_quality(predictor)),
         "effects": _inline(charts.effects(predictor)),
         "coefficients": _inline(charts.coefficients(predictor)),
         "n_effects": len(charts.plotted_effects(predictor)),
         "n_coefficients": len(charts.plotted_coefficients(predictor)),
+    }
+
+
+def _error(value: float, unit: str) -> str:
+    return f"{formats.significant(value)} {'points' if unit == '%' else unit}"
+
+
+def _candidate_table(candidates: tuple[VerifiedCandidate, ...]) -> list[tuple[str, list[str]]]:
+    """Return (figure, its value for each candidate)."""
+    columns = [_candidate_figures(one) for one in candidates]
+    return [(label, [column[label] for column in columns]) for label in (columns or [{}])[0]]
+
+
+def _candidate_figures(one: VerifiedCandidate) -> dict[str, str]:
+    latency, n = one.measured_latency_ms, one.n_images
+    measured = formats.MISSING
+    if latency is not None:
+        spread = formats.bounds(latency.ci95, latency.median)
+        measured = f"{formats.milliseconds(latency.median)} ({spread})"
+    return {
+        "Latency, predicted": f"{formats.with_bounds(one.predicted.latency_ms)} ms",
+        "Latency, measured (95 %)": measured,
+        "Latency, p90": formats.milliseconds(latency.p90 if latency else None),
+        "Accuracy, predicted": formats.percent_bounds(one.predicted.accuracy),
+        "Accuracy, float on the host": formats.percent(one.fp32_accuracy, n),
+        "Accuracy, int8 on the host": formats.percent(one.int8_accuracy, n),
+        "Accuracy, int8 on the target": formats.percent(one.device_accuracy, n),
+        "Images behind these": formats.MISSING if n is None else f"{n:,}",
+        "Same answer as the host": formats.percent(one.agreement, n),
+        "Peak memory": formats.storage(one.peak_rss_bytes),
+        "Model file": formats.storage(one.model_bytes),
     }
 
 

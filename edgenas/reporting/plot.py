@@ -51,7 +51,7 @@ class Plot:
     name : prefixes every id of the SVG, so that several plots can stand in one page.
     """
 
-    def __init__(self, name: str, width_in: float = 6.6, height_in: float = 4.0) -> None:
+    def __init__(self, name: str, width_in: float, height_in: float) -> None:
         self.name = name
         with _style(name):
             self.figure = Figure(figsize=(width_in, height_in))

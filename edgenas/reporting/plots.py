@@ -14,11 +14,14 @@ from typing import Any, Literal
 from edgenas.records import Interval
 from edgenas.reporting.plot import BLUE, GREEN, GREY, INK, MUTED, ORANGE, RED, Plot
 
-Look = Literal["known", "half_known", "predicted", "verified", "winner", "failed"]
+Look = Literal["fitted", "known", "half_known", "predicted", "verified", "winner", "failed"]
+
+_HALF_PAGE_IN = 5.2  # two stand side by side, so that their text is as large as the page's
 
 # marker, size, face, edge, order
 _LOOKS: dict[Look, tuple[str, float, str, str, int]] = {
     "half_known": ("o", 4.5, "white", GREY, 3),
+    "fitted": ("o", 4.5, BLUE, "white", 4),
     "known": ("o", 4.5, GREY, GREY, 4),
     "predicted": ("D", 5.0, "white", ORANGE, 5),
     "verified": ("s", 5.5, BLUE, "white", 6),
@@ -68,7 +71,7 @@ def tradeoff(
 
     frontier : (x, y) by rising x. labels : of the x and the y axis, with units.
     """
-    plot = Plot(name, height_in=4.3)
+    plot = Plot(name, 5.8, 4.1)
     with plot.drawing() as axes:
         axes.set(xlabel=labels[0], ylabel=labels[1])
         if frontier:
@@ -81,16 +84,16 @@ def tradeoff(
         axes.margins(0.06)
         if limit is not None:
             axes.axvline(limit, color=RED, lw=1.3, ls=(0, (5, 3)), zorder=2)
-            axes.annotate(
+            axes.text(
+                limit,
+                1.01,
                 limit_text,
-                (limit, 1.0),
-                xycoords=("data", "axes fraction"),
-                xytext=(4, -2),
-                textcoords="offset points",
+                transform=axes.get_xaxis_transform(),
                 color=RED,
-                va="top",
+                ha="center",
+                va="bottom",
             )
-        plot.figure.legend(loc="outside upper center", ncols=3, handletextpad=0.5)
+        _legend(plot, ncols=3)
     return plot
 
 
@@ -98,10 +101,10 @@ def predicted_observed(
     name: str, marks: Sequence[Mark], labels: tuple[str, str], what: str = "one network"
 ) -> Plot:
     """Draw predictions (x) against observations (y) with their intervals and the diagonal."""
-    plot = Plot(name)
+    plot = Plot(name, _HALF_PAGE_IN, 3.9)
     with plot.drawing() as axes:
         axes.set(xlabel=labels[0], ylabel=labels[1])
-        _draw_series(plot, axes, Series(what, "known", tuple(marks)))
+        _draw_series(plot, axes, Series(what, "fitted", tuple(marks)))
         values = [v for m in marks for v in (m.x.mean, m.y.mean, m.y.lower, m.y.upper)]
         values = [v for v in values if math.isfinite(v)]
         if values:
@@ -109,7 +112,7 @@ def predicted_observed(
             ends = (min(values) - pad, max(values) + pad)
             axes.plot(ends, ends, color=INK, lw=0.9, label="prediction = observation")
             axes.set(xlim=ends, ylim=ends)
-        plot.figure.legend(loc="outside upper center", ncols=2, handletextpad=0.5)
+        _legend(plot, ncols=2)
     return plot
 
 
@@ -117,11 +120,11 @@ def interval_rows(name: str, rows: Sequence[Row], label: str, bars: bool = False
     """Draw one value with its interval a row, first row on top, zero marked.
 
     bars : draw bars from zero (effects) instead of points (coefficients). Rows whose interval
-    excludes zero are in colour, the others in grey.
+    excludes zero are orange (up) or blue (down), the others grey.
     """
     groups = _group_starts(rows)
     height = 0.75 + 0.2 * len(rows) + 0.24 * len(groups)
-    plot = Plot(name, height_in=max(1.6, height))
+    plot = Plot(name, _HALF_PAGE_IN, max(1.6, height))
     with plot.drawing() as axes:
         ticks, at = [], 0.0
         for index, row in enumerate(rows):
@@ -135,20 +138,27 @@ def interval_rows(name: str, rows: Sequence[Row], label: str, bars: bool = False
         axes.set_yticks(ticks, [_short(row.label) for row in rows])
         axes.set(xlabel=label, ylim=(at - 0.3, -0.7))
         axes.tick_params(axis="y", length=0)
+        axes.locator_params(axis="x", nbins=5)
         axes.grid(visible=False, axis="y")
         axes.margins(x=0.06)
         axes.spines["left"].set_visible(False)
     return plot
 
 
+def _legend(plot: Plot, ncols: int) -> None:
+    handles, labels = plot.axes.get_legend_handles_labels()
+    if handles:
+        plot.figure.legend(
+            handles, labels, loc="outside upper center", ncols=ncols, handletextpad=0.5
+        )
+
+
 def _draw_series(plot: Plot, axes: Any, series: Series) -> None:
     marker, size, face, edge, order = _LOOKS[series.look]
-    bar = edge if edge not in ("white", INK) else face
+    marks = [m for m in series.marks if math.isfinite(m.x.mean) and math.isfinite(m.y.mean)]
+    _error_bars(axes, marks, edge if edge not in ("white", INK) else face, order - 0.5)
     label = series.name
-    for mark in series.marks:
-        if not all(map(math.isfinite, (mark.x.mean, mark.y.mean))):
-            continue
-        _error_bar(axes, mark, bar, order - 0.5)
+    for mark in marks:
         (point,) = axes.plot(
             mark.x.mean,
             mark.y.mean,
@@ -163,8 +173,8 @@ def _draw_series(plot: Plot, axes: Any, series: Series) -> None:
         )
         plot.tip(point, mark.tip)
         label = "_"  # one legend entry a series
-    if series.text and series.marks:
-        first = series.marks[0]
+    if series.text and marks:
+        first = marks[0]
         axes.annotate(
             series.text,
             (first.x.mean, first.y.mean),
@@ -175,13 +185,20 @@ def _draw_series(plot: Plot, axes: Any, series: Series) -> None:
         )
 
 
-def _error_bar(axes: Any, mark: Mark, color: str, order: float) -> None:
-    for value, draw, other in (
-        (mark.x, axes.hlines, mark.y.mean),
-        (mark.y, axes.vlines, mark.x.mean),
-    ):
-        if value.lower < value.upper and math.isfinite(value.upper - value.lower):
-            draw(other, value.lower, value.upper, color=color, lw=1.0, alpha=0.75, zorder=order)
+def _error_bars(axes: Any, marks: Sequence[Mark], color: str, order: float) -> None:
+    look = {"color": color, "lw": 1.0, "alpha": 0.8 if len(marks) < 12 else 0.4, "zorder": order}
+    wide = [m for m in marks if _has_width(m.x)]
+    axes.hlines(
+        [m.y.mean for m in wide], [m.x.lower for m in wide], [m.x.upper for m in wide], **look
+    )
+    tall = [m for m in marks if _has_width(m.y)]
+    axes.vlines(
+        [m.x.mean for m in tall], [m.y.lower for m in tall], [m.y.upper for m in tall], **look
+    )
+
+
+def _has_width(value: Interval) -> bool:
+    return value.lower < value.upper and math.isfinite(value.upper - value.lower)
 
 
 def _draw_row(plot: Plot, axes: Any, row: Row, at: float, bars: bool) -> None:
@@ -189,12 +206,12 @@ def _draw_row(plot: Plot, axes: Any, row: Row, at: float, bars: bool) -> None:
     if not math.isfinite(value.mean):
         return
     known = value.lower > 0 or value.upper < 0
-    color = (RED if value.mean > 0 else BLUE) if known else GREY
+    color = (ORANGE if value.mean > 0 else BLUE) if known else GREY
     if bars:
         artist = axes.barh(at, value.mean, height=0.62, color=color, alpha=0.85)[0]
     else:
         (artist,) = axes.plot(value.mean, at, marker="o", ms=5, color=color, ls="none", zorder=4)
-    if math.isfinite(value.upper - value.lower):
+    if _has_width(value):
         axes.hlines(at, value.lower, value.upper, color=INK if bars else color, lw=1.3, zorder=3.5)
     plot.tip(artist, f"{row.label}: {value.mean:+.3g} [{value.lower:+.3g}, {value.upper:+.3g}]")
 

@@ -110,7 +110,7 @@ def _small_facts(winner: VerifiedCandidate) -> tuple[Fact, ...]:
         Fact(
             "Peak memory", formats.storage(winner.peak_rss_bytes), "Whole process, engine included."
         ),
-        Fact("Model file", formats.storage(winner.model_bytes), "int8 weights, ready to deploy."),
+        Fact("Model file", formats.storage(winner.model_bytes), "Weights and activations in int8."),
     )
 
 
@@ -121,8 +121,8 @@ def _sentence(data: ReportData, winner: VerifiedCandidate) -> str:
     limit = formats.milliseconds(data.limit_ms)
     if winner.device_accuracy is None or measured is None:
         return (
-            f"On target {data.target}: accuracy {accuracy}, latency {latency}, budget {limit}; "
-            "what was not measured is not promised."
+            f"On target {data.target}: latency {latency} (budget {limit}), accuracy {accuracy}; "
+            "what was not measured cannot be promised."
         )
     met = "within" if measured.median <= data.limit_ms else "over"
     return (
@@ -140,13 +140,14 @@ def _infeasible(data: ReportData) -> Verdict:
         f"Infeasible: no network meets {limit}",
         f"The fastest network of the space is predicted to take "
         f"{formats.milliseconds(fastest.mean)} on target {data.target}, at most "
-        f"{formats.milliseconds(fastest.upper)}. Ask for at least that, or choose another space.",
+        f"{formats.least_sufficient(fastest.upper)}. "
+        "Ask for at least that, or choose another space.",
         _problems(data),
         (
             Fact("Budget", limit, _confidence(data), bad=True),
             Fact(
                 "Least latency that exists",
-                formats.milliseconds(fastest.upper),
+                formats.least_sufficient(fastest.upper),
                 f"Upper bound of {formats.with_bounds(fastest)} ms: {least.architecture}",
             ),
             Fact(
