@@ -9,6 +9,7 @@ from reporting_sample import sample
 
 from edgenas.records import Outcome
 from edgenas.reporting import formats
+from edgenas.reporting.charts import tradeoff
 from edgenas.reporting.document import MeasuredLatency, ReportData
 from edgenas.reporting.page import render
 from edgenas.reporting.text import summary
@@ -253,3 +254,23 @@ def test_summary_is_short_and_tells_where_files_are(data: ReportData) -> None:
     assert all(path in text for path in data.files.values())
     assert all(part in text for part in (*data.warnings, *data.reused))
     assert len(text.splitlines()) < 40
+
+
+def test_random_weights_are_said_first(data: ReportData) -> None:
+    assert data.winner is not None
+    random = replace(without_plots(data), winner=replace(data.winner, weights="random"))
+    assert "weights are random" in Page(render(random)).first_screen
+
+
+def test_measured_but_not_evaluated_networks_are_told_apart(data: ReportData) -> None:
+    measured = next(one for one in data.measurements if one.outcome.latency)
+    accuracy = replace(data.predictors[1], coefficients=(), effects=())
+    row = replace(accuracy.rows[0], architecture=measured.architecture, observed=None)
+    shown = replace(
+        data,
+        measurements=(measured,),
+        evaluations=(),
+        predictors=(replace(accuracy, rows=(row,)),),
+    )
+    svg = tradeoff(shown).svg()
+    assert "accuracy only predicted" in svg and "measured subnet" not in svg

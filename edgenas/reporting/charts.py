@@ -35,7 +35,7 @@ def tradeoff(data: ReportData) -> Plot:
     if data.winner is not None:
         passed = data.status == "pass"
         look: plots.Look = "winner" if passed else "failed"
-        text = "winner" if passed else "failed"
+        text = "winner" if passed else "best, failed"
         marks = _verified((data.winner,), passed=data.winner.passed)
         series.append(plots.Series(text, look, marks, text))
     if data.infeasible is not None:

@@ -19,7 +19,7 @@ from edgenas.reporting.verdict import verdict
 def render(data: ReportData) -> str:
     """Return the page as HTML; the same data gives the same bytes."""
     template = _environment().get_template("report.html.j2")
-    return template.render(
+    page = template.render(
         data=data,
         verdict=verdict(data),
         style=Markup(resources.files(__package__).joinpath("report.css").read_text("utf-8")),
@@ -31,6 +31,7 @@ def render(data: ReportData) -> str:
         evaluated=_evaluated_rows(data),
         configuration=_configuration(data),
     )
+    return page.lstrip()
 
 
 def _environment() -> Environment:

@@ -81,6 +81,7 @@ def tradeoff(
             )
         for one in series:
             _draw_series(plot, axes, one)
+            _label_first(axes, one, limit)
         axes.margins(0.06)
         if limit is not None:
             axes.axvline(limit, color=RED, lw=1.3, ls=(0, (5, 3)), zorder=2)
@@ -173,16 +174,23 @@ def _draw_series(plot: Plot, axes: Any, series: Series) -> None:
         )
         plot.tip(point, mark.tip)
         label = "_"  # one legend entry a series
-    if series.text and marks:
-        first = marks[0]
-        axes.annotate(
-            series.text,
-            (first.x.mean, first.y.mean),
-            xytext=(9, 7),
-            textcoords="offset points",
-            weight="bold",
-            zorder=9,
-        )
+
+
+def _label_first(axes: Any, series: Series, limit: float | None) -> None:
+    if not series.text or not series.marks:
+        return
+    first = series.marks[0]
+    left = limit is not None and first.x.mean <= limit  # away from the line of the limit
+    axes.annotate(
+        series.text,
+        (first.x.mean, first.y.mean),
+        xytext=(-10 if left else 10, 6),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        weight="bold",
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.0},
+        zorder=9,
+    )
 
 
 def _error_bars(axes: Any, marks: Sequence[Mark], color: str, order: float) -> None:
