@@ -106,22 +106,22 @@ def quantize_tensor(least: float, greatest: float, scheme: Scheme) -> TensorQuan
         return TensorQuant(np.float32(1), scheme.activation(0 if scheme.symmetric else limits.min))
     if scheme.symmetric:
         return TensorQuant(np.float32(max(-least, greatest) / limits.max), scheme.activation(0))
-    scale = np.float32((greatest - least) / (int(limits.max) - int(limits.min)))
-    zero_point = np.rint(limits.min - least / float(scale))
-    return TensorQuant(scale, scheme.activation(np.clip(zero_point, limits.min, limits.max)))
+    scale = (greatest - least) / (int(limits.max) - int(limits.min))
+    zero_point = np.rint(limits.min - least / scale)
+    return TensorQuant(np.float32(scale), scheme.activation(zero_point))
 
 
 def quantize_weights(node: WeightedNode, input_scale: np.float32, scheme: Scheme) -> WeightQuant:
     """Return int8 weights per output channel in [-127, 127], and the bias.
 
     A channel's scale is raised where its bias would not fit int32 (weights far smaller than the
-    bias); a channel of zeros takes the largest scale of the layer.
+    bias), also for float biases, because onnxruntime turns those into int32 when it loads them. A
+    channel of zeros takes the largest scale of the layer.
     """
     flat = node.weight.reshape(len(node.weight), -1)
     scale = np.maximum(flat.max(1), -flat.min(1)).astype(np.float64) / WEIGHT_LIMIT
     scale[scale < SMALLEST_RANGE] = scale.max() if scale.max() >= SMALLEST_RANGE else 1.0
-    if scheme.integer_bias:
-        scale = np.maximum(scale, np.abs(node.bias) / (float(input_scale) * BIAS_LIMIT))
+    scale = np.maximum(scale, np.abs(node.bias) / (float(input_scale) * BIAS_LIMIT))
     scale = scale.astype(np.float32)
     shape = (-1,) + (1,) * (node.weight.ndim - 1)
     stored = np.rint(node.weight / scale.reshape(shape)).clip(-WEIGHT_LIMIT, WEIGHT_LIMIT)
