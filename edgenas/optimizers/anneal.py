@@ -49,7 +49,7 @@ def optimize(problem: StageProblem, limit: float, *, seed: int, budget: int, cou
     shortlist = Shortlist(problem, limit, count)
     shortlist.add(archive)
     scored = nodes.opened
-    for points in _Walk(problem, limit, seed).run(budget - scored):
+    for points in _Walk(problem, limit, seed).run(nodes.left):
         scored += len(points)
         shortlist.add(points)
         archive = np.concatenate((archive, points))

@@ -77,7 +77,7 @@ class StageProblem:
     def upper(self, points: np.ndarray) -> np.ndarray:
         """Return what the limit is on, the summed costs and the margin, as float64 [n]."""
         costs = self.cost(points)
-        return costs if self.margin is None else costs + self.margin(points)
+        return costs if self.margin is None or not len(points) else costs + self.margin(points)
 
     @property
     def floor_margin(self) -> float:

@@ -18,13 +18,17 @@ from edgenas.optimizers.shortlist import Shortlist
 
 BUDGET = 20_000_000
 # The floor falls from the bound to the best known value in growing steps, as points grow denser.
-_STEPS = (1 / 256, 1 / 64, 1 / 16, 1 / 4, 1.0)
+_STEPS = tuple(2.0**-halvings for halvings in range(8, -1, -1))
+# Where the first looks put the ceiling, between the best point's own margin and the least margin.
+_LOOKS = (0.0, 0.25, 0.5, 0.75)
+_LOOK_PART = 8  # of the nodes left, the part that one look may open
 
 
 def optimize(problem: StageProblem, limit: float, *, seed: int, budget: int, count: int) -> Found:
     """Return the `count` best points within `limit`, and whether the first is proved the best.
 
-    seed : not used; nothing is random. budget : partial points that may be opened.
+    seed : not used; nothing is random. budget : swaps and partial points that may be scored; the
+    frontier, which needs no search, is counted beside it.
 
     Raises
     ------
@@ -38,11 +42,11 @@ def optimize(problem: StageProblem, limit: float, *, seed: int, budget: int, cou
     feasible = require_feasible(problem, relaxation, limit, nodes)
     shortlist = Shortlist(problem, limit, count)
     shortlist.add(np.vstack((feasible, frontier.choices)))
-    scored = len(frontier.choices)
     bound = relaxation.bound(limit - problem.floor_margin)
     if problem.margin is not None or count > 1:
-        scored += shortlist.improve(budget)
+        nodes.open(shortlist.improve(nodes.left))
     search = _Search(problem, relaxation, limit, nodes, shortlist)
+    search.look()
     bound = search.lower(bound, place=0)
     search.lower(bound, place=count - 1)
     gap = max(0.0, bound - shortlist.best)
@@ -52,7 +56,7 @@ def optimize(problem: StageProblem, limit: float, *, seed: int, budget: int, cou
         frontier=as_points(frontier.choices),
         optimal=optimal,
         gap=0.0 if optimal else gap,
-        evaluations=scored + nodes.opened,
+        evaluations=len(frontier.choices) + nodes.opened,
     )
 
 
@@ -67,11 +71,28 @@ class _Search:
         nodes: Nodes,
         shortlist: Shortlist,
     ) -> None:
-        self._rounding = problem.value_rounding
+        self._problem, self._limit = problem, limit
         self._relaxation = relaxation
         self._ceiling = limit - problem.floor_margin
         self._nodes = nodes
         self._shortlist = shortlist
+
+    def look(self) -> None:
+        """Better the shortlist where margins are as those of its best point, before any proof."""
+        if self._problem.margin is None:
+            return
+        for share in _LOOKS:
+            best = np.array(self._shortlist.points[:1])
+            own = float((self._problem.upper(best) - self._problem.cost(best))[0])
+            margin = own + share * (self._problem.least_margin - own)
+            nodes = Nodes(self._nodes.left // _LOOK_PART)
+            try:
+                points = self._relaxation.points(self._limit - margin, self._shortlist.best, nodes)
+            except OutOfNodesError:
+                return
+            finally:
+                self._nodes.open(nodes.opened)
+            self._shortlist.add(points)
 
     def lower(self, bound: float, place: int) -> float:
         """Lower the floor from `bound` to the value at `place` of the shortlist.
@@ -81,7 +102,7 @@ class _Search:
         top = bound
         for step in _STEPS:
             target = self._shortlist.value(place)
-            if bound <= target + self._rounding:
+            if bound <= target + self._problem.value_rounding:
                 break
             floor = top - step * (top - target)
             try:

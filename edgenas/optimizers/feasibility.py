@@ -16,8 +16,8 @@ def require_feasible(
 
     Raises
     ------
-    InfeasibleError : there is none; `least_cost` and `least_point` are the least that exists. Says
-        so where the nodes did not suffice to prove it.
+    InfeasibleError : there is none; `least_cost` and `least_point` are the least that exists. Where
+        the nodes did not suffice to prove that, they are the least found, and the message says so.
     """
     points = relaxation.frontier.choices
     uppers = problem.upper(points)
@@ -27,11 +27,18 @@ def require_feasible(
         point, least, proven = _least_upper(problem, relaxation, point, nodes)
     if least <= limit + problem.cost_rounding:
         return point
+    bound = float(relaxation.frontier.costs[0]) + problem.floor_margin
     if proven:
         message = f"No network meets the limit of {limit:g}: the least that exists is {least:g}."
+    elif bound > limit + problem.cost_rounding:
+        message = (
+            f"No network meets the limit of {limit:g}: the least that exists is between {bound:g} "
+            f"and {least:g}, which is the least found."
+        )
     else:
         message = (
-            f"Found no network within {limit:g}; the least found is {least:g}, not proved least."
+            f"Found no network within the limit of {limit:g}, but the search ended before it was "
+            f"proved that there is none; the least found is {least:g}."
         )
     raise InfeasibleError(
         message,

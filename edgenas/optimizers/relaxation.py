@@ -29,9 +29,13 @@ class Nodes:
     budget: int
     opened: int = 0
 
+    @property
+    def left(self) -> int:
+        return self.budget - self.opened
+
     def open(self, count: int) -> None:
         """Count `count` more nodes, or raise `OutOfNodesError` if they are too many."""
-        if self.opened + count > self.budget:
+        if count > self.left:
             raise OutOfNodesError
         self.opened += count
 
