@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edgenas import plugins
 from edgenas.graph.ir import Graph
 from edgenas.graph.lower import lower
@@ -49,12 +47,9 @@ def deployable(
     supernet: Supernet, architecture: Architecture, layers: tuple[Layer, ...], dataset: Dataset
 ) -> Deployable:
     """Cut a subnet out, recalibrate its batch norms on training images, fold and calibrate it."""
-    from edgenas.supernet.recalibrate import recalibrate
+    from edgenas.supernet.recalibrate import calibrated_subnet
 
-    images = dataset.normalize(
-        dataset.calibration(CALIBRATION_IMAGES).resized(architecture.resolution).images
-    )
-    subnet = supernet.subnet(architecture)
-    recalibrate(subnet, images)
+    subnet = calibrated_subnet(supernet, architecture, dataset)
     graph = lower(layers, subnet.numpy_state())
-    return Deployable(graph, calibrate(graph, np.asarray(images)))
+    images = dataset.calibration(CALIBRATION_IMAGES).resized(architecture.resolution).images
+    return Deployable(graph, calibrate(graph, dataset.normalize(images)))

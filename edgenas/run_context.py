@@ -121,7 +121,7 @@ class RunContext:
 
     def supernet(self) -> Supernet:
         """Return the trained supernet; `RunFolderError` if it is not trained yet."""
-        from edgenas.supernet.train import load
+        from edgenas.supernet.files import load
 
         return load(self.folder.require(self.folder.supernet, "train"), self.space)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from edgenas.records import DeviceProfile, Measurement, VerifiedModel, from_json, to_json
 from edgenas.reporting.document import (
-    DataReport,
     EnvironmentReport,
     MeasuredLatency,
     PredictorReport,
@@ -44,7 +43,7 @@ def report_data(context: RunContext) -> ReportData:
         command=_command(context),
         seed=context.config.seed,
         environment=_environment(context, shown),
-        data=_data(context),
+        data=context.data_card,
         reasons=() if winner else shown.reasons,
         winner=candidates[shown],
         candidates=tuple(candidates.values()),
@@ -102,12 +101,6 @@ def _environment(context: RunContext, shown: VerifiedModel) -> EnvironmentReport
 def _drift(measurement: Measurement) -> tuple[float, ...]:
     latency = measurement.outcome.latency
     return () if latency is None else latency.drift
-
-
-def _data(context: RunContext) -> DataReport:
-    card = context.data_card
-    images = {"train": card.n_train, "validation": card.n_val, "test": card.n_test}
-    return DataReport(card.name, len(card.class_names), images, card.skipped, card.identity)
 
 
 def _explanation(context: RunContext) -> tuple[PredictorReport, ...]:

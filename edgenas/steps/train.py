@@ -13,9 +13,12 @@ def run(context: RunContext) -> Any:
         context.supernet()
         context.reuse("the trained supernet")
         return None
-    from edgenas.supernet.train import default_settings, train
+    from edgenas.supernet.settings import default_settings
+    from edgenas.supernet.train import train
 
-    settings = default_settings(context.dataset, context.config.epochs, context.config.seed)
+    settings = default_settings(
+        context.dataset, epochs=context.config.epochs, seed=context.config.seed
+    )
     return train(
         context.space,
         context.dataset,
