@@ -111,7 +111,7 @@ def _labels(where: str, table: Any, column: str, class_names: tuple[str, ...]) -
         numbers = {name: index for index, name in enumerate(class_names)}
         values = [numbers.get(str(value), -1) for value in values]
     labels = np.array([-1 if value is None else value for value in values], np.int64)
-    if len(labels) and not (0 <= labels.min() and labels.max() < len(class_names)):
+    if len(labels) and not (labels.min() >= 0 and labels.max() < len(class_names)):
         raise DataError(f"{where} has images without a label, or of a class that train lacks.")
     return labels
 

@@ -1,0 +1,56 @@
+"""Batch norm statistics of a subnet, recomputed from training images (Yu and Huang 2019)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgenas.records import Architecture
+from edgenas.supernet.blocks import BatchNorm, Subnet
+from edgenas.supernet.interfaces import Data
+from edgenas.supernet.network import Supernet
+
+CALIBRATION_IMAGES = 512
+BATCH_SIZE = 128
+
+
+def to_input(images: np.ndarray | Tensor, data: Data) -> Tensor:
+    """Return normalised float32 [n, c, h, w], channels last in memory, of uint8 [n, h, w, c]."""
+    mean = torch.tensor(data.mean) * 255
+    std = torch.tensor(data.std) * 255
+    return ((torch.as_tensor(images).float() - mean) / std).permute(0, 3, 1, 2)
+
+
+def input_batches(images: np.ndarray, data: Data) -> Iterator[Tensor]:
+    """Yield the images as input, in batches of much the same size."""
+    for batch in np.array_split(images, math.ceil(len(images) / BATCH_SIZE)):
+        yield to_input(batch, data)
+
+
+def recalibrate(subnet: Subnet, images: np.ndarray, data: Data) -> None:
+    """Set the running statistics to the mean of the batches', and put `subnet` in evaluation mode.
+
+    images : uint8 [n, h, w, c], n > 1, at the subnet's resolution.
+    """
+    norms = [module for module in subnet.modules() if isinstance(module, BatchNorm)]
+    subnet.train()
+    with torch.no_grad():
+        for index, batch in enumerate(input_batches(images, data)):
+            for norm in norms:
+                norm.momentum = 1 / (index + 1)
+            subnet(batch)
+    for norm in norms:
+        norm.momentum = 0.0
+    subnet.eval()
+
+
+def calibrated_subnet(supernet: Supernet, architecture: Architecture, data: Data) -> Subnet:
+    """Return the subnet with statistics from 512 training images, ready to evaluate or lower."""
+    subnet = supernet.subnet(architecture)
+    images = data.calibration(CALIBRATION_IMAGES).resized(architecture.resolution).images
+    recalibrate(subnet, images, data)
+    return subnet
