@@ -43,14 +43,14 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     """Return the rows as a Markdown table."""
     columns = list(rows[0])
     lines = [columns, ["---"] * len(columns)]
-    lines += [
-        [
-            f"{v:.6g}" if isinstance(v, float) and "percent" not in k else str(v)
-            for k, v in r.items()
-        ]
-        for r in rows
-    ]
+    lines += [[_cell(column, row[column]) for column in columns] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(column: str, value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.6f}" if column.endswith("_percent") else f"{value:.4g}"
 
 
 def main() -> None:

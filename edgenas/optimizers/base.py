@@ -99,7 +99,8 @@ class StageProblem:
 class Found:
     """What was found: `points` meet the limit, best value first, distinct in (value, cost).
 
-    frontier : points in rising cost and rising value, for all limits, the margin left out.
+    frontier : points in rising cost and rising value, the margin left out: the whole frontier from
+        `exact`, the best that was met from the others.
     optimal : no point that meets the limit has a greater value than the first of `points`.
     gap : the most value that could still be missed; 0.0 if `optimal`, None if not known.
     evaluations : points scored, or search nodes opened.
