@@ -24,22 +24,44 @@ def search(path: Path, asked: dict[str, Any], progress: Progress, resume: bool) 
     target, the predictors are refitted with the measured candidates and the search is repeated.
     """
     with open_run(path, asked, progress, resume) as context:
-        for name in ("probe", "train", "measure", "evaluate"):
+        for name in ("probe", "train"):
             _run(context, name)
-        for rounds in range(1, MOST_ROUNDS + 1):
-            for name in ("fit", "optimize", "export"):
-                _run(context, name)
-            verification = _run(context, "verify", rounds=rounds)
-            if verification.winner is not None or not _missed(verification):
-                break
-            if rounds < MOST_ROUNDS:
-                progress.warning(
-                    f"Round {rounds}: no candidate met the limit when it was measured; "
-                    "the search is repeated with these measurements."
-                )
+        added = sum(_run(context, name) for name in ("measure", "evaluate"))
+        if not added and _answers(context):
+            context.reuse("the search and its verification")
+        else:
+            _search_until_kept(context)
         for name in ("explain", "report"):
             _run(context, name)
         return summary(context)
+
+
+def _search_until_kept(context: RunContext) -> None:
+    for rounds in range(1, MOST_ROUNDS + 1):
+        for name in ("fit", "optimize", "export"):
+            _run(context, name)
+        verification = _run(context, "verify", rounds=rounds)
+        if verification.winner is not None or not _missed(verification):
+            return
+        if rounds < MOST_ROUNDS:
+            context.progress.warning(
+                f"Round {rounds}: no candidate met the limit when it was measured; "
+                "the search is repeated with these measurements."
+            )
+
+
+def _answers(context: RunContext) -> bool:
+    """Whether the run's verification is of a search under the options of now."""
+    if not context.folder.verification.exists():
+        return False
+    config, result, verification = context.config, context.search_result(), context.verified()
+    return (
+        config.max_latency_ms in (None, result.limit_ms)
+        and config.confidence == result.confidence
+        and config.optimizer == result.method
+        and config.top == result.top
+        and [model.model.candidate for model in verification.models] == list(result.candidates)
+    )
 
 
 def run_step(name: str, path: Path, asked: dict[str, Any], progress: Progress) -> dict[str, Any]:

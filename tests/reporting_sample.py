@@ -59,6 +59,7 @@ def sample(n_measured: int = 45, n_evaluated: int = 64, seed: int = 7) -> Report
         winner=verified[0],
         candidates=verified,
         search=SearchResult(
+            top=3,
             "exact",
             LIMIT_MS,
             0.95,

@@ -30,6 +30,7 @@ class Candidate:
 class SearchResult:
     """What an optimizer found under one limit.
 
+    top : candidates asked for; there may be fewer.
     frontier : the best trade-offs, by rising latency; the mean of latency against mean accuracy.
     optimal : no architecture of the space can be better under the predictors.
     gap : the most accuracy (fraction) that could still be missed; 0.0 if optimal, None if unknown.
@@ -37,6 +38,7 @@ class SearchResult:
     """
 
     method: str
+    top: int
     limit_ms: float
     confidence: float
     candidates: tuple[Candidate, ...]

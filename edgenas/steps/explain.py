@@ -78,7 +78,7 @@ def _coefficients(
             tvalue=line.tvalue,
             pvalue=line.pvalue,
             conf_int=line.conf_int,
-            vif=line.vif if np.isfinite(line.vif) else None,
+            vif=float(line.vif) if np.isfinite(line.vif) else None,
             term_sd=float(spread[line.name]) if line.name in spread else None,
             group=line.name.partition(".")[0].replace("stage", "stage "),
         )

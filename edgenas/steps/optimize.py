@@ -37,6 +37,7 @@ def run(context: RunContext) -> SearchResult:
         raise _infeasible(least, limit_ms, context) from proof
     result = SearchResult(
         method=context.config.optimizer,
+        top=context.config.top,
         limit_ms=limit_ms,
         confidence=context.config.confidence,
         candidates=predictors.candidates([layout.architecture(p) for p in found.points]),

@@ -30,9 +30,9 @@ def run(context: RunContext) -> str:
 def report_data(context: RunContext) -> ReportData:
     """Return everything that the page and the terminal's summary show."""
     verification, result, notes = context.verified(), context.search_result(), context.notes()
-    candidates = {model: _candidate(context, model) for model in verification.models}
     winner = verification.winner
     shown = winner or verification.models[0]
+    shown_candidate = _candidate(context, shown)
     folder = context.folder
     return ReportData(
         run=str(folder.path),
@@ -45,8 +45,8 @@ def report_data(context: RunContext) -> ReportData:
         environment=_environment(context, shown),
         data=context.data_card,
         reasons=() if winner else shown.reasons,
-        winner=candidates[shown],
-        candidates=tuple(candidates.values()),
+        winner=shown_candidate,
+        candidates=tuple(_candidate(context, model) for model in verification.models),
         search=result,
         rounds=verification.rounds,
         measurements=tuple(context.measurements()),
@@ -55,7 +55,7 @@ def report_data(context: RunContext) -> ReportData:
         configuration=to_json(context.config),
         versions=_versions(),
         seconds=notes.seconds,
-        files={"Report": str(folder.report), "Model": candidates[shown].model or ""},
+        files={"Report": str(folder.report), "Model": shown_candidate.model or ""},
         warnings=notes.warnings,
         reused=notes.reused,
     )
