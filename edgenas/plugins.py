@@ -27,7 +27,9 @@ def names(family: str) -> list[str]:
     return sorted(
         path.stem.replace("_", "-")
         for path in (Path(__file__).parent / folder).glob("*.py")
-        if not path.stem.startswith("_") and f"\ndef {entry_point}(" in path.read_text("utf-8")
+        if not path.stem.startswith("_")
+        and path.stem != "base"
+        and f"\ndef {entry_point}(" in path.read_text("utf-8")
     )
 
 
