@@ -32,7 +32,7 @@ from edgenas.records import Architecture
 from edgenas.spaces import mbv3_tiny
 from edgenas.supernet.blocks import BatchNorm, Subnet
 
-N_TRAIN, N_CALIBRATION = 1300, 256
+N_TRAIN, N_CALIBRATION = 1300, 128
 ACTIVATION_TYPES = {"u8s8": QuantType.QUInt8, "s8s8": QuantType.QInt8}
 
 
@@ -55,7 +55,7 @@ def load_images() -> tuple[np.ndarray, np.ndarray]:
     return (images - images.mean()) / images.std(), digits.target[order]
 
 
-def train(subnet: Subnet, images: np.ndarray, labels: np.ndarray, epochs: int = 5) -> None:
+def train(subnet: Subnet, images: np.ndarray, labels: np.ndarray, epochs: int = 3) -> None:
     for module in subnet.modules():
         if isinstance(module, BatchNorm):
             module.momentum = 0.1
@@ -79,7 +79,7 @@ def trained(request: pytest.FixtureRequest) -> Iterator[Trained]:
     space = mbv3_tiny.create(10, 1, 16)
     stages = tuple(replace(stage, squeeze_excite=request.param) for stage in space.stages)
     space = replace(space, resolutions=(8,), stages=stages)
-    network = Architecture("mbv3-tiny", 8, ((3,), (3, 5), (3, 3)), ((2,), (3, 2), (3, 3)))
+    network = Architecture("mbv3-tiny", 8, ((3,), (3, 5), (3,)), ((2,), (3, 2), (3,)))
     layers = space.layers(network)
     images, labels = load_images()
     threads = torch.get_num_threads()
@@ -125,7 +125,7 @@ def test_lowering_keeps_what_was_learned(trained: Trained) -> None:
     with torch.inference_mode():
         expected = trained.subnet(torch.from_numpy(trained.images)).numpy()
     np.testing.assert_allclose(run(trained.graph, trained.images), expected, rtol=1e-3, atol=1e-4)
-    assert accuracy(expected, trained.labels) > 0.93
+    assert accuracy(expected, trained.labels) > 0.9
 
 
 @pytest.mark.parametrize("scheme", ACTIVATION_TYPES)

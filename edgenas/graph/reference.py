@@ -13,6 +13,8 @@ from edgenas.graph.ir import INPUT, OUTPUT, Graph, Node, WeightedNode
 if TYPE_CHECKING:
     import torch
 
+    Weights = dict[str, tuple[torch.Tensor, torch.Tensor]]
+
 Observer = Callable[[str, np.ndarray], None]
 
 
@@ -36,24 +38,11 @@ def run(
         for node in graph.nodes
         if isinstance(node, WeightedNode)
     }
-    last_reader = {name: index for index, node in enumerate(graph.nodes) for name in node.inputs}
     logits = []
     with torch.inference_mode():
         for start in range(0, len(images), batch_size):
-            batch = np.ascontiguousarray(images[start : start + batch_size])
-            tensors = {INPUT: torch.from_numpy(batch)}
-            if observe:
-                observe(INPUT, batch)
-            for index, node in enumerate(graph.nodes):
-                inputs = [tensors[name] for name in node.inputs]
-                value = _compute(node, inputs, weights)
-                tensors[node.output] = value
-                if observe:
-                    observe(node.output, value.numpy())
-                for name in node.inputs:
-                    if last_reader[name] == index:
-                        tensors.pop(name, None)
-            logits.append(tensors[OUTPUT].numpy())
+            batch = torch.from_numpy(np.array(images[start : start + batch_size]))
+            logits.append(_run_batch(graph, weights, batch, observe))
     return np.concatenate(logits)
 
 
@@ -69,11 +58,29 @@ def check_images(graph: Graph, images: np.ndarray) -> None:
         raise ExportError("There are no images to run the network on.")
 
 
-def _compute(
-    node: Node,
-    inputs: list[torch.Tensor],
-    weights: dict[str, tuple[torch.Tensor, torch.Tensor]],
-) -> torch.Tensor:
+def _run_batch(
+    graph: Graph, weights: Weights, batch: torch.Tensor, observe: Observer | None
+) -> np.ndarray:
+    """Compute the tensors in order; one is dropped after its last use."""
+    import torch
+
+    last_reader = {name: node for node in graph.nodes for name in node.inputs}
+    # Channels last runs up to twice as fast on CPUs.
+    tensors = {INPUT: batch.contiguous(memory_format=torch.channels_last)}
+    if observe:
+        observe(INPUT, batch.numpy())
+    for node in graph.nodes:
+        value = _compute(node, [tensors[name] for name in node.inputs], weights)
+        tensors[node.output] = value
+        if observe:
+            observe(node.output, value.numpy())
+        for name in set(node.inputs):
+            if last_reader[name] is node:
+                del tensors[name]
+    return tensors[OUTPUT].numpy()
+
+
+def _compute(node: Node, inputs: list[torch.Tensor], weights: Weights) -> torch.Tensor:
     import torch
     from torch.nn import functional
 
