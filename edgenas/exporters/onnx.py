@@ -1,6 +1,6 @@
 """ONNX: float32, or int8 as QuantizeLinear / DequantizeLinear pairs that engines fuse to integers.
 
-IR 8 and opset 17 load in onnxruntime from 1.15 on; scales are scalars, or one per output channel.
+IR 8 and opset 17 load in onnxruntime 1.19 and later; scales are scalars, or one per output channel.
 """
 
 from __future__ import annotations
