@@ -268,6 +268,9 @@ class Profile:
     state: Dict[str, Any]
     engines: Dict[str, str]
 
+    def __post_init__(self) -> None:
+        require(self.version == VERSION, f"version is {self.version}, this side speaks {VERSION}")
+
 
 def parse_profile(text: str) -> Profile:
     """Return the profile that `text` holds; `ProtocolError` if it is not a valid one."""

@@ -120,22 +120,23 @@ class Runner:
     def _measure(self) -> str:
         self._check_models()
         keep = self._all_fit()
-        last_s = 0.0
         while True:
             todo = self._state.unfinished()
             if not todo:
                 return "finished"
-            first = not self._state.passes
-            if not first and self._state.spent_s + last_s > self._job.settings.budget_s:
+            ends = self._state.pass_ends
+            # the first pass is always whole, a later one starts only if it is likely to fit
+            if ends and self._state.spent_s + ends[-1].seconds > self._job.settings.budget_s:
                 return "budget"
-            started = time.monotonic()
-            before = machine.state()
-            index = len(self._state.passes)
-            for key in self._order(todo, index):
-                if key not in self._state.failed:
-                    self._append(self._time(key, index, keep))
-            last_s = time.monotonic() - started
-            self._append(PassEnded(index, last_s, before, machine.state()))
+            self._pass(todo, len(ends), keep)
+
+    def _pass(self, todo: List[str], index: int, keep: bool) -> None:
+        started = time.monotonic()
+        before = machine.state()
+        for key in self._order(todo, index):
+            if key not in self._state.failed:
+                self._append(self._time(key, index, keep))
+        self._append(PassEnded(index, time.monotonic() - started, before, machine.state()))
 
     def _order(self, todo: List[str], index: int) -> List[str]:
         """Return the keys of a pass: shuffled by seed and pass, the anchor at even distances."""
@@ -151,12 +152,13 @@ class Runner:
 
     def _time(self, key: str, index: int, keep: bool) -> Record:
         settings = self._job.settings
+        runs = self._state.runs.get(key)
         command = {
             "do": "time",
             "path": self._path(key),
             "warmup_ms": settings.warmup_ms,
-            "run_ms": settings.run_ms,
-            "min_runs": settings.min_runs,
+            "run_ms": 0.0 if runs else settings.run_ms,
+            "min_runs": runs or settings.min_runs,
         }
         try:
             try:

@@ -87,6 +87,7 @@ class JobState:
     """What a journal says so far; `apply` takes its records in order.
 
     passes : one a finished pass: key -> samples in nanoseconds.
+    runs : key -> how often one timing runs the model, as its first timing did.
     spent_s : device time in checks and finished passes.
     restarts : how often the runtime was started again.
     """
@@ -105,6 +106,7 @@ class JobState:
         self.pass_ends: List[PassEnded] = []
         self.inferred: List[Inferred] = []
         self.spent_s = 0.0
+        self.runs: Dict[str, int] = {}
         self._open: Dict[str, Tuple[int, ...]] = {}
 
     def apply(self, record: Record) -> None:
@@ -151,6 +153,7 @@ class JobState:
         if known and record.key != self.job.settings.anchor:
             raise ProtocolError(f"{record.key!r} was timed twice in pass {record.index}")
         self._open[record.key] = known + record.samples_ns
+        self.runs.setdefault(record.key, len(record.samples_ns))
 
     def _apply_pass(self, record: PassEnded) -> None:
         if record.index != len(self.passes):

@@ -140,9 +140,12 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what an engine prints is no answer
     engine, threads, cores = sys.argv[1:]
-    if cores and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
-    backend = base.load(engine)
+    try:
+        if cores:
+            os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
+        backend = base.load(engine)
+    except (ImportError, OSError, AttributeError) as problem:  # Attribute: no affinity on macOS
+        sys.exit(f"the engine {engine} cannot start on cores {cores or 'all'}: {problem}")
     send(answers, {"engine_version": backend.version()})
     serve(Models(backend, int(threads), lambda: send(answers, {"alive": True})), answers)
 

@@ -29,17 +29,19 @@ class ModelFile:
 class MeasureSettings:
     """The measuring protocol: interleaved passes in random order until intervals are narrow.
 
+    run_ms, min_runs : a pass times a model for this long, and this often at least; later passes
+        repeat the first one's number of runs, so that every pass weighs the same.
     relative_ci : half-width of the median's 95 % interval over the median at which a model is done.
     budget_s : device time after which measuring stops, whatever the intervals; the result says so.
     timeout_s : silence of the runtime after which a model counts as hanging.
     anchor : key of the model timed in every pass to normalise drift; None for none.
     """
 
-    warmup_ms: float = 20.0
-    run_ms: float = 40.0
-    min_runs: int = 20
-    min_passes: int = 5
-    max_passes: int = 20
+    warmup_ms: float = 5.0
+    run_ms: float = 15.0
+    min_runs: int = 10
+    min_passes: int = 6
+    max_passes: int = 30
     relative_ci: float = 0.02
     budget_s: float = 600.0
     timeout_s: float = 30.0

@@ -100,17 +100,17 @@ def resolve(name_or_path: str) -> Target:
     InputError : no such name or file, or a file with a wrong key or value.
     """
     if name_or_path.endswith(".toml"):
-        return create(read(Path(name_or_path)))
+        return open_target(read(Path(name_or_path)))
     known = shipped_files()
     if name_or_path not in known:
         raise InputError(
             f"There is no target '{name_or_path}'.",
             f"{nearest(name_or_path, known)} Or give the path of a target file (.toml).",
         )
-    return create(read(known[name_or_path]))
+    return open_target(read(known[name_or_path]))
 
 
-def create(config: TargetConfig) -> Target:
+def open_target(config: TargetConfig) -> Target:
     """Return the target that `config` describes; `PluginError` if its kind is unknown."""
     target: Target = plugins.load("targets", config.kind).create(config)
     return target
@@ -124,8 +124,8 @@ def read(path: Path) -> TargetConfig:
         raise InputError(f"Cannot read the target file {path}: {problem}.") from problem
     except tomllib.TOMLDecodeError as problem:
         raise InputError(f"The target file {path} is not TOML: {problem}.") from problem
+    _check_keys(document, TargetConfig, f"The target file {path}")
     given = {"name": path.stem, **document, "source": str(path)}
-    _check_keys(given, TargetConfig, f"The target file {path}")
     for table, kind in (("connection", Connection), ("measuring", Measuring), ("limits", Limits)):
         if isinstance(given.get(table), dict):
             _check_keys(given[table], kind, f"The target file {path}, table [{table}],")
@@ -135,5 +135,5 @@ def read(path: Path) -> TargetConfig:
 def _check_keys(given: dict[str, Any], kind: type[Any], where: str) -> None:
     known = [item.name for item in fields(kind) if item.name != "source"]
     for key in given:
-        if key not in known and key != "source":
+        if key not in known:
             raise InputError(f"{where} has an unknown key '{key}'.", nearest(key, known))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from device_runtime import protocol
@@ -13,6 +14,18 @@ from edgenas.targets.config import TargetConfig
 _VNNI = {"avx_vnni", "avx512_vnni", "amx_int8"}
 _HOT_CELSIUS = 75.0
 _LOW_DISK_BYTES = 500 * 2**20
+
+
+@dataclass(frozen=True)
+class _State:
+    """What of the machine's state is looked at; see `device_runtime.machine.state`."""
+
+    governor: str | None = None
+    frequency_mhz: list[float] | None = None
+    temperature_celsius: float | None = None
+    throttle_flags: list[str] | None = None
+    load_average: float | None = None
+    free_disk_bytes: int | None = None
 
 
 def default_scheme(machine: str) -> str:
@@ -28,23 +41,28 @@ def diagnose(text: str, config: TargetConfig, scheme: str) -> DeviceProfile:
         raise MeasurementError(
             f"Target '{config.name}' gave no usable profile: {problem}."
         ) from problem
-    machine, state = probe.machine, probe.state
-    fields: dict[str, Any] = {
+    what = f"The profile of target '{config.name}'"
+    seen = {item.name: probe.state.get(item.name) for item in fields(_State)}
+    state, machine = from_json(seen, _State, what, MeasurementError), probe.machine
+    found: dict[str, Any] = {
         "target": config.name,
         **{name: machine.get(name) for name in ("machine", "system", "python", "cores")},
         "cpu": machine.get("model") or machine.get("cpu"),
         "memory_bytes": machine.get("memory_bytes"),
         "cpu_features": machine.get("cpu_features"),
-        **{n: state.get(n) for n in ("free_disk_bytes", "governor", "temperature_celsius")},
-        "frequency_mhz": max(state.get("frequency_mhz") or [0]) or None,
-        "throttle_flags": _joined(state.get("throttle_flags")),
+        "free_disk_bytes": state.free_disk_bytes,
+        "governor": state.governor,
+        "frequency_mhz": max(state.frequency_mhz or [0.0]) or None,
+        "temperature_celsius": state.temperature_celsius,
+        "throttle_flags": _joined(state.throttle_flags),
         "engines": probe.engines,
     }
-    what = f"The profile of target '{config.name}'"
-    profile = from_json(fields, DeviceProfile, what, MeasurementError)
-    load = state.get("load_average")
-    found = [*_engine_problems(profile, config, scheme), *_machine_problems(profile, config, load)]
-    return from_json({**fields, "problems": found}, DeviceProfile, what, MeasurementError)
+    profile = from_json(found, DeviceProfile, what, MeasurementError)
+    problems = (
+        *_engine_problems(profile, config, scheme),
+        *_machine_problems(profile, config, state.load_average),
+    )
+    return replace(profile, problems=problems)
 
 
 def _joined(flags: list[str] | None) -> str | None:

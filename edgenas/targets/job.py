@@ -45,7 +45,7 @@ def _job(
     images: protocol.Images | None,
 ) -> protocol.Job:
     try:
-        return protocol.Job(
+        written = protocol.Job(
             version=protocol.VERSION,
             kind=kind,
             engine=config.engine,
@@ -55,6 +55,7 @@ def _job(
             settings=protocol.Settings(**asdict(settings)),
             images=images,
         )
+        return protocol.parse_job(written.to_json())  # as the runtime reads it: 1 becomes 1.0
     except protocol.ProtocolError as problem:
         raise InputError(
             f"Target '{config.name}' cannot be given this job: {problem}."

@@ -60,7 +60,8 @@ class LocalTarget:
         """Look at this machine."""
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "device_runtime", "--probe"],
+                [sys.executable, "-m", "device_runtime", "--probe", str(Path.cwd())],
+                cwd=self._runtime.parent,
                 env=self._environment(),
                 capture_output=True,
                 timeout=_PROBE_S,

@@ -1,0 +1,293 @@
+"""Faults injected into real processes: each ends in finished work kept and a clear reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from scripted_runtime import QUICK, scripted_model, scripted_target
+
+from edgenas.errors import MeasurementError
+from edgenas.progress import Silent
+from edgenas.targets import job as jobs
+from edgenas.targets.base import ModelFile
+from edgenas.targets.local import LocalTarget
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> LocalTarget:
+    return scripted_target(tmp_path / "runtime_copy")
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Callable[[str, str], ModelFile]:
+    return lambda key, behaviour: scripted_model(tmp_path, key, behaviour)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "timeout_s", "reason"),
+    [
+        ("refuse", 20, "check: RuntimeError: no kernel for operator Foo"),
+        ("segfault", 20, "check: the worker process was ended by SIGSEGV: about to read address 0"),
+        ("segfault_later", 20, "timing: the worker process was ended by SIGSEGV"),
+        ("be_killed", 20, "check: the worker process was ended by SIGKILL (most likely out of"),
+        ("hang", 2, "check: no sign of life for 2 s: killed as hanging"),
+        ("hang_later", 2, "timing: no sign of life for 2 s: killed as hanging"),
+    ],
+)
+def test_one_bad_model_is_recorded_and_the_rest_goes_on(
+    target: LocalTarget, tmp_path: Path, behaviour: str, timeout_s: float, reason: str
+) -> None:
+    behaviours = {"good": "sleep 0.0002", "bad": behaviour, "noisy": "chatter"}
+    models = [scripted_model(tmp_path, *item) for item in behaviours.items()]
+    settings = replace(QUICK, timeout_s=timeout_s, anchor="good")
+
+    outcomes = target.measure(models, settings, tmp_path / "jobs", Silent())
+
+    assert outcomes["bad"].status == "failed"
+    assert outcomes["bad"].reason.startswith(reason)
+    assert outcomes["bad"].latency is None
+    for key in ("good", "noisy"):
+        latency = outcomes[key].latency
+        assert outcomes[key].status == "ok" and latency is not None
+        assert 0.2 <= latency.median_ms < 100
+
+
+def test_failed_anchor_leaves_the_times_as_they_are(
+    target: LocalTarget, model: Callable[[str, str], ModelFile], tmp_path: Path
+) -> None:
+    models = [model("good", "sleep 0.0002"), model("bad", "refuse")]
+    settings = replace(QUICK, anchor="bad")
+    outcomes = target.measure(models, settings, tmp_path / "jobs", Silent())
+    latency = outcomes["good"].latency
+    assert latency is not None and set(latency.drift) == {1.0}
+
+
+def test_model_gets_a_second_chance_alone_after_a_crash_in_company(
+    target: LocalTarget, model: Callable[[str, str], ModelFile], tmp_path: Path
+) -> None:
+    models = [model("good", "sleep 0.0002"), model("once", f"crash_once {tmp_path / 'mark'}")]
+    outcomes = target.measure(models, QUICK, tmp_path / "jobs", Silent())
+    assert (tmp_path / "mark").exists()
+    assert outcomes["once"].status == "ok" and outcomes["good"].status == "ok"
+
+
+def test_budget_ends_after_whole_passes_and_says_so(
+    target: LocalTarget, model: Callable[[str, str], ModelFile], tmp_path: Path
+) -> None:
+    settings = replace(QUICK, relative_ci=1e-9, max_passes=1000, min_passes=3, budget_s=1.0)
+    models = [model("a", "sleep 0.01"), model("b", "sleep 0.01")]
+    outcomes = target.measure(models, settings, tmp_path / "jobs", Silent())
+    latency = outcomes["a"].latency
+    assert latency is not None and not latency.converged
+    assert 1 <= len(latency.samples_ns) < 100
+    assert outcomes["a"].environment["ended"] == "budget"
+
+
+def test_model_changed_after_it_was_listed(
+    target: LocalTarget, model: Callable[[str, str], ModelFile], tmp_path: Path
+) -> None:
+    changed = model("a", "sleep 0.0002")
+    changed.path.write_text("sleep 0.0003")
+    outcome = target.measure([changed], QUICK, tmp_path / "jobs", Silent())["a"]
+    assert outcome.reason == "check: a is not the file that was sent: its SHA-256 differs"
+
+
+# ---------------------------------------------------------------- interruption
+
+
+class Board:
+    """A runtime at work on two slow models, started without the host."""
+
+    def __init__(self, target: LocalTarget, tmp_path: Path) -> None:
+        self.models = [scripted_model(tmp_path, key, "sleep 0.005") for key in ("a", "b")]
+        self.settings = replace(QUICK, min_runs=5, min_passes=12, max_passes=12, anchor="a")
+        self.job_dir = tmp_path / "jobs"
+        job = jobs.measure_job(target._config, self.models, self.settings)
+        self.folder = jobs.prepare(job, self.job_dir, self.models)
+        self.journal = self.folder / "journal.jsonl"
+        self._environment = target._environment()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "device_runtime", str(self.folder)]
+        self.process = subprocess.Popen(
+            command, env=self._environment, cwd=self.folder, stderr=subprocess.PIPE
+        )
+        return self.process
+
+    def wait_for_passes(self, count: int) -> None:
+        wait_until(lambda: len(self.passes()) >= count)
+
+    def records(self) -> list[dict]:
+        content = self.journal.read_bytes() if self.journal.exists() else b""
+        return [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
+
+    def passes(self) -> list[list[int]]:
+        """Return the samples of model b in each finished pass, in the order of the journal."""
+        finished: list[list[int]] = []
+        timed: list[int] = []
+        for record in self.records():
+            if record["type"] == "started":
+                timed = []
+            elif record["type"] == "timed" and record["key"] == "b":
+                timed = record["samples_ns"]
+            elif record["type"] == "pass":
+                finished.append(timed)
+        return finished
+
+
+@pytest.fixture
+def board(target: LocalTarget, tmp_path: Path) -> Iterator[Board]:
+    board = Board(target, tmp_path)
+    yield board
+    if board.process is not None:
+        board.process.kill()
+        board.process.communicate()
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
+@pytest.mark.parametrize("torn", [b"", b'{"index":3,"key":"b","samp'])
+def test_killed_runtime_goes_on_where_it_was(
+    target: LocalTarget, board: Board, torn: bytes
+) -> None:
+    process = board.start()
+    board.wait_for_passes(3)
+    workers = children(process.pid)
+    assert workers
+    process.kill()
+    process.wait()
+    wait_until(lambda: not any(map(alive, workers)))
+    before = board.passes()
+    with board.journal.open("ab") as stream:
+        stream.write(torn)
+
+    outcomes = target.measure(board.models, board.settings, board.job_dir, Silent())
+
+    latency = outcomes["b"].latency
+    assert latency is not None and len(latency.samples_ns) == 12
+    assert [list(samples) for samples in latency.samples_ns[: len(before)]] == before
+    assert [list(samples) for samples in latency.samples_ns] == board.passes()
+    assert outcomes["b"].environment["restarts"] == 1
+    checks = [record["key"] for record in board.records() if record["type"] == "checked"]
+    assert sorted(checks) == ["a", "b"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_stops_in_order(board: Board, number: int) -> None:
+    process = board.start()
+    board.wait_for_passes(1)
+    workers = children(process.pid)
+    process.send_signal(number)
+    assert process.wait(10) == 3
+    assert not any(map(alive, workers))
+    assert board.journal.read_bytes().endswith(b"\n")
+    assert board.records()[-1]["type"] != "ended"
+
+
+def test_killed_host_takes_the_runtime_with_it(board: Board, tmp_path: Path) -> None:
+    script = tmp_path / "host.py"
+    script.write_text(
+        "import sys; from pathlib import Path\n"
+        "from edgenas.progress import Silent\n"
+        "from test_targets_faults import Board\n"
+        "from scripted_runtime import scripted_target\n"
+        f"target = scripted_target(Path({str(tmp_path / 'runtime_copy')!r}))\n"
+        f"board = Board(target, Path({str(tmp_path)!r}))\n"
+        "target.measure(board.models, board.settings, board.job_dir, Silent())\n"
+    )
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    host = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": path})
+    board.wait_for_passes(1)
+    (runtime,) = children(host.pid)
+    workers = children(runtime)
+    host.kill()
+    host.wait()
+    wait_until(lambda: not any(map(alive, [runtime, *workers])))
+    assert len(board.passes()) < 12
+
+
+def test_full_disk_keeps_what_was_written(target: LocalTarget, board: Board) -> None:
+    limited = (
+        "import resource, runpy, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))\n"
+        "sys.argv = sys.argv[1:]\n"
+        "runpy.run_module('device_runtime', run_name='__main__', alter_sys=True)\n"
+    )
+    command = [sys.executable, "-c", limited, "device_runtime", str(board.folder)]
+    environment = target._environment()
+    done = subprocess.run(
+        command, env=environment, cwd=board.folder, capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert b"File too large" in done.stderr and b"Traceback" not in done.stderr
+    before = board.passes()
+    assert 0 < len(before) < 12
+    outcomes = target.measure(board.models, board.settings, board.job_dir, Silent())
+    latency = outcomes["b"].latency
+    assert latency is not None
+    assert [list(samples) for samples in latency.samples_ns[: len(before)]] == before
+
+
+# ---------------------------------------------------------------- journals that cannot be trusted
+
+
+def test_foreign_journal_is_refused_and_named(target: LocalTarget, board: Board) -> None:
+    started = {
+        "type": "started",
+        "version": 1,
+        "job": "0" * 64,
+        "engine": "scripted",
+        "engine_version": "1.0",
+        "machine": {},
+    }
+    board.journal.write_text(json.dumps(started) + "\n")
+    with pytest.raises(MeasurementError, match="belongs to another job") as caught:
+        target.measure(board.models, board.settings, board.job_dir, Silent())
+    assert str(board.folder) in caught.value.hint
+    assert json.loads(board.journal.read_text()) == started
+
+
+def test_runtime_that_cannot_start_says_why(
+    target: LocalTarget, board: Board, tmp_path: Path
+) -> None:
+    backend = tmp_path / "runtime_copy" / "device_runtime" / "backends" / "scripted.py"
+    backend.write_text("raise ImportError('libengine.so.1: cannot open')\n" + backend.read_text())
+    with pytest.raises(MeasurementError, match=r"libengine\.so\.1: cannot open"):
+        target.measure(board.models, board.settings, board.job_dir, Silent())
