@@ -44,12 +44,12 @@ def _all_pairs(
         text = f"input of {after} px instead of {before} px"
         yield text, [(a, replace(a, resolution=after)) for a in at]
     for stage, spec in enumerate(space.stages):
-        yield f"one more block in stage {stage}", _deeper(space, architectures, stage)
+        yield f"one more block in stage {stage + 1}", _deeper(space, architectures, stage)
         for small, large in _adjacent(spec.kernel_sizes):
-            text = f"kernel {large} instead of {small} in one block of stage {stage}"
+            text = f"kernel {large} instead of {small} in one block of stage {stage + 1}"
             yield text, _with_kernel(space, architectures, stage, (small, large))
         for small, large in _adjacent(spec.expand_ratios):
-            text = f"expand ratio {large} instead of {small} in one block of stage {stage}"
+            text = f"expand ratio {large} instead of {small} in one block of stage {stage + 1}"
             yield text, _with_expand(space, architectures, stage, (small, large))
 
 

@@ -111,9 +111,31 @@ class RunContext:
             distinct.setdefault(next(drawn))
         return list(distinct)[:count]
 
+    def anchor(self) -> Architecture:
+        """Return the architecture that every job on the target times, to see the target drift."""
+        return self.sampled(3)[-1]
+
     def measurements(self) -> list[Measurement]:
         """Return the newest measurement of each architecture on the run's target."""
         return self.store.measurements(self.target.name)
+
+    def latencies(self) -> dict[Architecture, tuple[float, tuple[float, float]]]:
+        """Return median latency and its 95 % interval, in ms, of what was measured.
+
+        All are as of the first job: those of a later one are scaled by how the anchor's latency
+        changed, so that a warmer or busier target does not look like slower networks.
+        """
+        found = {}
+        reference = None
+        for measurement in self.measurements():
+            latency, anchor_ms = measurement.outcome.latency, measurement.anchor_ms
+            reference = reference or anchor_ms
+            if latency is not None:
+                scale = reference / anchor_ms if reference and anchor_ms else 1.0
+                low, high = latency.ci95_ms
+                value = (latency.median_ms * scale, (low * scale, high * scale))
+                found[measurement.architecture] = value
+        return found
 
     def evaluations(self) -> list[Evaluation]:
         """Return the evaluations that were made with the run's supernet as it is now."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from edgenas.predictors.terms import TermSet, term_set
-from edgenas.records import Architecture, StageChoice
+from edgenas.records import Architecture, Layer, StageChoice
 from edgenas.spaces.base import MobileSpace
 
 
@@ -49,7 +49,12 @@ class TermRows:
         canonical = _canonical(choice)
         key = (resolution, stage, canonical)
         if key not in self._stage_rows:
-            layers = self.space.stage_layers(resolution, stage, canonical)
+            blocks = zip(canonical.kernel_sizes, canonical.expand_ratios, strict=True)
+            layers = [
+                layer
+                for index, block in enumerate(blocks)
+                for layer in _block_layers(self.space, resolution, stage, block, index > 0)
+            ]
             self._stage_rows[key] = self.terms.stage_row(layers, canonical)
         return self._stage_rows[key]
 
@@ -57,6 +62,18 @@ class TermRows:
 def distinct_choices(space: MobileSpace, stage: int) -> tuple[StageChoice, ...]:
     """Return the choices of a stage that differ in more than the order of the inner blocks."""
     return tuple(dict.fromkeys(_canonical(choice) for choice in space.stage_choices(stage)))
+
+
+@lru_cache(maxsize=100_000)
+def _block_layers(
+    space: MobileSpace, resolution: int, stage: int, block: tuple[int, int], inner: bool
+) -> tuple[Layer, ...]:
+    """Return the layers of one block (kernel size, expand ratio); inner ones of a kind are alike."""
+    count = 2 if inner else 1
+    kernel_size, expand_ratio = block
+    choice = StageChoice((kernel_size,) * count, (expand_ratio,) * count)
+    layers = space.stage_layers(resolution, stage, choice)
+    return tuple(layer for layer in layers if layer.block == count - 1)
 
 
 def _canonical(choice: StageChoice) -> StageChoice:

@@ -37,6 +37,7 @@ LAYERS: list[set[str]] = [
     {"term_rows", "deployable"},
     {"search_problem", "marginal"},
     {"run_context", "published_search"},
+    {"latency_model"},
     {"steps", "summary"},
     {"pipeline"},
     {"cli"},

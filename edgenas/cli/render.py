@@ -33,24 +33,26 @@ def search_result(document: dict[str, Any]) -> None:
         )
         console.print(f"deploy: {winner['model']}", markup=False)
     console.print(_candidates(document["candidates"]))
-    for candidate in document["candidates"]:
+    for number, candidate in enumerate(document["candidates"], 1):
+        console.print(f"{number}: {architecture(candidate['architecture'])}", markup=False)
         for reason in candidate["reasons"]:
-            console.print(f"not passed: {reason}", markup=False)
+            console.print(f"   not passed: {reason}", markup=False)
     if document["report"]:
         console.print(f"report: {document['report']}", markup=False)
 
 
 def _candidates(candidates: list[dict[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE)
-    columns = ("network", "predicted ms", "measured ms", "int8 accuracy", "on target", "passed")
+    columns = ("", "predicted ms", "at most", "measured ms", "host int8", "on target", "passed")
     for name in columns:
-        table.add_column(name, justify="left" if name == "network" else "right")
-    for candidate in candidates:
+        table.add_column(name, justify="right")
+    for number, candidate in enumerate(candidates, 1):
         predicted, measured = candidate["predicted_latency_ms"], candidate["measured_latency_ms"]
         device = candidate["device_accuracy"]
         table.add_row(
-            architecture(candidate["architecture"]),
-            f"{predicted['mean']:.4g} (≤ {predicted['upper']:.4g})",
+            str(number),
+            f"{predicted['mean']:.4g}",
+            f"{predicted['upper']:.4g}",
             "not measured" if measured is None else f"{measured['median']:.4g}",
             f"{candidate['int8_accuracy']:.2%}",
             "not run" if device is None else f"{device:.2%}",

@@ -85,6 +85,14 @@ class FittedPredictor(Protocol):
         """Return means with two-sided prediction intervals of nominal `confidence`."""
         ...
 
+    def margin(self, matrix: np.ndarray, confidence: float) -> np.ndarray:
+        """Return upper bound minus mean of the prediction intervals, float64 [n]."""
+        ...
+
+    def least_margin(self, confidence: float) -> float:
+        """Return a bound that the margin of no row is below."""
+        ...
+
     def contrast(self, difference: np.ndarray, confidence: float) -> Prediction:
         """Return effects of term differences [n, p] (x1 - x0) with confidence intervals."""
         ...

@@ -92,6 +92,8 @@ class Measurement:
     """One architecture measured on one target.
 
     weights : "random" when only the latency of the model means something.
+    anchor_ms : median latency of the run's anchor model in the same job; None if it failed. It
+        tells how fast the target was just then.
     """
 
     architecture: Architecture
@@ -100,6 +102,7 @@ class Measurement:
     model_bytes: int
     weights: Literal["trained", "random"]
     outcome: Outcome
+    anchor_ms: float | None = None
 
 
 @dataclass(frozen=True)

@@ -28,14 +28,9 @@ Observed = Mapping[Architecture, tuple[float, tuple[float, float] | None]]
 def run(context: RunContext) -> list[PredictorReport]:
     """Explain both predictors over the architectures that were measured or evaluated."""
     predictors = context.predictors()
-    latencies = {
-        m.architecture: (m.outcome.latency.median_ms, m.outcome.latency.ci95_ms)
-        for m in context.measurements()
-        if m.outcome.latency is not None
-    }
     accuracies = {e.architecture: (e.int8_accuracy, None) for e in context.evaluations()}
     reports = [
-        _explain(context, predictors.latency, "latency", "physical", latencies),
+        _explain(context, predictors.latency, "latency", "physical", context.latencies()),
         _explain(context, predictors.accuracy, "accuracy", "choices", accuracies),
     ]
     write_json(context.folder.explanation, to_json(reports))

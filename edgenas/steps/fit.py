@@ -29,11 +29,14 @@ def run(context: RunContext) -> dict[str, Any]:
     ------
     PredictorError : too few rows; the message says which step adds more.
     """
-    measured = [m for m in context.measurements() if m.outcome.latency is not None]
-    latencies = [m.outcome.latency.median_ms for m in measured if m.outcome.latency]
+    measured = context.latencies()
     evaluated = context.evaluations()
     rows = {
-        "latency_ms": ([m.architecture for m in measured], latencies, "measure --samples"),
+        "latency_ms": (
+            list(measured),
+            [median_ms for median_ms, _ in measured.values()],
+            "measure --samples",
+        ),
         "accuracy": (
             [e.architecture for e in evaluated],
             [e.int8_accuracy for e in evaluated],

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-
-from edgenas import plugins
 from edgenas.errors import MeasurementError
-from edgenas.graph.lower import lower
-from edgenas.graph.random_state import random_state
-from edgenas.graph.ranges import random_ranges
+from edgenas.latency_model import latency_model
 from edgenas.records import Architecture, Measurement
 from edgenas.run_context import RunContext
-from edgenas.run_folder import write_bytes
-from edgenas.targets.base import MeasureSettings, ModelFile
-
-EXPORTER = "onnx"
+from edgenas.targets.base import MeasureSettings
 
 
 def run(context: RunContext) -> int:
     """Measure what is missing of the run's first `samples` architectures; return how many.
 
-    The models carry random weights: latency and memory do not depend on their values, and a board
-    can be measured before anything is trained.
+    The models carry random weights. The run's anchor is timed in every pass of every job, and
+    normalises the drift within it.
 
     Raises
     ------
@@ -38,12 +30,19 @@ def run(context: RunContext) -> int:
 
 
 def _measure(context: RunContext, architectures: list[Architecture]) -> None:
-    models = [_model(context, architecture) for architecture in architectures]
-    settings = MeasureSettings(anchor=models[len(models) // 2].key, seed=context.config.seed)
+    by_architecture = {
+        architecture: latency_model(context, architecture)
+        for architecture in (context.anchor(), *architectures)
+    }
+    models = list(by_architecture.values())
+    settings = MeasureSettings(anchor=models[0].key, seed=context.config.seed)
     outcomes = context.target.measure(
         models, settings, context.job_dir("measure", models), context.progress
     )
-    for architecture, model in zip(architectures, models, strict=True):
+    anchor = outcomes[models[0].key].latency
+    anchor_ms = None if anchor is None else anchor.median_ms
+    for architecture in architectures:
+        model = by_architecture[architecture]
         measurement = Measurement(
             architecture=architecture,
             target=context.target.name,
@@ -51,6 +50,7 @@ def _measure(context: RunContext, architectures: list[Architecture]) -> None:
             model_bytes=model.path.stat().st_size,
             weights="random",
             outcome=outcomes[model.key],
+            anchor_ms=anchor_ms,
         )
         context.store.add_measurement(measurement)
         if measurement.outcome.status == "failed":
@@ -63,15 +63,3 @@ def _measure(context: RunContext, architectures: list[Architecture]) -> None:
             f"{outcomes[models[0].key].reason}",
             f"Look at the target with: edgenas probe --target {context.config.target}",
         )
-
-
-def _model(context: RunContext, architecture: Architecture) -> ModelFile:
-    exporter = plugins.load("exporters", EXPORTER)
-    layers = context.space.layers(architecture)
-    graph = lower(layers, random_state(layers, context.config.seed))
-    content = exporter.emit(
-        graph, random_ranges(graph, context.config.seed), scheme=context.target.scheme
-    )
-    path = context.folder.jobs / "models" / (architecture.short_name + exporter.FILE_SUFFIX)
-    write_bytes(path, content)
-    return ModelFile(architecture.short_name, path, hashlib.sha256(content).hexdigest())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgenas.host_engine import accuracy, logits
+from edgenas.latency_model import latency_model
 from edgenas.records import (
     ExportedModel,
     Measurement,
@@ -20,46 +21,79 @@ from edgenas.targets.base import MeasureSettings, ModelFile, Preprocess
 # The device may differ from the host by rounding, not by more: see docs/decisions.md.
 LEAST_AGREEMENT = 0.99
 MOST_ACCURACY_LOSS = 0.01
+MOST_DRIFT = 0.05
 
 
 def run(context: RunContext, rounds: int = 1) -> Verification:
     """Measure the search's exported candidates, run them on all test images, and judge them.
 
-    The measurements are added to the store, so that the next fit knows them.
+    The measurements are added to the store, so that the next fit knows them. From the second
+    round on, what passed in an earlier one stays a candidate.
     """
     limit_ms = context.search_result().limit_ms
     models = context.exported_models()
-    files = [
-        ModelFile(
-            model.candidate.architecture.short_name,
-            context.folder.models / model.int8_file,
-            model.sha256,
-        )
-        for model in models
-    ]
-    settings = MeasureSettings(anchor=files[0].key, seed=context.config.seed)
+    files = [_file(context, model) for model in models]
+    anchor = latency_model(context, context.anchor())
+    settings = MeasureSettings(anchor=anchor.key, seed=context.config.seed)
+    jobs = [anchor, *files]
     outcomes = context.target.measure(
-        files, settings, context.job_dir("verify", files), context.progress
+        jobs, settings, context.job_dir("verify", jobs), context.progress
     )
+    anchor_ms = _anchor_ms(context, outcomes[anchor.key])
     verified = []
     for model, file in zip(models, files, strict=True):
         outcome = outcomes[file.key]
-        context.store.add_measurement(
-            Measurement(
-                model.candidate.architecture,
-                context.target.name,
-                model.sha256,
-                model.int8_bytes,
-                "trained",
-                outcome,
-            )
-        )
         verified.append(_verify(context, model, file, outcome, limit_ms))
+        context.store.add_measurement(_measurement(context, model, outcome, anchor_ms))
+    if rounds > 1:
+        verified += _passed_before(context, verified)
     result = Verification(
         context.target.name, limit_ms, context.config.confidence, rounds, tuple(verified)
     )
     write_json(context.folder.verification, to_json(result))
     return result
+
+
+def _file(context: RunContext, model: ExportedModel) -> ModelFile:
+    key = f"{model.candidate.architecture.short_name}-int8"
+    return ModelFile(key, context.folder.models / model.int8_file, model.sha256)
+
+
+def _measurement(
+    context: RunContext, model: ExportedModel, outcome: Outcome, anchor_ms: float | None
+) -> Measurement:
+    return Measurement(
+        architecture=model.candidate.architecture,
+        target=context.target.name,
+        model_sha256=model.sha256,
+        model_bytes=model.int8_bytes,
+        weights="trained",
+        outcome=outcome,
+        anchor_ms=anchor_ms,
+    )
+
+
+def _passed_before(context: RunContext, now: list[VerifiedModel]) -> list[VerifiedModel]:
+    again = {verified.model.candidate.architecture for verified in now}
+    return [
+        verified
+        for verified in context.verified().models
+        if verified.passed and verified.model.candidate.architecture not in again
+    ]
+
+
+def _anchor_ms(context: RunContext, anchor: Outcome) -> float | None:
+    """Return the anchor's median; warn when it is not what it was while the rows were measured."""
+    if anchor.latency is None:
+        return None
+    now = anchor.latency.median_ms
+    before = next((m.anchor_ms for m in context.measurements() if m.anchor_ms is not None), now)
+    if abs(now / before - 1) > MOST_DRIFT:
+        context.progress.warning(
+            f"The anchor model took {now / before:.2f} times as long on '{context.target.name}' "
+            "while verifying as while measuring: the target's speed changed between the two."
+        )
+    return now
 
 
 def _verify(
