@@ -36,7 +36,7 @@ def load(path: Path, space: Space) -> Supernet:
     tensors, about = read_tensors(path, "supernet")
     require_same(path, "space", space_document(space), about["space"])
     supernet = Supernet(space)
-    set_weights(path, supernet, tensors)
+    copy_tensors(path, tensors, dict(supernet.named_parameters()))
     return supernet
 
 
@@ -45,14 +45,15 @@ def weights(supernet: Supernet) -> dict[str, Tensor]:
     return {name: value.detach().contiguous() for name, value in supernet.named_parameters()}
 
 
-def set_weights(path: Path, supernet: Supernet, tensors: dict[str, Tensor]) -> None:
-    """Copy `tensors` into the supernet; `InputError` if a name or shape is not its own."""
-    own = dict(supernet.named_parameters())
-    shapes = {name: tuple(value.shape) for name, value in own.items()}
-    if {name: tuple(value.shape) for name, value in tensors.items()} != shapes:
-        raise InputError(f"{path} does not hold this supernet's tensors.", "Train it again.")
+def copy_tensors(path: Path, tensors: dict[str, Tensor], into: dict[str, Tensor]) -> None:
+    """Copy `tensors`, read from `path`; `InputError` if a name or a shape is not that of `into`."""
+    shapes = {name: value.shape for name, value in into.items()}
+    if {name: value.shape for name, value in tensors.items()} != shapes:
+        raise InputError(
+            f"{path} does not hold this supernet's tensors.", "Remove it and train again."
+        )
     with torch.no_grad():
-        for name, value in own.items():
+        for name, value in into.items():
             value.copy_(tensors[name])
 
 

@@ -195,15 +195,11 @@ class _Trainer:
         for what in ("space", "data", "settings"):
             files.require_same(self.checkpoint, what, wanted[what], about.get(what))
         self.state = from_json(about.get("state"), _State, f"The state in {self.checkpoint}")
-        momentum = {
-            name.removeprefix(MOMENTUM_PREFIX): tensors.pop(name)
-            for name in list(tensors)
-            if name.startswith(MOMENTUM_PREFIX)
-        }
-        files.set_weights(self.checkpoint, self.supernet, tensors)
-        for name, value in self.supernet.named_parameters():
-            buffer = torch.empty_like(value).copy_(momentum[name])
-            self.optimizer.state[value]["momentum_buffer"] = buffer
+        parameters = dict(self.supernet.named_parameters())
+        momenta = {MOMENTUM_PREFIX + name: torch.zeros_like(p) for name, p in parameters.items()}
+        files.copy_tensors(self.checkpoint, tensors, {**parameters, **momenta})
+        for name, parameter in parameters.items():
+            self.optimizer.state[parameter]["momentum_buffer"] = momenta[MOMENTUM_PREFIX + name]
 
 
 def _optimizer(supernet: Supernet, settings: TrainSettings) -> torch.optim.SGD:

@@ -1,0 +1,186 @@
+"""Training: it learns, resumes to the same result, and refuses what does not belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from edgenas.data.base import Dataset, Split, assemble
+from edgenas.errors import InputError, RunFolderError, TrainingError
+from edgenas.progress import Silent
+from edgenas.spaces.base import MobileSpace, StageSpec
+from edgenas.supernet import files
+from edgenas.supernet import train as training
+from edgenas.supernet.evaluate import accuracy
+from edgenas.supernet.files import load
+from edgenas.supernet.recalibrate import calibrated_subnet
+from edgenas.supernet.settings import TrainSettings
+from edgenas.supernet.train import TrainReport, train
+
+STAGES = (StageSpec(4, 1, (1, 2), (3, 5), (1, 2)), StageSpec(8, 2, (1,), (3, 5), (1, 2)))
+SPACE = MobileSpace("small", 4, 1, STAGES, 16, (8, 10, 12), 2, 1)
+SETTINGS = TrainSettings(epochs=4, batch_size=16)
+STEPS = 4 * 5
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def stripes(seed: int, n: int) -> Split:
+    """Horizontal against vertical stripes in noise: what one convolution tells apart."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n, dtype=np.int64) % 2
+    wave = np.where(np.arange(12) // 2 % 2, 60, -60)
+    rows, columns = wave[:, None, None], wave[None, :, None]
+    images = rng.normal(128, 30, (n, 12, 12, 1))
+    images += np.where(labels[:, None, None, None] == 1, rows, columns)
+    return Split(np.clip(images, 0, 255).astype(np.uint8), labels)
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    splits = stripes(0, 80), stripes(1, 60), stripes(2, 60)
+    return assemble("stripes", ("columns", "rows"), *splits, seed=0)
+
+
+@pytest.fixture(scope="module")
+def trained(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainReport]:
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, run(data, folder)
+
+
+def run(
+    data: Dataset,
+    folder: Path,
+    settings: TrainSettings = SETTINGS,
+    space: MobileSpace = SPACE,
+    progress: Silent | None = None,
+) -> TrainReport:
+    checkpoint, output = folder / "checkpoint.safetensors", folder / "supernet.safetensors"
+    return train(space, data, settings, checkpoint, output, progress or Silent())
+
+
+class Interrupting(Silent):
+    """Stops training, as Ctrl-C does, once `steps` steps were reported."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.left = steps
+
+    @contextmanager
+    def task(self, title: str, total: float) -> Iterator[Interrupting]:
+        yield self
+
+    def advance(self, units: float = 1.0) -> None:
+        self.left -= int(units)
+        if self.left <= 0:
+            raise KeyboardInterrupt
+
+    def note(self, text: str) -> None:
+        pass
+
+
+def test_all_subnets_learn(data: Dataset, trained: tuple[Path, TrainReport]) -> None:
+    folder, report = trained
+    assert len(report.losses) == 4
+    assert report.losses[-1] < report.losses[0] / 2
+    assert report.resumed_steps == 0
+    supernet = load(folder / "supernet.safetensors", SPACE)
+    rng = np.random.default_rng(0)
+    for architecture in (SPACE.largest(), SPACE.smallest(), SPACE.sample(rng)):
+        subnet = calibrated_subnet(supernet, architecture, data)
+        assert subnet.resolution == architecture.resolution
+        assert accuracy(subnet, data.test, data) > 0.9
+    largest = calibrated_subnet(supernet, SPACE.largest(), data)
+    assert report.largest_accuracy == accuracy(largest, data.val, data)
+
+
+@pytest.mark.parametrize("steps", [3, 10, STEPS])
+def test_an_interrupted_training_resumes_to_the_same_bytes(
+    data: Dataset,
+    trained: tuple[Path, TrainReport],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: int,
+) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY_S", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        run(data, tmp_path, progress=Interrupting(steps))
+    assert not (tmp_path / "supernet.safetensors").exists()
+    report = run(data, tmp_path)
+    assert report.resumed_steps == steps
+    folder, uninterrupted = trained
+    assert report.losses == uninterrupted.losses
+    for name in ("supernet.safetensors", "checkpoint.safetensors"):
+        ours, theirs = load_file(tmp_path / name), load_file(folder / name)
+        assert ours.keys() == theirs.keys()
+        assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_between_two_times_a_checkpoint_is_written_after_each_epoch(
+    data: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(data, tmp_path, progress=Interrupting(13))
+    assert run(data, tmp_path).resumed_steps == 10
+
+
+def test_a_foreign_checkpoint_is_refused_and_kept(
+    data: Dataset, trained: tuple[Path, TrainReport], tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    before = (trained[0] / "checkpoint.safetensors").read_bytes()
+    checkpoint.write_bytes(before)
+    other_data = replace(data, identity="0" * 64)
+    with pytest.raises(InputError, match="another settings: its epochs is 4, here it is 5"):
+        run(data, tmp_path, settings=replace(SETTINGS, epochs=5))
+    with pytest.raises(InputError, match="another space: its head_width is 16"):
+        run(data, tmp_path, space=replace(SPACE, head_width=8))
+    with pytest.raises(InputError, match="another data: its identity"):
+        run(other_data, tmp_path)
+    assert checkpoint.read_bytes() == before
+
+
+@pytest.mark.parametrize("size", [0, 5, 3000])
+def test_a_damaged_checkpoint_is_named(
+    data: Dataset, trained: tuple[Path, TrainReport], tmp_path: Path, size: int
+) -> None:
+    whole = (trained[0] / "checkpoint.safetensors").read_bytes()
+    (tmp_path / "checkpoint.safetensors").write_bytes(whole[:size])
+    with pytest.raises(InputError, match=r"Cannot read the checkpoint .*checkpoint.safetensors"):
+        run(data, tmp_path)
+
+
+def test_a_checkpoint_without_momentum_is_refused(
+    data: Dataset, trained: tuple[Path, TrainReport], tmp_path: Path
+) -> None:
+    tensors, about = files.read_tensors(trained[0] / "checkpoint.safetensors", "checkpoint")
+    tensors.pop("momentum.head.conv.weight")
+    files.write_tensors(tmp_path / "checkpoint.safetensors", tensors, about)
+    with pytest.raises(InputError, match="does not hold this supernet's tensors"):
+        run(data, tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_training(data: Dataset, tmp_path: Path) -> None:
+    broken = replace(data, mean=(float("nan"),))
+    with pytest.raises(TrainingError, match=r"stripes diverged in epoch 1, step 1: .* nan"):
+        run(broken, tmp_path)
+    assert not (tmp_path / "supernet.safetensors").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(data: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunFolderError, match="Cannot write"):
+        run(data, tmp_path / "file")
