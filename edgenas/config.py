@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edgenas.errors import InputError, RunFolderError
@@ -67,10 +68,7 @@ def read_config(folder: RunFolder) -> RunConfig:
     RunFolderError : not a run folder, or one of a newer format version, or a damaged run.json.
     """
     if not folder.config.exists():
-        raise RunFolderError(
-            f"{folder.path} is not a run folder: it has no run.json.",
-            "Start a run with: edgenas search --out DIR",
-        )
+        raise no_run(folder.path)
     document = read_json(folder.config)
     version = document.get("edgenas_run") if isinstance(document, dict) else None
     if not isinstance(version, int):
@@ -83,6 +81,14 @@ def read_config(folder: RunFolder) -> RunConfig:
             "Upgrade edgenas, or start a new run with another --out.",
         )
     return from_json(document.get("config"), RunConfig, str(folder.config), RunFolderError)
+
+
+def no_run(path: Path) -> RunFolderError:
+    """Return the error of a path that holds no run."""
+    return RunFolderError(
+        f"{path} is not a run folder: it has no run.json.",
+        f"Start a run with: edgenas search --out {path}",
+    )
 
 
 def merge(stored: RunConfig, asked: dict[str, Any]) -> RunConfig:

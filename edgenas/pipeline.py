@@ -13,6 +13,7 @@ from edgenas.records import Verification, to_json
 from edgenas.run_context import RunContext, open_run
 from edgenas.summary import summary
 
+STARTING_STEPS = ("probe", "train", "measure")
 # Searches until a promise holds: each is refitted with the measured winners of the one before.
 MOST_ROUNDS = 3
 
@@ -65,8 +66,11 @@ def _answers(context: RunContext) -> bool:
 
 
 def run_step(name: str, path: Path, asked: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Run one step on a run folder (made if it is not there) and return what it says as JSON."""
-    with open_run(path, asked, progress, resume=True) as context:
+    """Run one step on a run folder and return what it says as JSON.
+
+    The steps that need no earlier one make the folder if it is not there.
+    """
+    with open_run(path, asked, progress, resume=True, create=name in STARTING_STEPS) as context:
         result = _run(context, name)
         if name in ("verify", "report"):
             return summary(context)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgenas import __version__, plugins
-from edgenas.config import RunConfig, merge, read_config, write_config
+from edgenas.config import RunConfig, merge, no_run, read_config, write_config
 from edgenas.errors import DataError, RunFolderError
 from edgenas.progress import Progress
 from edgenas.records import (
@@ -222,7 +222,7 @@ class RunContext:
 
 @contextlib.contextmanager
 def open_run(
-    path: Path, asked: dict[str, Any], progress: Progress, resume: bool
+    path: Path, asked: dict[str, Any], progress: Progress, resume: bool, create: bool = True
 ) -> Iterator[RunContext]:
     """Open a run folder, or make one, and hold its lock.
 
@@ -230,6 +230,7 @@ def open_run(
     ----------
     asked : the options that the user gave; the rest is the run's own, or the default.
     resume : whether a run that is there already may be gone on with.
+    create : whether a run that is not there yet is made.
 
     Raises
     ------
@@ -242,6 +243,8 @@ def open_run(
                 f"{path} holds a run already.", "Go on with --resume, or choose another --out."
             )
         config = merge(read_config(folder), asked)
+    elif not create:
+        raise no_run(path)
     elif path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise RunFolderError(
             f"{path} exists and is not a run folder.", "Choose an empty or new folder with --out."

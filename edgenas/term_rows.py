@@ -68,7 +68,7 @@ def distinct_choices(space: MobileSpace, stage: int) -> tuple[StageChoice, ...]:
 def _block_layers(
     space: MobileSpace, resolution: int, stage: int, block: tuple[int, int], inner: bool
 ) -> tuple[Layer, ...]:
-    """Return the layers of one block (kernel size, expand ratio); inner ones of a kind are alike."""
+    """Return the layers of a block (kernel size, expand ratio); inner ones of a kind are alike."""
     count = 2 if inner else 1
     kernel_size, expand_ratio = block
     choice = StageChoice((kernel_size,) * count, (expand_ratio,) * count)

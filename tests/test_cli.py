@@ -1,0 +1,110 @@
+"""The command line: help, JSON, and one clear line for everything that is asked wrongly."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgenas.cli.main import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+
+
+def edgenas(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    code = "from edgenas.cli.main import run; run()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    done = edgenas(command, "--help")
+    assert done.returncode == 0
+    assert f"edgenas {command}" in done.stdout.split("Example", 1)[1]
+    assert "--json" in done.stdout
+
+
+def test_the_heavy_libraries_are_not_loaded_for_help() -> None:
+    code = (
+        "import sys; from edgenas.cli.main import run\n"
+        "try: run()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'statsmodels', 'onnx', 'matplotlib', 'sklearn'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["serach"], "Did you mean 'search'"),
+        (["search", "--sampels", "3"], "--samples"),
+        (["search", "--space", "mbv3-tny"], "Did you mean 'mbv3-tiny'"),
+        (["search", "--optimizer", "exat"], "Did you mean 'exact'"),
+        (["search", "--target", "locl"], "Did you mean 'local'"),
+        (["search", "--data", "digit"], "Did you mean 'digits'"),
+        (["search", "--data", "imagefolder:/no/such/folder"], "/no/such/folder"),
+        (["search", "--max-latency", "fast"], "2ms"),
+        (["search", "--samples", "2"], "--samples must be 8 or more"),
+        (["search", "--out", "/proc/nothing"], "/proc/nothing"),
+        (["search", "--resume"], "no run to resume"),
+        (["fit", "nothing-here"], "not a run folder"),
+        (["optimize"], "run folder"),
+        (["optimize", "--predictors", "foxnas-192"], "Did you mean 'foxnas-192px'"),
+        (["optimize", "--predictors", "foxnas-192px"], "limit"),
+        (["optimize", "--predictors", "foxnas-192px", "--max-latency", "9ms"], "foxnas-cpu"),
+    ],
+)
+def test_bad_input_is_one_clear_line(arguments: list[str], expected: str, tmp_path: Path) -> None:
+    done = edgenas(*arguments, cwd=tmp_path)
+    assert done.returncode not in (0, 1), done.stderr
+    assert "Traceback" not in done.stderr
+    assert expected in done.stderr, done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("method", ["exact", "anneal"])
+def test_published_predictors_give_the_published_optimum(method: str) -> None:
+    done = edgenas(
+        *("optimize", "--space", "foxnas-cpu", "--predictors", "foxnas-192px"),
+        *("--max-latency", "55ms", "--method", method, "--seed", "1", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    # known answer: the data's README, by dynamic programming outside this project
+    assert document["objective"] == pytest.approx(73.678681, abs=1e-6)
+    assert document["latency_ms"] == pytest.approx(54.71517, abs=1e-5)
+    assert document["optimal"] is True
+    assert set(document) >= {"architecture", "method", "gap", "evaluations", "seconds"}
+
+
+@pytest.mark.parametrize("method", ["exact", "anneal"])
+def test_an_infeasible_limit_says_the_least_that_exists(method: str) -> None:
+    done = edgenas(
+        *("optimize", "--space", "foxnas-cpu", "--predictors", "foxnas-192px"),
+        *("--max-latency", "20ms", "--method", method, "--json"),
+    )
+    assert done.returncode == 3
+    assert "27.98" in done.stderr
+    assert "192px" in done.stderr  # which network has it
+    assert json.loads(done.stdout)["status"] == "error"
