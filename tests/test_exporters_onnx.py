@@ -32,12 +32,14 @@ INTEGER_OPERATORS = {
 
 
 def session(model: bytes, optimized: Path | None = None) -> onnxruntime.InferenceSession:
+    """Load `model` exactly on any CPU; with `optimized`, as a board does, and write that down."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    scheme = {onnx.TensorProto.INT8: "session.qdqisint8allowed"}
-    kind = zero_point_type(model)
-    options.add_session_config_entry(scheme.get(kind, "session.x64quantprecision"), "1")
+    if zero_point_type(model) == onnx.TensorProto.INT8:
+        options.add_session_config_entry("session.qdqisint8allowed", "1")
+    elif optimized is None:
+        options.add_session_config_entry("session.x64quantprecision", "1")
     if optimized:
         options.optimized_model_filepath = str(optimized)
     return onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
