@@ -6,8 +6,6 @@ import gc
 import time
 from typing import Callable, List
 
-from device_runtime.protocol import MAX_RUNS
-
 
 class Heartbeat:
     """Calls `beat` at most once a second, from between two runs, never from within one."""
@@ -24,14 +22,17 @@ class Heartbeat:
 
 def timed_runs(
     run: Callable[[], None],
+    heartbeat: Callable[[int], None],
+    *,
     warmup_ms: float,
     run_ms: float,
     min_runs: int,
-    heartbeat: Callable[[int], None],
+    max_runs: int,
 ) -> List[int]:
     """Return the times of single runs in nanoseconds.
 
-    Warms up for `warmup_ms` (one run at least), then times runs for `run_ms`, `min_runs` at least.
+    Warms up for `warmup_ms` (one run at least), then times runs for `run_ms`, but at least
+    `min_runs` and at most `max_runs`.
     """
     clock = time.perf_counter_ns
     samples: List[int] = []
@@ -46,7 +47,7 @@ def timed_runs(
             if now >= end:
                 break
         end = clock() + int(run_ms * 1e6)
-        while len(samples) < MAX_RUNS:
+        while len(samples) < max_runs:
             start = clock()
             run()
             now = clock()

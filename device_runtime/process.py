@@ -40,7 +40,8 @@ class StopSwitch:
         os.set_blocking(write, False)
         signal.set_wakeup_fd(write)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_: None)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                signal.signal(number, lambda *_: None)
         self.descriptors = [self._read, *([0] if with_stdin else [])]
 
     def check(self) -> None:

@@ -15,6 +15,7 @@ from device_runtime.journal import Journal
 from device_runtime.process import StopSwitch, Worker, WorkerDiedError, WorkerError
 from device_runtime.protocol import (
     IMAGES_FILE,
+    MAX_RUNS,
     MODELS_FOLDER,
     VERSION,
     Checked,
@@ -33,6 +34,7 @@ from device_runtime.summary import JobState
 
 ANCHOR_EVERY = 8  # models of a pass between two timings of the anchor
 IMAGES_AT_ONCE = 500  # what a crash can cost an infer job
+_BLOCK_BYTES = 1 << 20
 _MEMORY_SHARE = 0.5  # of the available memory, that models kept loaded may take together
 
 
@@ -159,6 +161,7 @@ class Runner:
             "warmup_ms": settings.warmup_ms,
             "run_ms": 0.0 if runs else settings.run_ms,
             "min_runs": runs or settings.min_runs,
+            "max_runs": MAX_RUNS,
         }
         try:
             try:
@@ -217,10 +220,13 @@ class Runner:
 
 def _wrong_file(path: Path, sha256: str) -> str:
     """Return what is wrong with a file of the job; empty if it is the right one."""
+    digest = hashlib.sha256()
     try:
-        content = path.read_bytes()
+        with path.open("rb") as stream:
+            for block in iter(lambda: stream.read(_BLOCK_BYTES), b""):
+                digest.update(block)
     except OSError as problem:
         return f"{path.name} cannot be read: {problem.strerror}"
-    if hashlib.sha256(content).hexdigest() != sha256:
+    if digest.hexdigest() != sha256:
         return f"{path.name} is not the file that was sent: its SHA-256 differs"
     return ""

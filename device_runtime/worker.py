@@ -64,13 +64,16 @@ class Models:
             "peak_rss_bytes": peak,
         }
 
-    def time(self, path: str, keep: bool, warmup_ms: float, run_ms: float, min_runs: int) -> Any:
-        """Return {"samples_ns": […]}; `keep` the model loaded for the next pass."""
+    def time(self, path: str, keep: bool, **how: Any) -> Dict[str, Any]:
+        """Return {"samples_ns": […]}; `keep` the model loaded for the next pass.
+
+        how : warmup_ms, run_ms, min_runs, max_runs of `bench.timed_runs`.
+        """
         session = self._loaded.get(path) or self._load(path)
         if keep:
             self._loaded[path] = session
-        samples = timed_runs(session.run, warmup_ms, run_ms, min_runs, Heartbeat(self._beat).tick)
-        return {"samples_ns": samples}
+        heartbeat = Heartbeat(self._beat)
+        return {"samples_ns": timed_runs(session.run, heartbeat.tick, **how)}
 
     def infer(
         self, path: str, images: str, output: str, *, first: int, rows: int, mean: list, std: list

@@ -94,7 +94,9 @@ def test_runs_are_fixed_by_time_and_number(
 ) -> None:
     clock = Clock(run_ns)
     monkeypatch.setattr(bench, "time", clock)
-    samples = bench.timed_runs(clock.run, 5.0, 20.0, 10, lambda now: None)
+    samples = bench.timed_runs(
+        clock.run, lambda now: None, warmup_ms=5.0, run_ms=20.0, min_runs=10, max_runs=MAX_RUNS
+    )
     assert samples == [run_ns] * timed
     assert clock.runs == warm_up_runs + timed
     assert gc.isenabled()
@@ -104,5 +106,7 @@ def test_heart_beats_between_runs_once_a_second(monkeypatch: pytest.MonkeyPatch)
     clock, beats = Clock(400_000_000), []
     monkeypatch.setattr(bench, "time", clock)
     heartbeat = bench.Heartbeat(lambda: beats.append(clock.now))
-    bench.timed_runs(clock.run, 0, 1, 10, heartbeat.tick)
+    bench.timed_runs(
+        clock.run, heartbeat.tick, warmup_ms=0, run_ms=1, min_runs=10, max_runs=MAX_RUNS
+    )
     assert [beat // 10**6 for beat in beats] == [1200, 2400, 3600]

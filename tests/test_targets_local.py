@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from scripted_runtime import model_file
 from tiny_onnx import IMAGE_SHAPE, N_CLASSES, write_convolution, write_endless
 
 from edgenas.errors import InputError, MeasurementError
-from edgenas.progress import Silent
+from edgenas.progress import Silent, Task
 from edgenas.targets.base import MeasureSettings, ModelFile, Preprocess
 from edgenas.targets.config import Connection, TargetConfig
 from edgenas.targets.local import LocalTarget, create
@@ -21,6 +23,30 @@ SETTINGS = MeasureSettings(
     warmup_ms=1, run_ms=2, min_runs=5, min_passes=3, max_passes=4, relative_ci=0.3, anchor="a"
 )
 PREPROCESS = Preprocess((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+
+
+class Recorder(Silent):
+    """A progress that adds up what its tasks advance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tasks: dict[str, tuple[float, float]] = {}  # title -> (done, total)
+        self.notes: list[str] = []
+
+    @contextmanager
+    def task(self, title: str, total: float) -> Iterator[Task]:
+        recorder = self
+        self.tasks[title] = (0.0, total)
+
+        class Bar:
+            def advance(self, units: float = 1.0) -> None:
+                assert units > 0
+                recorder.tasks[title] = (recorder.tasks[title][0] + units, total)
+
+            def note(self, text: str) -> None:
+                recorder.notes.append(text)
+
+        yield Bar()
 
 
 @pytest.fixture
@@ -83,6 +109,19 @@ def test_logits_are_bit_identical_to_the_engine_here(target: LocalTarget, tmp_pa
     assert inference.outcome.status == "ok" and inference.logits is not None
     assert inference.logits.shape == (501, N_CLASSES) and inference.logits.dtype == np.float32
     np.testing.assert_array_equal(inference.logits, expected)
+
+
+def test_progress_ends_at_its_total(target: LocalTarget, tmp_path: Path) -> None:
+    models = [write_convolution(tmp_path / f"{key}.onnx", seed) for seed, key in enumerate("abc")]
+    (tmp_path / "bad.onnx").write_bytes(b"bad")
+    models.append(model_file(tmp_path / "bad.onnx"))
+    progress = Recorder()
+    target.measure(models, SETTINGS, tmp_path / "jobs", progress)
+    images = np.zeros((7, *IMAGE_SHAPE), np.uint8)
+    target.infer(models[0], images, PREPROCESS, tmp_path / "jobs", progress)
+    assert progress.tasks["Measuring on here"] == (pytest.approx(4), 4)
+    assert progress.tasks["Running images on here"] == (7, 7)
+    assert any("1 failed" in note for note in progress.notes)
 
 
 def test_changed_logits_are_refused(target: LocalTarget, tmp_path: Path) -> None:

@@ -58,17 +58,23 @@ class Bar:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._shown = 0.0
+        self._counts = (0, 0)
 
     def show(self, state: JobState) -> None:
         """Advance to `state`; a model counts in full once it needs no further pass."""
-        if state.job.kind == "infer":
-            done = float(sum(part.rows for part in state.inferred))
-        else:
-            done = _measured(state)
+        self._task.note(_note(state))
+        counts = (len(state.passes) + len(state.inferred), len(state.failed))
+        if counts == self._counts:
+            return  # nothing to work out beside a running pass
+        self._counts = counts
+        done = _measured(state) if state.job.kind == "measure" else _inferred(state)
         if done > self._shown:
             self._task.advance(done - self._shown)
             self._shown = done
-        self._task.note(_note(state))
+
+
+def _inferred(state: JobState) -> float:
+    return float(sum(part.rows for part in state.inferred))
 
 
 def _measured(state: JobState) -> float:
