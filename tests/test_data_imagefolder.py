@@ -179,10 +179,12 @@ def test_damaged_files_are_named_counted_and_skipped(folder: Path) -> None:
 
 def test_a_decompression_bomb_is_skipped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    Image.new("RGB", (40, 40)).save(folder / "test" / "red" / "big.png")
-    (skipped,) = load(folder).skipped
-    assert skipped.path == "test/red/big.png"
-    assert "1600 pixels" in skipped.reason
+    Image.new("RGB", (40, 40)).save(folder / "train" / "red" / "big.png")
+    Image.new("RGB", (60, 60)).save(folder / "train" / "red" / "bigger.png")
+    skipped = load(folder).skipped
+    assert [file.path for file in skipped] == ["train/red/big.png", "train/red/bigger.png"]
+    assert "1600 pixels" in skipped[0].reason
+    assert "3600 pixels" in skipped[1].reason
 
 
 def remove(folder: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,12 +30,13 @@ def native_size(sources: Sequence[Source], largest: int) -> int:
     """Return the side that most images have, else the median short side; at most `largest`."""
     step = max(1, len(sources) // SIZES_LOOKED_AT)
     sides: list[int] = []
-    for index in range(0, len(sources), step):
-        try:
-            with _open(sources[index]) as image:
-                sides.append(min(image.size))
-        except (OSError, SyntaxError, ValueError):
-            continue  # decode_split names it
+    with _bombs_are_errors():
+        for index in range(0, len(sources), step):
+            try:
+                with _open(sources[index]) as image:
+                    sides.append(min(image.size))
+            except Exception:  # noqa: BLE001 - as in decode_split, which names the file
+                continue
     if not sides:
         return largest
     side, count = Counter(sides).most_common(1)[0]
@@ -61,9 +63,7 @@ def decode_split(
                 problems[index] = _reason(problem)
         return stop - start
 
-    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        warnings.filterwarnings("ignore", module="PIL")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with _bombs_are_errors(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for done in pool.map(work, range(0, len(sources), CHUNK)):
             task.advance(done)
     if not problems:
@@ -93,6 +93,15 @@ def to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+@contextlib.contextmanager
+def _bombs_are_errors() -> Iterator[None]:
+    """Let images too large to be meant seriously fail; Pillow's other warnings change no pixel."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def _square(image: Image.Image, size: int) -> np.ndarray:

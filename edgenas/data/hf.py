@@ -72,12 +72,11 @@ def _opened(argument: str, progress: Progress) -> Any:
 
 def _parts(argument: str, opened: Any) -> dict[str, Any]:
     known = dict(opened) if isinstance(opened, dict) else {}
-    parts = {
-        part: known[name]
-        for part, names in SPLIT_NAMES.items()
-        for name in names[::-1]
-        if name in known
-    }
+    parts: dict[str, Any] = {}
+    for part, names in SPLIT_NAMES.items():
+        for name in names:
+            if name in known:
+                parts.setdefault(part, known[name])
     if "train" not in parts or len(parts) < 2:
         found = ", ".join(known) or "none"
         raise DataError(
