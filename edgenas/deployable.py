@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgenas.data.base import Dataset, Split
     from edgenas.supernet.network import Supernet
 
-CALIBRATION_IMAGES = 512
+CALIBRATION_IMAGES = 256
 EXPORTER = "onnx"
 
 

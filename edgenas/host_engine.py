@@ -17,6 +17,8 @@ def logits(model: bytes, images: np.ndarray) -> np.ndarray:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Without VNNI, x86 kernels for u8s8 saturate at 16 bits: measured 33 dB to 15 dB. Exact here.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     entry = session.get_inputs()[0]
     step = entry.shape[0] if isinstance(entry.shape[0], int) else BATCH
