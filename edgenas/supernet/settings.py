@@ -10,7 +10,7 @@ from edgenas.supernet.interfaces import Data
 
 MOST_EPOCHS = 14
 FEWEST_EPOCHS = 3
-IMAGES_SEEN = 180_000  # by default, between those two numbers of epochs
+IMAGES_SEEN = 100_000  # by default, between those two numbers of epochs
 
 
 @dataclass(frozen=True)
