@@ -14,6 +14,13 @@ from edgenas.run_context import RunContext, open_run
 from edgenas.summary import summary
 
 STARTING_STEPS = ("probe", "train", "measure")
+# Steps that do one thing, with what to call it; the others draw bars of their own.
+UNDIVIDED = {
+    "fit": "Fitting the predictors",
+    "optimize": "Searching",
+    "explain": "Explaining",
+    "report": "Writing the report",
+}
 # Searches until a promise holds: each is refitted with the measured winners of the one before.
 MOST_ROUNDS = 3
 
@@ -84,7 +91,12 @@ def _run(context: RunContext, name: str, **options: Any) -> Any:
     run: Callable[..., Any] = step.run
     started = time.perf_counter()
     try:
-        return run(context, **options)
+        if name not in UNDIVIDED:
+            return run(context, **options)
+        with context.progress.task(UNDIVIDED[name], 1) as task:
+            result = run(context, **options)
+            task.advance()
+        return result
     finally:
         context.note(name, time.perf_counter() - started)
 

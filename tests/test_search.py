@@ -1,0 +1,131 @@
+"""The whole product, small: one search on this machine, killed and resumed, and its report."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SMALL = ("--epochs", "2", "--samples", "10", "--evaluate", "10", "--top", "1", "--seed", "1")
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from edgenas.cli.main import run; run()", *arguments]
+
+
+def edgenas(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, env=environment(), check=False
+    )
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A search that was killed without warning while it measured, and then resumed."""
+    run = tmp_path_factory.mktemp("search") / "run"
+    process = subprocess.Popen(
+        command("search", "--out", str(run), *SMALL),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    )
+    deadline = time.monotonic() + 240
+    while not any(run.glob("jobs/measure-*/**/journal.jsonl")) and time.monotonic() < deadline:
+        assert process.poll() is None, "the search ended before it measured"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    resumed = edgenas("search", "--out", str(run), "--resume", "--json")
+    assert resumed.returncode in (0, 1), resumed.stderr
+    return run, json.loads(resumed.stdout)
+
+
+def test_the_document_has_what_scripts_depend_on(searched: tuple[Path, dict[str, Any]]) -> None:
+    _, document = searched
+    assert set(document) >= {
+        *("status", "run", "target", "constraint", "winner", "candidates", "frontier"),
+        *("predictors", "search", "seconds", "warnings"),
+    }
+    assert set(document["constraint"]) == {"latency_ms", "confidence"}
+    assert set(document["search"]) >= {"method", "optimal", "gap"}
+    for errors in document["predictors"].values():
+        assert set(errors) >= {"n", "rmse", "mape", "kendall_tau", "coverage"}
+    candidate = document["candidates"][0]
+    assert set(candidate) >= {
+        *("architecture", "predicted_latency_ms", "measured_latency_ms", "fp32_accuracy"),
+        *("int8_accuracy", "device_accuracy", "agreement", "peak_rss_bytes", "model", "sha256"),
+    }
+    assert set(candidate["measured_latency_ms"]) == {"median", "p90", "ci95"}
+    assert set(candidate["predicted_latency_ms"]) == {"mean", "lower", "upper"}
+    assert (document["status"] == "pass") == (document["winner"] is not None)
+
+
+def test_what_was_finished_before_the_kill_was_reused(
+    searched: tuple[Path, dict[str, Any]],
+) -> None:
+    _, document = searched
+    assert "the trained supernet" in document["reused"]
+
+
+def test_the_exported_file_is_the_one_that_was_verified(
+    searched: tuple[Path, dict[str, Any]],
+) -> None:
+    _, document = searched
+    candidate = document["candidates"][0]
+    model = Path(candidate["model"])
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    size = candidate["architecture"]["resolution"]
+    assert session.get_inputs()[0].shape == [1, 1, size, size]
+    assert candidate["agreement"] == 1.0  # host and target are one machine here
+    assert candidate["device_accuracy"] == candidate["int8_accuracy"]
+    assert candidate["peak_rss_bytes"] > 10_000_000
+
+
+def test_a_finished_run_is_not_done_again(searched: tuple[Path, dict[str, Any]]) -> None:
+    run, document = searched
+    again = edgenas("search", "--out", str(run), "--resume", "--json")
+    repeated = json.loads(again.stdout)
+    assert repeated["candidates"] == document["candidates"]
+    assert repeated["constraint"] == document["constraint"]
+    assert {"10 of 10 measurements", "10 of 10 evaluations"} <= set(repeated["reused"])
+
+
+def test_an_infeasible_limit_names_the_fastest_network(
+    searched: tuple[Path, dict[str, Any]],
+) -> None:
+    run, _ = searched
+    done = edgenas("optimize", str(run), "--max-latency", "0.001us", "--json")
+    assert done.returncode == 3
+    assert "least upper bound" in done.stderr
+    assert "12px" in done.stderr
+
+
+def test_each_step_runs_alone(searched: tuple[Path, dict[str, Any]]) -> None:
+    run, document = searched
+    limit = f"{document['constraint']['latency_ms']}ms"
+    for step in ("fit", "optimize", "export", "explain"):
+        done = edgenas(step, str(run), "--max-latency", limit, "--json")
+        assert done.returncode == 0, f"{step}: {done.stderr}"
+        assert json.loads(done.stdout)["step"] == step
+
+
+def test_the_report_is_one_page_with_the_answer(searched: tuple[Path, dict[str, Any]]) -> None:
+    run, document = searched
+    page = (run / "report.html").read_text("utf-8")
+    assert document["candidates"][0]["sha256"][:8] in page
+    assert "<svg" in page
+    assert "http-equiv" in page
+    assert 'src="http' not in page
