@@ -33,7 +33,41 @@ def run_onnx(model: bytes, images: np.ndarray) -> np.ndarray:
     return np.concatenate(one_by_one)
 
 
-RUNNERS: dict[str, Callable[[bytes, np.ndarray], np.ndarray]] = {"onnx": run_onnx}
+def run_tflite(model: bytes, images: np.ndarray) -> np.ndarray:
+    """Run in LiteRT; integers at the ends are converted by the scale and zero point of the file."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=model, num_threads=1)
+    interpreter.allocate_tensors()
+    (entry,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    logits = []
+    for image in images.transpose(0, 2, 3, 1):
+        interpreter.set_tensor(entry["index"], stored(image[None], entry))
+        interpreter.invoke()
+        logits.append(real(interpreter.get_tensor(result["index"]), result))
+    return np.concatenate(logits)
+
+
+def stored(values: np.ndarray, tensor: dict) -> np.ndarray:
+    scale, zero_point = tensor["quantization"]
+    if tensor["dtype"] == np.float32:
+        return values
+    limits = np.iinfo(tensor["dtype"])
+    steps = np.rint(values / np.float32(scale)) + zero_point
+    return steps.clip(limits.min, limits.max).astype(tensor["dtype"])
+
+
+def real(values: np.ndarray, tensor: dict) -> np.ndarray:
+    scale, zero_point = tensor["quantization"]
+    if tensor["dtype"] == np.float32:
+        return values
+    return (values.astype(np.float32) - zero_point) * np.float32(scale)
+
+
+RUNNERS: dict[str, Callable[[bytes, np.ndarray], np.ndarray]] = {
+    "onnx": run_onnx,
+    "tflite": run_tflite,
+}
 
 
 @pytest.fixture(params=plugins.names("exporters"))
@@ -41,8 +75,13 @@ def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+NEEDS = {"tflite": "ai_edge_litert"}  # packages of an extra, without which a member is skipped
+
+
 @pytest.fixture
 def exporter(name: str) -> Exporter:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name], reason=f"the extra '{name}' is not installed")
     return plugins.load("exporters", name)
 
 
