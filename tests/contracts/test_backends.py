@@ -22,8 +22,25 @@ def write_onnx(graph: Any, ranges: Any) -> bytes:
     return plugins.load("exporters", "onnx").emit(graph, ranges)
 
 
+def write_tflite(graph: Any, ranges: Any) -> bytes:
+    return plugins.load("exporters", "tflite").emit(graph, ranges)
+
+
 # backend -> what writes a model for it
-WRITERS: dict[str, Callable[[Any, Any], bytes]] = {"onnxruntime": write_onnx}
+WRITERS: dict[str, Callable[[Any, Any], bytes]] = {
+    "onnxruntime": write_onnx,
+    "litert": write_tflite,
+    "litert_builtin": write_tflite,
+    "tflite_runtime": write_tflite,
+    "tflite_runtime_builtin": write_tflite,
+}
+# backend -> the package that it needs, where it may be absent
+NEEDS = {
+    "litert": "ai_edge_litert",
+    "litert_builtin": "ai_edge_litert",
+    "tflite_runtime": "tflite_runtime",  # needs numpy < 2
+    "tflite_runtime_builtin": "tflite_runtime",
+}
 
 
 @pytest.fixture(params=base.names())
@@ -33,6 +50,9 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def backend(name: str) -> Any:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name], reason=f"{NEEDS[name]} is not installed")
+        pytest.importorskip("ai_edge_litert", reason="nothing can write .tflite files here")
     return base.load(name)
 
 
