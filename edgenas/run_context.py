@@ -122,14 +122,16 @@ class RunContext:
     def latencies(self) -> dict[Architecture, tuple[float, tuple[float, float]]]:
         """Return median latency and its 95 % interval, in ms, of what was measured.
 
-        All are as of the first job: those of a later one are scaled by how the anchor's latency
-        changed, so that a warmer or busier target does not look like slower networks.
+        All are as of the newest job: those of an earlier one are scaled by how the anchor's latency
+        changed since, so that a target that got warmer or busier does not look like slower
+        networks, and what is predicted is the target as it is now.
         """
         found = {}
-        reference = None
-        for measurement in self.measurements():
+        measurements = self.measurements()
+        anchors = [m.anchor_ms for m in measurements if m.anchor_ms is not None]
+        reference = anchors[-1] if anchors else None
+        for measurement in measurements:
             latency, anchor_ms = measurement.outcome.latency, measurement.anchor_ms
-            reference = reference or anchor_ms
             if latency is not None:
                 scale = reference / anchor_ms if reference and anchor_ms else 1.0
                 low, high = latency.ci95_ms

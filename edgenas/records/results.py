@@ -81,6 +81,7 @@ class VerifiedModel:
     fp32_accuracy, int8_accuracy : on the host, device_accuracy on the target, on the same
         `n_images` held-out test images; None where it could not be had.
     agreement : fraction of the images on which target and host chose the same class.
+    from_earlier_round : it passed in a round before the last, and stays a candidate.
     """
 
     model: ExportedModel
@@ -92,6 +93,7 @@ class VerifiedModel:
     device_accuracy: float | None
     agreement: float | None
     n_images: int
+    from_earlier_round: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from edgenas.host_engine import accuracy, logits
@@ -76,7 +78,7 @@ def _measurement(
 def _passed_before(context: RunContext, now: list[VerifiedModel]) -> list[VerifiedModel]:
     again = {verified.model.candidate.architecture for verified in now}
     return [
-        verified
+        replace(verified, from_earlier_round=True)
         for verified in context.verified().models
         if verified.passed and verified.model.candidate.architecture not in again
     ]
