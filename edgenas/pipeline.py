@@ -54,7 +54,9 @@ def _search_until_kept(context: RunContext) -> None:
             return
         then = "the search is repeated with these measurements" if rounds < MOST_ROUNDS else "stop"
         context.progress.message(f"round {rounds}: {missed}; {then}")
-    context.progress.warning(f"After {MOST_ROUNDS} rounds of search and measuring, {missed}.")
+    text = f"After {MOST_ROUNDS} rounds of search and measuring, {missed}."
+    context.progress.warning(text)
+    context.note("verify", 0.0, [*context.notes().step_warnings.get("verify", ()), text])
 
 
 def _answers(context: RunContext) -> bool:
@@ -89,7 +91,7 @@ def _run(context: RunContext, name: str, **options: Any) -> Any:
     """Run one step; add its seconds, and the warnings so far, to the run's notes."""
     step = importlib.import_module(f"edgenas.steps.{name}")
     run: Callable[..., Any] = step.run
-    started = time.perf_counter()
+    started, said = time.perf_counter(), len(context.progress.warnings)
     try:
         if name not in UNDIVIDED:
             return run(context, **options)
@@ -98,7 +100,8 @@ def _run(context: RunContext, name: str, **options: Any) -> Any:
             task.advance()
         return result
     finally:
-        context.note(name, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        context.note(name, seconds, context.progress.warnings[said:])
 
 
 def _missed(verification: Verification) -> str:

@@ -203,13 +203,13 @@ class RunContext:
         document = read_json(self.folder.notes)
         return from_json(document, Notes, str(self.folder.notes), RunFolderError)
 
-    def note(self, step: str, seconds: float) -> None:
-        """Add the seconds of a step, and the warnings and reuse so far, to the run's notes."""
+    def note(self, step: str, seconds: float, warnings: Sequence[str]) -> None:
+        """Add the seconds of a step to the run's notes, and put its warnings for older ones."""
         known = self.notes()
         spent = {**known.seconds, step: known.seconds.get(step, 0.0) + seconds}
-        warnings = dict.fromkeys((*known.warnings, *self.progress.warnings))
-        reused = dict.fromkeys((*known.reused, *self.reused))
-        write_json(self.folder.notes, to_json(Notes(spent, tuple(warnings), tuple(reused))))
+        reused = tuple(dict.fromkeys((*known.reused, *self.reused)))
+        by_step = {**known.step_warnings, step: tuple(warnings)}
+        write_json(self.folder.notes, to_json(Notes(spent, by_step, reused)))
 
     def reuse(self, what: str) -> None:
         """Say that finished work is reused."""

@@ -43,8 +43,8 @@ class Bars:
 
     def warning(self, text: str) -> None:
         if text not in self.warnings:
-            self.warnings.append(text)
             self.console.print(f"warning: {text}", markup=False, style="yellow")
+        self.warnings.append(text)
 
 
 class _Bar:

@@ -123,8 +123,13 @@ def _rank(verified: VerifiedModel) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Notes:
-    """What happened along the way: seconds by step, warnings, and what a resumed run reused."""
+    """What happened along the way: seconds and the newest warnings by step, and what was reused."""
 
     seconds: dict[str, float] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+    step_warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
     reused: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """All warnings, each once."""
+        return tuple(dict.fromkeys(w for step in self.step_warnings.values() for w in step))
