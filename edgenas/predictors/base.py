@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from edgenas.predictors.shrinkage import Level
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -20,6 +22,10 @@ class TrainingData:
     matrix : float64 [n, p], one row an architecture.
     response : float64 [n], in `unit`.
     name, unit : what the response is called ("latency_ms") and measured in ("ms").
+    levels : how coefficients vary together; () lets the predictor read it off the names.
+    cost : more of any term never lowers the response. rising : instead, float64 [c, p]: sums of
+        coefficients, one a row, that are not negative.
+    plain : ordinary least squares, whatever the rows.
     """
 
     name: str
@@ -27,6 +33,10 @@ class TrainingData:
     terms: tuple[str, ...]
     matrix: np.ndarray
     response: np.ndarray
+    levels: tuple[Level, ...] = ()
+    cost: bool = False
+    rising: np.ndarray | None = None
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,7 @@ class HeldOut:
     kendall_tau: float
     coverage: float
     confidence: float
+    r2: float = 0.0
 
 
 class FittedPredictor(Protocol):

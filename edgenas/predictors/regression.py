@@ -1,29 +1,37 @@
-"""`regression`: linear regression on named terms, shrunk where rows are few, with honest intervals.
+"""`regression`: linear regression on named terms, shrunk in levels, with honest intervals.
 
-Ridge regression (Hoerl & Kennard 1970) on the standardised terms; the penalty has the least
-leave-one-out error, computed from the hat matrix (Allen's PRESS), and is 0 (plain least squares)
-where the rows allow it. Inference is by statsmodels; for a ridge on the rows stacked with its
-penalty. Prediction intervals are conformal: the quantile of held-out errors over their standard
-errors (Vovk et al. 2005; Barber et al. 2021, CV+).
+The levels come from the terms' names (vocabulary.py) unless the data bring their own; their
+variances are chosen from the rows (shrinkage.py). Plain least squares is kept where the rows allow
+it. Inference is by statsmodels. Prediction intervals are conformal: quantiles of held-out errors
+over their standard errors.
 """
 
 from __future__ import annotations
 
 import hashlib
-import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edgenas.errors import PredictorError
-from edgenas.predictors import document
+from edgenas.predictors import document, shrinkage, vocabulary
 from edgenas.predictors.base import Coefficient, HeldOut, Prediction, TrainingData
+from edgenas.predictors.heldout import validate
+from edgenas.predictors.posterior import (
+    Posterior,
+    inflation,
+    plain,
+    risen,
+    shrunken,
+    standard_error,
+)
 
-FOLDS = 10
-CONFIDENCE = 0.9
-PENALTIES = (0.0, *(10 ** (quarter / 4) for quarter in range(-16, 17)))
-# Least squares is kept while a ridge predicts rows left out less than this much better.
+FOLDS = 5
+LEAST_ROWS = 5
+# Variances of a fold start from those of all rows, and move this many steps.
+REFIT_ITERATIONS = 6
+# Least squares is kept while levels predict rows left out less than this much better.
 WORTHWHILE = 0.98
 
 
@@ -35,7 +43,8 @@ class Regression:
     scale : residual variance, in unit². df_resid : rows minus effective parameters.
     scores : rising, float64 [n]: |held-out error| over its standard error with scale 1.
     vif : float64 [p], variance inflation factors; infinite for collinear terms.
-    penalty : of the ridge on standardised terms; 0 is ordinary least squares.
+    levels : variance of each level over `scale`; none if the fit is plain least squares.
+    low, high : float64 [p], range of each term in the rows.
     """
 
     name: str
@@ -49,7 +58,9 @@ class Regression:
     df_resid: float
     scores: np.ndarray
     vif: np.ndarray
-    penalty: float
+    levels: dict[str, float]
+    low: np.ndarray
+    high: np.ndarray
     rows_sha256: str
 
     @property
@@ -62,9 +73,7 @@ class Regression:
 
     def margin(self, matrix: np.ndarray, confidence: float) -> np.ndarray:
         """Return upper bound minus mean of two-sided prediction intervals, float64 [n]."""
-        rows = with_intercept(matrix)
-        variance = np.einsum("ij,ij->i", rows @ self.covariance, rows)
-        return np.asarray(self._quantile(confidence) * np.sqrt(1.0 + np.maximum(variance, 0.0)))
+        return self._quantile(confidence) * standard_error(matrix, self.covariance)
 
     def least_margin(self, confidence: float) -> float:
         """Return a bound that no row's margin is below."""
@@ -99,6 +108,17 @@ class Regression:
             )
         )
 
+    def outside(self, matrix: np.ndarray) -> np.ndarray:
+        """Return how far rows lie outside what was measured, float64 [n].
+
+        The variance of the predicted mean over the residual variance: 1 is as uncertain as one
+        measurement. Rows with a term outside its measured range by over 10 % are 1 at least.
+        """
+        leverage = standard_error(matrix, self.covariance) ** 2 - 1
+        slack = 0.1 * (self.high - self.low) + 1e-9
+        beyond = ((matrix < self.low - slack) | (matrix > self.high + slack)).any(axis=1)
+        return np.where(beyond, np.maximum(leverage, 1.0), leverage)
+
     def to_json(self) -> dict[str, Any]:
         """Return all that `load` needs to give the same predictions, signed with its SHA-256."""
         return document.sealed("regression", self)
@@ -125,20 +145,57 @@ def fit(data: TrainingData, seed: int) -> Regression:
     PredictorError : too few rows, numbers that are not finite, or a constant response.
     """
     check(data)
-    fitted = _fit(data)
-    folds = min(FOLDS, data.matrix.shape[0])
-    fold_of = np.random.default_rng(seed).permutation(data.matrix.shape[0]) % folds
-    mean, error = np.empty_like(data.response), np.empty_like(data.response)
-    for fold in range(folds):
-        out = fold_of == fold
-        part = _fit(replace(data, matrix=data.matrix[~out], response=data.response[~out]))
-        rows = with_intercept(data.matrix[out])
-        mean[out] = rows @ part.params
-        error[out] = np.sqrt(1 + np.einsum("ij,ij->i", rows @ part.covariance, rows))
-    ratios = np.abs(data.response - mean) / error
-    fitted = replace(fitted, scores=np.sort(ratios))
-    heldout = _heldout(data.response, mean, error, ratios, folds)
-    return replace(fitted, heldout=heldout)
+    matrix, response = data.matrix, data.response
+    if data.plain and len(response) < len(data.terms) + 3:
+        raise PredictorError(
+            f"{data.name}: plain least squares on {len(data.terms)} terms takes "
+            f"{len(data.terms) + 3} rows or more, not {len(response)}.",
+            "Use --terms auto, or measure more.",
+        )
+    levels = data.levels or vocabulary.levels(data.terms, matrix)
+    rising = np.eye(len(data.terms)) if data.cost and data.rising is None else data.rising
+    chosen = shrinkage.choose(matrix, response, levels)
+    unshrunk = _least_squares_error(matrix, response)
+    shrink = not data.plain and unshrunk * WORTHWHILE**2 > chosen.projection.error()
+
+    def posterior(rows: np.ndarray, responses: np.ndarray, final: bool = False) -> Posterior:
+        if shrink:
+            here, variances = levels, chosen.variances
+            if not final:
+                here = shrinkage.inherit(rows, responses, levels, chosen.variances)
+                variances = shrinkage.choose(
+                    rows, responses, here, chosen.variances, REFIT_ITERATIONS
+                ).variances
+            fitted = shrunken(rows, responses, here, variances, final)
+        else:
+            fitted = plain(rows, responses)
+        return fitted if rising is None else risen(fitted, rising)
+
+    fitted = posterior(matrix, response, final=True)
+    validation = validate(matrix, response, posterior, FOLDS, seed)
+    df_resid = max(len(response) - fitted.effective, 1.0)
+    residual = response - fitted.predict(matrix)
+    return Regression(
+        name=data.name,
+        unit=data.unit,
+        terms=tuple(data.terms),
+        n=len(response),
+        heldout=validation.summary,
+        params=fitted.params,
+        covariance=fitted.covariance,
+        scale=float(residual @ residual / df_resid),
+        df_resid=df_resid,
+        scores=validation.scores,
+        vif=inflation(matrix),
+        levels={
+            level.name: float(variance)
+            for level, variance in zip(levels, chosen.variances, strict=True)
+            if shrink
+        },
+        low=matrix.min(axis=0),
+        high=matrix.max(axis=0),
+        rows_sha256=_rows_sha256(data),
+    )
 
 
 def load(document_: dict[str, Any]) -> Regression:
@@ -158,125 +215,35 @@ def check(data: TrainingData) -> None:
         raise PredictorError(f"{data.name}: rows, terms and responses do not belong together.")
     if not (np.isfinite(data.matrix).all() and np.isfinite(data.response).all()):
         raise PredictorError(f"{data.name}: a term or a response is not a finite number.")
-    if n < 5:
+    if n < LEAST_ROWS:
         raise PredictorError(
-            f"{data.name}: {n} rows are too few to fit, at least 5 are needed.", "Measure more."
+            f"{data.name}: {n} rows are too few to fit, at least {LEAST_ROWS} are needed.",
+            "Measure more.",
         )
     if np.ptp(data.response) == 0:
         raise PredictorError(f"{data.name}: every response is {data.response[0]:g}.")
 
 
 def check_confidence(confidence: float) -> float:
+    """Return `confidence` if it is one."""
     if not 0 < confidence < 1:
         raise PredictorError(f"A confidence is between 0 and 1, not {confidence:g}.")
     return confidence
 
 
-def with_intercept(matrix: np.ndarray) -> np.ndarray:
-    """Return `matrix` [n, p] behind a column of ones, [n, p + 1]."""
-    return np.column_stack([np.ones(matrix.shape[0]), matrix])
-
-
-def _fit(data: TrainingData) -> Regression:
-    """Fit without cross-validation: `scores` are the training residuals until then."""
-    matrix, response = data.matrix, data.response
-    spread = matrix.std(axis=0)
-    live = spread > 1e-9 * (1e-300 + np.abs(matrix).max(axis=0, initial=0.0))
-    rows = with_intercept(matrix[:, live])
-    penalty = _penalty(rows[:, 1:], response)
-    if penalty > 0:
-        shrink = np.diag(np.sqrt(penalty) * spread[live])
-        stacked = np.vstack([rows, np.column_stack([np.zeros(shrink.shape[0]), shrink])])
-        results = least_squares(np.append(response, np.zeros(shrink.shape[0])), stacked)
-    else:
-        results = least_squares(response, rows)
-    covariance = results.normalized_cov_params
-    effective = float(np.einsum("ij,jk,ik->", rows, covariance, rows))
-    df_resid = max(len(response) - effective, 1.0)
-    residual = response - rows @ results.params
-    place = np.append(True, live)
-    params, full = np.zeros(place.size), np.zeros((place.size, place.size))
-    params[place] = results.params
-    full[np.ix_(place, place)] = covariance
-    return Regression(
-        name=data.name,
-        unit=data.unit,
-        terms=tuple(data.terms),
-        n=len(response),
-        heldout=None,
-        params=params,
-        covariance=full,
-        scale=float(residual @ residual / df_resid),
-        df_resid=df_resid,
-        scores=np.sort(np.abs(residual)),
-        vif=_inflation(matrix, live),
-        penalty=penalty,
-        rows_sha256=_rows_sha256(data),
-    )
-
-
-def least_squares(response: np.ndarray, rows: np.ndarray) -> Any:
-    """Return the statsmodels results of ordinary least squares on `rows` as they are."""
-    with warnings.catch_warnings():  # statsmodels 0.14 imports what pandas 3 deprecates
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from statsmodels.regression.linear_model import OLS
-
-    return OLS(response, rows).fit()
-
-
-def _penalty(matrix: np.ndarray, response: np.ndarray) -> float:
-    """Return the penalty of least leave-one-out error."""
-    n, p = matrix.shape
-    if p == 0:
-        return 0.0
-    standard = (matrix - matrix.mean(axis=0)) / matrix.std(axis=0)
-    left, singular, _ = np.linalg.svd(standard, full_matrices=False)
-    full_rank = n > p + 2 and singular[-1] > 1e-8 * singular[0]
-    projected, centred = left.T @ response, response - response.mean()
-    errors = {}
-    for penalty in PENALTIES if full_rank else PENALTIES[1:]:
-        kept = singular**2 / (singular**2 + penalty)
-        leverage = 1 / n + (left**2) @ kept
-        residual = (centred - left @ (kept * projected)) / np.maximum(1 - leverage, 1e-9)
-        errors[penalty] = float(np.mean(residual**2))
-    best = min(errors, key=errors.__getitem__)
-    return 0.0 if errors.get(0.0, np.inf) * WORTHWHILE**2 <= errors[best] else best
-
-
-def _inflation(matrix: np.ndarray, live: np.ndarray) -> np.ndarray:
-    """Return the variance inflation of each term, float64 [p]; 1 for constant terms."""
-    inflation = np.ones(matrix.shape[1])
-    if live.sum() > 1:
-        values, vectors = np.linalg.eigh(np.corrcoef(matrix[:, live], rowvar=False))
-        null = values < 1e-9 * values[-1]
-        inverse = (vectors[:, ~null] ** 2 / values[~null]).sum(axis=1)
-        collinear = (vectors[:, null] ** 2).sum(axis=1) > 1e-9
-        inflation[live] = np.where(collinear, np.inf, inverse)
-    return inflation
-
-
-def _heldout(
-    response: np.ndarray, mean: np.ndarray, error: np.ndarray, ratios: np.ndarray, folds: int
-) -> HeldOut:
-    """Summarise held-out errors; each row's interval comes from the other rows' ratios."""
-    from scipy import stats
-
-    n = len(response)
-    rank = min(int(np.ceil(n * CONFIDENCE)), n - 1)
-    ordered = np.sort(ratios)
-    # without row i, the rank-th ratio is the next one wherever row i's is not above it
-    limits = np.where(ratios <= ordered[rank - 1], ordered[rank], ordered[rank - 1])
-    shown = response != 0
-    tau = stats.kendalltau(response, mean).statistic if np.ptp(mean) > 0 else 0.0
-    return HeldOut(
-        n=n,
-        folds=folds,
-        rmse=float(np.sqrt(np.mean((response - mean) ** 2))),
-        mape=float(np.mean(np.abs((response - mean)[shown] / response[shown]))),
-        kendall_tau=float(tau),
-        coverage=float(np.mean(ratios <= limits)),
-        confidence=CONFIDENCE,
-    )
+def _least_squares_error(matrix: np.ndarray, response: np.ndarray) -> float:
+    """Return the leave-one-out mean squared error of least squares; infinite if rows are few."""
+    live = matrix[:, np.ptp(matrix, axis=0) > 0]
+    n, p = live.shape
+    if n <= p + 2:
+        return np.inf
+    left, singular, _ = np.linalg.svd(live - live.mean(axis=0), full_matrices=False)
+    if p and singular[-1] < 1e-8 * singular[0]:
+        return np.inf
+    centred = response - response.mean()
+    leverage = 1 / n + np.sum(left**2, axis=1)
+    residual = (centred - left @ (left.T @ centred)) / np.maximum(1 - leverage, 1e-9)
+    return float(np.mean(residual**2))
 
 
 def _rows_sha256(data: TrainingData) -> str:

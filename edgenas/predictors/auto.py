@@ -1,0 +1,194 @@
+"""`--terms auto`: the vocabulary that the columns suggest and leave-one-out errors confirm.
+
+Always in: numeric columns and block tables by their levels (vocabulary.py), categories shared by
+columns with the same categories and by column. Then, each only if it lowers the leave-one-out
+error: curvature (logarithms of the same quantities) and interactions (products of the terms, with
+a prior as wide as the product of their effects: strong heredity).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edgenas.predictors import atoms as at
+from edgenas.predictors import shrinkage, vocabulary
+from edgenas.predictors.atoms import Atom, Table
+from edgenas.predictors.shrinkage import Level, Shrinkage
+
+MOST_PRODUCTS = 150
+# An optional level stays if it takes at least this share off the leave-one-out error.
+WORTHWHILE = 0.02
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Terms and how they vary. matrix : float64 [n, p]. mains : atoms that products are made of."""
+
+    atoms: tuple[Atom, ...]
+    matrix: np.ndarray
+    levels: tuple[Level, ...]
+    mains: tuple[int, ...]
+
+    def and_also(
+        self,
+        atoms: Sequence[Atom],
+        matrix: np.ndarray,
+        levels: Sequence[Level],
+        mains: Sequence[int],
+    ) -> Vocabulary:
+        """Return this with more atoms; `levels` and `mains` are over and among the new ones."""
+        old, new = len(self.atoms), len(atoms)
+        before = [
+            Level(x.name, np.vstack([x.root, np.zeros((new, x.root.shape[1]))]))
+            for x in self.levels
+        ]
+        after = [
+            Level(x.name, np.vstack([np.zeros((old, x.root.shape[1])), x.root])) for x in levels
+        ]
+        return Vocabulary(
+            (*self.atoms, *atoms),
+            np.hstack([self.matrix, matrix]),
+            (*before, *after),
+            (*self.mains, *(old + index for index in mains)),
+        )
+
+
+def build(
+    table: Table, numeric: Sequence[str], categorical: Sequence[str], response: np.ndarray
+) -> Vocabulary:
+    """Return the vocabulary for rows of `table` and `response` [n]."""
+    found = main(table, numeric, categorical)
+    chosen = shrinkage.choose(found.matrix, response, found.levels)
+    curved = _with_logarithms(found, table, numeric)
+    if curved is not None:
+        found, chosen = _better(found, chosen, curved, response)
+    products = _with_products(found, chosen)
+    if products is not None:
+        found, chosen = _better(found, chosen, products, response)
+    return found
+
+
+def main(table: Table, numeric: Sequence[str], categorical: Sequence[str]) -> Vocabulary:
+    """Return the terms that are always in."""
+    n = len(next(iter(table.values())))
+    found = Vocabulary((), np.zeros((n, 0)), (), ())
+    columns = [at.column(name) for name in numeric]
+    if columns:
+        matrix = at.evaluate(columns, table)
+        levels = vocabulary.levels(numeric, matrix)
+        used = np.any([np.any(level.root != 0, axis=1) for level in levels], axis=0)
+        tables = vocabulary.block_tables([vocabulary.parse(n) for n in numeric], matrix)
+        single = _positions(used, {index for table in tables for index in table})
+        kept = [atom for atom, needed in zip(columns, used, strict=True) if needed]
+        levels = tuple(Level(level.name, level.root[used]) for level in levels)
+        found = found.and_also(kept, matrix[:, used], levels, mains=single)
+    marks = [at.category(name, str(v)) for name in categorical for v in np.unique(table[name])]
+    if marks:
+        matrix = at.evaluate(marks, table)
+        found = found.and_also(marks, matrix, _categories(marks), range(len(marks)))
+    return found
+
+
+def _positions(used: np.ndarray, without: set[int]) -> list[int]:
+    """Return where the used columns that are not in `without` stand among the used ones."""
+    return [at for at, index in enumerate(np.flatnonzero(used)) if int(index) not in without]
+
+
+def _categories(marks: Sequence[Atom]) -> list[Level]:
+    """Own effects by column; effects shared by all columns that know the category."""
+    values = [mark.category for mark in marks]
+    common = [value for value in dict.fromkeys(values) if values.count(value) > 1]
+    own = Level("categories", np.eye(len(marks)))
+    if not common:
+        return [own]
+    shared = np.array([[float(mark.category == value) for value in common] for mark in marks])
+    return [own, Level("categories, shared by columns", shared)]
+
+
+def _with_logarithms(found: Vocabulary, table: Table, numeric: Sequence[str]) -> Vocabulary | None:
+    """Return `found` with logarithms of its quantities, and of their totals over all places."""
+    if not numeric:
+        return None
+    names = list(numeric)
+    matrix = np.column_stack([table[name] for name in names])
+    parsed = [vocabulary.parse(name) for name in names]
+    members = vocabulary.quantities(parsed, matrix, work=False)
+    made = [(q, at.logarithm(q.name, names, q.weights, matrix)) for q in members]
+    kept = [(q, atom) for q, atom in made if atom is not None]
+    if not kept:
+        return None
+    own = [atom for _, atom in kept]
+    totals = []
+    for label in dict.fromkeys(q.role.split(" ")[-1] for q, _ in kept if " " in q.role):
+        weights = np.sum([q.weights for q, _ in kept if q.role.split(" ")[-1] == label], axis=0)
+        atom = at.logarithm(f"{label} of all", names, weights, matrix)
+        if atom is not None and np.ptp(matrix @ weights) > 0:
+            totals.append(atom)
+    values = at.evaluate([*own, *totals], table)
+    levels = vocabulary.places(
+        [
+            vocabulary.Quantity(q.name, q.role, q.place, np.eye(len(own))[i], values[:, i].std())
+            for i, (q, _) in enumerate(kept)
+        ]
+    )
+    padding = np.zeros((len(totals), 1))
+    padded = [
+        Level(f"log {x.name}", np.vstack([x.root, padding.repeat(x.root.shape[1], 1)]))
+        for x in levels
+    ]
+    if totals:
+        ends = np.vstack(
+            [np.zeros((len(own), len(totals))), np.diag(1 / values[:, len(own) :].std(axis=0))]
+        )
+        padded.append(Level("log totals", ends))
+    return found.and_also([*own, *totals], values, padded, range(len(own) + len(totals)))
+
+
+def _with_products(found: Vocabulary, chosen: Shrinkage) -> Vocabulary | None:
+    """Return `found` with the products of its mains that the mains' effects make likeliest."""
+    mains = list(found.mains)
+    if len(mains) < 2:
+        return None
+    values = found.matrix[:, mains]
+    effects = shrinkage.effects(found.matrix, found.levels, chosen)[mains]
+    pairs = [
+        (i, j)
+        for i in range(len(mains))
+        for j in range(i, len(mains))
+        if not _exclusive(found.atoms[mains[i]], found.atoms[mains[j]])
+    ]
+    pairs.sort(key=lambda pair: -effects[pair[0]] * effects[pair[1]])
+    pairs = pairs[:MOST_PRODUCTS]
+    if not pairs or effects[pairs[0][0]] * effects[pairs[0][1]] <= 0:
+        return None
+    products = [
+        at.product(found.atoms[mains[i]], found.atoms[mains[j]], (values[:, i], values[:, j]))
+        for i, j in pairs
+    ]
+    standard = (values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-12)
+    matrix = np.column_stack([standard[:, i] * standard[:, j] for i, j in pairs])
+    before = len(found.atoms)
+    parents = np.full((before + len(pairs), 2), -1)
+    parents[before:] = [(mains[i], mains[j]) for i, j in pairs]
+    more = found.and_also(products, matrix, [], mains=())
+    level = Level("interactions", np.zeros((len(parents), 0)), parents)
+    return replace(more, levels=(*more.levels, level))
+
+
+def _exclusive(first: Atom, second: Atom) -> bool:
+    """Categories of one column never occur together."""
+    return first.kind == second.kind == "is" and first.columns == second.columns
+
+
+def _better(
+    found: Vocabulary, chosen: Shrinkage, more: Vocabulary, response: np.ndarray
+) -> tuple[Vocabulary, Shrinkage]:
+    start = np.append(chosen.variances, np.zeros(len(more.levels) - len(found.levels)))
+    more = replace(more, levels=shrinkage.inherit(more.matrix, response, more.levels, start))
+    tried = shrinkage.choose(more.matrix, response, more.levels, start)
+    if tried.projection.error() < (1 - WORTHWHILE) ** 2 * chosen.projection.error():
+        return more, tried
+    return found, chosen

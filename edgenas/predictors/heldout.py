@@ -1,0 +1,65 @@
+"""Held-out errors by cross-validation, and the conformal scores that make intervals honest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgenas.predictors.base import HeldOut
+from edgenas.predictors.posterior import Posterior
+
+CONFIDENCE = 0.9
+# rows and responses of all but one fold -> what they give
+Refit = Callable[[np.ndarray, np.ndarray], Posterior]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """summary : the errors. scores : rising, float64 [n], |held-out error| over its standard error
+    with residual variance 1 (Barber et al. 2021, CV+, with errors scaled as in Lei et al. 2018)."""
+
+    summary: HeldOut
+    scores: np.ndarray
+
+
+def validate(
+    matrix: np.ndarray, response: np.ndarray, refit: Refit, folds: int, seed: int
+) -> Validation:
+    """Predict every row from the other folds."""
+    n = len(response)
+    # rows that are alike stay together: one would give the other away
+    alike = np.unique(matrix, axis=0, return_inverse=True)[1].reshape(-1)
+    groups = int(alike.max()) + 1
+    folds = min(folds, groups)
+    fold_of = (np.random.default_rng(seed).permutation(groups) % folds)[alike]
+    mean, error = np.empty(n), np.empty(n)
+    for fold in range(folds):
+        out = fold_of == fold
+        fitted = refit(matrix[~out], response[~out])
+        mean[out], error[out] = fitted.predict(matrix[out]), fitted.error(matrix[out])
+    ratios = np.abs(response - mean) / error
+    return Validation(_summary(response, mean, ratios, folds), np.sort(ratios))
+
+
+def _summary(response: np.ndarray, mean: np.ndarray, ratios: np.ndarray, folds: int) -> HeldOut:
+    from scipy import stats
+
+    n = len(response)
+    rank = min(int(np.ceil(n * CONFIDENCE)), n - 1)
+    ordered = np.sort(ratios)
+    # a row's own limit is from the other rows: without it the rank-th ratio may be the next one
+    limits = np.where(ratios <= ordered[rank - 1], ordered[rank], ordered[rank - 1])
+    shown = response != 0
+    tau = stats.kendalltau(response, mean).statistic if np.ptp(mean) > 0 else 0.0
+    return HeldOut(
+        n=n,
+        folds=folds,
+        rmse=float(np.sqrt(np.mean((response - mean) ** 2))),
+        mape=float(np.mean(np.abs((response - mean)[shown] / response[shown]))),
+        kendall_tau=float(tau),
+        coverage=float(np.mean(ratios <= limits)),
+        confidence=CONFIDENCE,
+        r2=float(1 - np.mean((response - mean) ** 2) / response.var()),
+    )

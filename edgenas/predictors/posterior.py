@@ -1,0 +1,135 @@
+"""From chosen variances to coefficients and covariance; monotone costs; plain least squares."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgenas.predictors.shrinkage import Level
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Coefficients in the order (intercept, *terms).
+
+    params : float64 [p + 1]. covariance : float64 [p + 1, p + 1], over the residual variance.
+    effective : how many parameters the rows were spent on (trace of the hat matrix).
+    """
+
+    params: np.ndarray
+    covariance: np.ndarray
+    effective: float
+
+    def predict(self, matrix: np.ndarray) -> np.ndarray:
+        return np.asarray(matrix @ self.params[1:] + self.params[0])
+
+    def error(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the standard errors of new responses, over the residual one, float64 [n]."""
+        return standard_error(matrix, self.covariance)
+
+
+def standard_error(matrix: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Return sqrt(1 + x' covariance x) of rows x = (1, *matrix[i]), float64 [n]."""
+    rows = with_intercept(matrix)
+    variance = np.einsum("ij,ij->i", rows @ covariance, rows)
+    return np.asarray(np.sqrt(1.0 + np.maximum(variance, 0.0)))
+
+
+def with_intercept(matrix: np.ndarray) -> np.ndarray:
+    """Return `matrix` [n, p] behind a column of ones, [n, p + 1]."""
+    return np.column_stack([np.ones(matrix.shape[0]), matrix])
+
+
+def least_squares(rows: np.ndarray, response: np.ndarray, method: str = "pinv") -> Any:
+    """Return the statsmodels results of ordinary least squares on `rows` as they are."""
+    with warnings.catch_warnings():  # statsmodels 0.14 imports what pandas 3 deprecates
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from statsmodels.regression.linear_model import OLS
+
+    return OLS(response, rows).fit(method=method)
+
+
+def shrunken(
+    matrix: np.ndarray,
+    response: np.ndarray,
+    levels: Sequence[Level],
+    variances: np.ndarray,
+    final: bool = False,
+) -> Posterior:
+    """Return the coefficients under the levels' prior, for rows [n, p] and responses [n].
+
+    final : by statsmodels, as least squares on the rows stacked with the prior; else by the normal
+        equations, which is faster and the same to rounding.
+    """
+    mean = matrix.mean(axis=0)
+    root = _merged(levels, variances)
+    rows = with_intercept((matrix - mean) @ root)
+    prior = np.eye(rows.shape[1])[1:]
+    if final:
+        stacked, padded = np.vstack([rows, prior]), np.append(response, np.zeros(len(prior)))
+        results = least_squares(stacked, padded, "qr")
+        inner, covariance = results.params, results.normalized_cov_params
+    else:
+        covariance = np.linalg.inv(rows.T @ rows + prior.T @ prior)
+        inner = covariance @ (rows.T @ response)
+    back = np.zeros((matrix.shape[1] + 1, rows.shape[1]))
+    back[0, 0], back[1:, 1:], back[0, 1:] = 1.0, root, -mean @ root
+    effective = float(np.sum(covariance * (rows.T @ rows)))
+    return Posterior(back @ inner, back @ covariance @ back.T, effective)
+
+
+def _merged(levels: Sequence[Level], variances: np.ndarray) -> np.ndarray:
+    """Return one root of the levels' summed prior covariance, float64 [p, q], q at most p."""
+    parts = [level.root * np.sqrt(v) for level, v in zip(levels, variances, strict=True) if v > 0]
+    root = np.hstack(parts) if parts else np.zeros((levels[0].root.shape[0], 0))
+    if root.shape[1] <= root.shape[0]:
+        return root
+    prior = root @ root.T
+    return np.linalg.cholesky(prior + np.diag(1e-9 * np.diag(prior) + 1e-300))
+
+
+def plain(matrix: np.ndarray, response: np.ndarray) -> Posterior:
+    """Return ordinary least squares on the terms that vary; the others' coefficients are 0."""
+    live = np.append(True, np.ptp(matrix, axis=0) > 0)
+    results = least_squares(with_intercept(matrix)[:, live], response)
+    params, covariance = np.zeros(live.size), np.zeros((live.size, live.size))
+    params[live], covariance[np.ix_(live, live)] = results.params, results.normalized_cov_params
+    return Posterior(params, covariance, float(results.df_model) + 1)
+
+
+def risen(fitted: Posterior, rising: np.ndarray) -> Posterior:
+    """Return the likeliest coefficients b with rising @ b >= 0 (rising: [c, p], no intercept).
+
+    Minimises (b - params)' covariance^-1 (b - params) under the constraints, by its dual, which is
+    a non-negative least squares problem (Lawson & Hanson 1974). The covariance is kept: the
+    constraint can only have narrowed it.
+    """
+    from scipy.optimize import nnls
+
+    slack = rising @ fitted.params[1:]
+    if slack.size == 0 or slack.min() >= 0:
+        return fitted
+    moves = fitted.covariance[:, 1:] @ rising.T  # [p + 1, c]
+    quadratic = rising @ moves[1:]
+    jitter = 1e-9 * np.trace(quadratic) / len(slack)
+    factor = np.linalg.cholesky(quadratic + jitter * np.eye(len(slack))).T
+    force, _ = nnls(factor, -np.linalg.solve(factor.T, slack))
+    return Posterior(fitted.params + moves @ force, fitted.covariance, fitted.effective)
+
+
+def inflation(matrix: np.ndarray) -> np.ndarray:
+    """Return the variance inflation factor of each term, float64 [p]: infinite for collinear
+    terms, 1 for constant ones."""
+    factors = np.ones(matrix.shape[1])
+    live = np.ptp(matrix, axis=0) > 0
+    if live.sum() > 1:
+        values, vectors = np.linalg.eigh(np.corrcoef(matrix[:, live], rowvar=False))
+        null = values < 1e-9 * values[-1]
+        inverse = (vectors[:, ~null] ** 2 / values[~null]).sum(axis=1)
+        collinear = (vectors[:, null] ** 2).sum(axis=1) > 1e-9
+        factors[live] = np.where(collinear, np.inf, inverse)
+    return factors

@@ -1,0 +1,199 @@
+"""A regression on any table: `TableRegression().fit(columns, "latency_ms").predict(more)`.
+
+In the style of scikit-learn (`fit` returns self, `predict` takes what `fit` took) and statsmodels
+(`get_prediction` gives intervals, `regression` has `params`, `coefficients`, `contrast`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgenas.errors import PredictorError
+from edgenas.predictors import atoms, auto, document, formulas, regression, rising
+from edgenas.predictors.atoms import Atom
+from edgenas.predictors.base import Prediction, TrainingData
+from edgenas.predictors.table_columns import Rows, as_columns, categories, choose_rows
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a predictor file holds: how to make terms from columns, and the regression on them."""
+
+    response: str
+    terms: str
+    formula: str
+    atoms: tuple[Atom, ...]
+    categorical: dict[str, tuple[str, ...]]  # column -> its categories
+    skipped: int
+    duplicates: int
+    seconds: float
+    regression: dict[str, Any]
+
+
+class TableRegression:
+    """Regression on the columns of a table.
+
+    Parameters
+    ----------
+    terms : "auto" (levels, curvature and interactions where they help on rows left out), "main"
+        (levels only); plain least squares: "foxnas" (the published formula) or a patsy formula
+        such as "a + log(b) + a:b".
+    seed : draws the folds of the cross-validation.
+
+    Attributes
+    ----------
+    regression : the fitted `Regression`. fitted : what `to_json` writes.
+    """
+
+    def __init__(self, terms: str = "auto", seed: int = 0) -> None:
+        self.terms = terms
+        self.seed = seed
+
+    def fit(
+        self,
+        table: Any,
+        response: str,
+        *,
+        features: Sequence[str] = (),
+        categorical: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        cost: bool | None = None,
+    ) -> TableRegression:
+        """Fit `response`, a column of `table` (a mapping of columns or a DataFrame).
+
+        The other arguments are those of `choose_rows`. Raises `PredictorError` on what cannot be
+        fitted.
+        """
+        started = time.perf_counter()
+        rows = choose_rows(
+            as_columns(table),
+            response,
+            features=features,
+            categorical=categorical,
+            exclude=exclude,
+            cost=cost,
+        )
+        if len(rows.response) < regression.LEAST_ROWS:
+            raise PredictorError(
+                f"{response}: {len(rows.response)} rows are too few to fit ({rows.skipped} were "
+                f"skipped), at least {regression.LEAST_ROWS} are needed.",
+                "Measure more.",
+            )
+        formula, made, data = self._training_data(rows)
+        self.regression = regression.fit(data, self.seed)
+        distinct = np.unique(data.matrix, axis=0).shape[0]
+        self.fitted = Fitted(
+            response=response,
+            terms=self.terms,
+            formula=formula,
+            atoms=made,
+            categorical={
+                name: tuple(map(str, np.unique(rows.columns[name]))) for name in rows.categorical
+            },
+            skipped=rows.skipped,
+            duplicates=len(rows.response) - distinct,
+            seconds=time.perf_counter() - started,
+            regression=self.regression.to_json(),
+        )
+        return self
+
+    def predict(self, table: Any) -> np.ndarray:
+        """Return the predicted means of the rows of `table`, float64 [n]."""
+        return self.regression.predict(self.matrix(table))
+
+    def get_prediction(self, table: Any, confidence: float = 0.9) -> Prediction:
+        """Return means with two-sided prediction intervals of nominal `confidence`."""
+        return self.regression.get_prediction(self.matrix(table), confidence)
+
+    def matrix(self, table: Any) -> np.ndarray:
+        """Return the terms of the rows of `table`, float64 [n, p].
+
+        Raises
+        ------
+        PredictorError : a column is missing, or has missing numbers or text instead of them.
+        """
+        columns = as_columns(table)
+        needed = {name for atom in self.fitted.atoms for name in atom.columns}
+        for name in needed & columns.keys() - self.fitted.categorical.keys():
+            if columns[name].dtype.kind != "f" or not np.isfinite(columns[name]).all():
+                raise PredictorError(f"The column '{name}' has cells that are not finite numbers.")
+        for name in self.fitted.categorical:
+            if name in columns:
+                columns[name] = categories(columns[name])
+        if not self.fitted.formula:
+            return atoms.evaluate(self.fitted.atoms, columns)
+        names, matrix = formulas.design(self.fitted.formula, columns)
+        if names != self.regression.terms:
+            raise PredictorError("The table's categories are not those of the fit.")
+        return matrix
+
+    def report(self) -> dict[str, Any]:
+        """Return what `edgenas fit --json` prints."""
+        fitted, heldout = self.regression, self.regression.heldout
+        terms = [
+            {
+                "name": line.name,
+                "coef": line.coef,
+                "se": line.bse,
+                "t": line.tvalue,
+                "p": line.pvalue,
+                "ci95": list(line.conf_int),
+                "vif": line.vif if np.isfinite(line.vif) else None,
+            }
+            for line in fitted.coefficients(0.95)
+        ]
+        return {
+            "n": fitted.n,
+            "skipped": self.fitted.skipped,
+            "duplicates": self.fitted.duplicates,
+            "terms": terms,
+            "levels": fitted.levels,
+            "heldout": None
+            if heldout is None
+            else {
+                "rmse": heldout.rmse,
+                "mape": heldout.mape,
+                "kendall_tau": heldout.kendall_tau,
+                "r2": heldout.r2,
+                "coverage90": heldout.coverage,
+            },
+            "seconds": self.fitted.seconds,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all that `load` needs; sealed with its SHA-256."""
+        return document.sealed("table", self.fitted)
+
+    def _training_data(self, rows: Rows) -> tuple[str, tuple[Atom, ...], TrainingData]:
+        if self.terms in ("auto", "main"):
+            if self.terms == "auto":
+                found = auto.build(rows.columns, rows.numeric, rows.categorical, rows.response)
+            else:
+                found = auto.main(rows.columns, rows.numeric, rows.categorical)
+            names = tuple(atom.name for atom in found.atoms)
+            limits = rising.of_blocks(names, found.matrix) if rows.cost else None
+            data = TrainingData(
+                rows.name, "", names, found.matrix, rows.response, found.levels, rising=limits
+            )
+            return "", found.atoms, data
+        formula = formulas.foxnas(rows.numeric, rows.cost) if self.terms == "foxnas" else self.terms
+        names, matrix = formulas.design(formula, rows.columns)
+        data = TrainingData(rows.name, "", names, matrix, rows.response, plain=True)
+        used = tuple(atoms.column(name) for name in rows.numeric if name in formula)
+        return formula, used, data
+
+
+def load(saved: Mapping[str, Any]) -> TableRegression:
+    """Return the predictor that `to_json` wrote; `PredictorError` if it was edited or is newer."""
+    fitted = document.opened("table", saved, Fitted)
+    found = TableRegression(fitted.terms)
+    found.fitted = fitted
+    found.regression = regression.load(fitted.regression)
+    if not fitted.formula and tuple(a.name for a in fitted.atoms) != found.regression.terms:
+        raise PredictorError("The predictor's terms are not those of its regression.")
+    return found

@@ -1,0 +1,130 @@
+"""Tables from anywhere: a CSV file, or columns in memory, checked before anything is fitted."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgenas.errors import PredictorError, nearest
+
+_COSTS = ("lat", "latency", "ms", "us", "time", "energy", "mj", "power", "rss", "memory", "bytes")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows to fit. columns : numeric float64 [n], categorical str [n]; response : float64 [n].
+
+    skipped : rows left out because the response or a feature is missing.
+    cost : more work never lowers the response (latency, energy, memory).
+    """
+
+    name: str
+    columns: dict[str, np.ndarray]
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    response: np.ndarray
+    skipped: int
+    cost: bool
+
+
+def read_csv(path: Path) -> dict[str, np.ndarray]:
+    """Return the columns of a CSV file (.csv or .csv.gz): float64 where all is numbers, else str.
+
+    Raises
+    ------
+    PredictorError : the file cannot be read as a table; a column name is there twice.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import pandas
+
+    try:
+        header = pandas.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].tolist()
+        frame = pandas.read_csv(path)
+    except (OSError, ValueError, EOFError) as problem:  # pandas' parser errors are ValueErrors
+        raise PredictorError(f"Cannot read {path} as a table: {problem}.") from problem
+    twice = sorted({str(name) for name in header if header.count(name) > 1})
+    if twice:
+        raise PredictorError(f"{path} has the column '{twice[0]}' twice.", "Rename one of them.")
+    return as_columns(frame)
+
+
+def as_columns(table: Any) -> dict[str, np.ndarray]:
+    """Return the columns of a mapping or a pandas DataFrame, float64 or str; missing text is ""."""
+    columns = {}
+    for name in table:
+        values = np.asarray(table[name])
+        if values.dtype.kind in "biuf":
+            columns[str(name)] = values.astype(np.float64)
+        else:
+            columns[str(name)] = np.array([x if isinstance(x, str) else "" for x in values])
+    return columns
+
+
+def choose_rows(
+    columns: Mapping[str, np.ndarray],
+    response: str,
+    *,
+    features: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    cost: bool | None = None,
+) -> Rows:
+    """Return the rows and columns that a fit of `response` uses.
+
+    features : these columns only; () means all but the response and `exclude`.
+    categorical : read as categories even if they are numbers; text always is.
+    cost : None reads it off the response's name (latency, energy, memory and the like).
+
+    Raises
+    ------
+    PredictorError : an unknown column, a response that is no number, infinite, or not positive
+        where it is a cost; no features.
+    """
+    for name in (response, *features, *categorical, *exclude):
+        if name not in columns:
+            raise PredictorError(f"The table has no column '{name}'.", nearest(name, columns))
+    if columns[response].dtype.kind != "f":
+        raise PredictorError(f"The response '{response}' is not a column of numbers.")
+    left_out = {response, *exclude}
+    chosen = tuple(name for name in (features or columns) if name not in left_out)
+    chosen = (*chosen, *(name for name in categorical if name not in chosen))
+    if not chosen:
+        raise PredictorError(f"There is no column left to predict '{response}' from.")
+    texts = tuple(x for x in chosen if x in categorical or columns[x].dtype.kind != "f")
+    numeric = tuple(name for name in chosen if name not in texts)
+    parts = response.lower().replace("-", "_").split("_")
+    is_cost = any(part in _COSTS for part in parts) if cost is None else cost
+    target = columns[response]
+    keep = ~np.isnan(target)
+    for name in numeric:
+        keep &= ~np.isnan(columns[name])
+    _check(response, target, is_cost)
+    for name in numeric:
+        if np.isinf(columns[name]).any():
+            raise PredictorError(f"The column '{name}' is infinite somewhere.")
+    used = {name: columns[name][keep] for name in numeric}
+    used |= {name: categories(columns[name])[keep] for name in texts}
+    return Rows(response, used, numeric, texts, target[keep], int((~keep).sum()), is_cost)
+
+
+def categories(values: np.ndarray) -> np.ndarray:
+    """Return the values as text; whole numbers without their decimal point."""
+    if values.dtype.kind == "f":
+        return np.array([f"{x:g}" for x in values])
+    return values.astype(str)
+
+
+def _check(name: str, response: np.ndarray, cost: bool) -> None:
+    bad = np.isinf(response) | (cost & (response <= 0))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise PredictorError(
+            f"Row {row + 1} has {name} = {response[row]:g}, which cannot have been measured.",
+            "Remove the row, or leave the cell empty.",
+        )
