@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 
 import numpy as np
 
@@ -54,11 +54,19 @@ def _explain(
         unit=predictor.unit,
         n=predictor.n,
         confidence=confidence,
-        heldout=HeldOutErrors(**asdict(predictor.heldout)) if predictor.heldout else None,
+        heldout=_held_out(predictor),
         coefficients=_coefficients(predictor, matrix, confidence),
         effects=_effects(predictor, rows, architectures, confidence),
         rows=_rows(predictor, matrix, observed, confidence),
     )
+
+
+def _held_out(predictor: FittedPredictor) -> HeldOutErrors | None:
+    errors = predictor.heldout
+    if errors is None:
+        return None
+    shown = (field.name for field in fields(HeldOutErrors))
+    return HeldOutErrors(**{name: getattr(errors, name) for name in shown})
 
 
 def _coefficients(
