@@ -29,6 +29,7 @@ def describe() -> Dict[str, Any]:
     cpu, features = _cpu()
     return {
         "machine": platform.machine(),
+        "bits": 64 if sys.maxsize > 2**32 else 32,
         "system": f"{platform.system()} {platform.release()}",
         "model": _text("/proc/device-tree/model"),
         "cpu": cpu,

@@ -1,6 +1,6 @@
 """Targets: machines that measure.
 
-A member is a file with `create(config: TargetConfig) -> Target`.
+A member is a file with `create(config: TargetConfig, access: Access | None = None) -> Target`.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ class Target(Protocol):
 
     name: str
     engine: str
-    scheme: str
+
+    @property
+    def scheme(self) -> str: ...
 
     def probe(self) -> DeviceProfile:
         """Look at the machine. Raises `TargetError` when it cannot be reached."""

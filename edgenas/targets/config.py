@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -24,13 +25,45 @@ _SHIPPED_FOLDERS = (_PACKAGE / "shipped", _PACKAGE.parents[1] / "targets")  # wh
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach the target; the rest comes from the user's SSH configuration. No secrets."""
+    """How to reach the target; the rest comes from the user's SSH configuration. No secrets.
+
+    port : 0 for what the SSH configuration says, or else 22.
+    """
 
     host: str = ""
     user: str = ""
-    port: int = 22
+    port: int = 0
     key_file: str = ""
     jump_host: str = ""
+
+
+@dataclass(frozen=True)
+class BoardSetup:
+    """What is used on a board.
+
+    python : its Python, 3.8 or newer. packages : "sent", the engine comes from the host, or "own",
+    it is installed there. cache_dir : where things are kept; empty for the user's cache folder.
+    reconnect_s : silence of the board after which it is given up.
+    """
+
+    python: str = "python3"
+    packages: Literal["sent", "own"] = "sent"
+    cache_dir: str = ""
+    reconnect_s: float = 300.0
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the user allows a remote target beyond its target file.
+
+    ask_password : returns a secret for a prompt; None where nobody can be asked.
+    offline : nothing is downloaded. told : takes messages, such as an accepted host key.
+    """
+
+    accept_new_host_key: bool = False
+    ask_password: Callable[[str], str] | None = None
+    offline: bool = False
+    told: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True)
@@ -68,6 +101,7 @@ class TargetConfig:
     affinity: tuple[int, ...] = ()
     scheme: Scheme | None = None
     connection: Connection = field(default_factory=Connection)
+    board: BoardSetup = field(default_factory=BoardSetup)
     measuring: Measuring = field(default_factory=Measuring)
     limits: Limits = field(default_factory=Limits)
 
@@ -83,6 +117,14 @@ class TargetConfig:
         return MeasureSettings(**{**vars(asked), **said})
 
 
+_TABLES: dict[str, type[Any]] = {
+    "connection": Connection,
+    "board": BoardSetup,
+    "measuring": Measuring,
+    "limits": Limits,
+}
+
+
 def shipped_files() -> dict[str, Path]:
     """Return the target files that come with edgenas: name -> path."""
     found: dict[str, Path] = {}
@@ -92,27 +134,37 @@ def shipped_files() -> dict[str, Path]:
     return found
 
 
-def resolve(name_or_path: str) -> Target:
-    """Return the target called `name_or_path`: a shipped name, or the path of a .toml file.
+def resolve(name: str, access: Access | None = None) -> Target:
+    """Return the target called `name`.
+
+    name : a shipped name, the path of a .toml file, `user@host[:port]`, or a host of the user's
+        SSH configuration.
 
     Raises
     ------
-    InputError : no such name or file, or a file with a wrong key or value.
+    InputError : there is none of that name, or its file has a wrong key or value.
     """
-    if name_or_path.endswith(".toml"):
-        return open_target(read(Path(name_or_path)))
+    access = access or Access()
     known = shipped_files()
-    if name_or_path not in known:
+    if name.endswith(".toml"):
+        return open_target(read(Path(name)), access)
+    if name in known:
+        return open_target(read(known[name]), access)
+    from edgenas.targets import ssh_config
+
+    if "@" not in name and name not in ssh_config.aliases():
         raise InputError(
-            f"There is no target '{name_or_path}'.",
-            f"{nearest(name_or_path, known)} Or give the path of a target file (.toml).",
+            f"There is no target '{name}'.",
+            f"{nearest(name, known)} Or give user@host, or the path of a target file (.toml).",
         )
-    return open_target(read(known[name_or_path]))
+    connection = ssh_config.parse_address(name)
+    return open_target(TargetConfig(name, "ssh", "the command line", connection=connection), access)
 
 
-def open_target(config: TargetConfig) -> Target:
+def open_target(config: TargetConfig, access: Access | None = None) -> Target:
     """Return the target that `config` describes; `PluginError` if its kind is unknown."""
-    target: Target = plugins.load("targets", config.kind).create(config)
+    create = plugins.load("targets", config.kind).create
+    target: Target = create(config, access or Access())
     return target
 
 
@@ -126,7 +178,7 @@ def read(path: Path) -> TargetConfig:
         raise InputError(f"The target file {path} is not TOML: {problem}.") from problem
     _check_keys(document, TargetConfig, f"The target file {path}")
     given = {"name": path.stem, **document, "source": str(path)}
-    for table, kind in (("connection", Connection), ("measuring", Measuring), ("limits", Limits)):
+    for table, kind in _TABLES.items():
         if isinstance(given.get(table), dict):
             _check_keys(given[table], kind, f"The target file {path}, table [{table}],")
     return from_json(given, TargetConfig, f"The target file {path}")

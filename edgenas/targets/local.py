@@ -21,7 +21,7 @@ from edgenas.progress import Progress
 from edgenas.records import DeviceProfile, Outcome
 from edgenas.targets import doctor, job, journal, logits
 from edgenas.targets.base import Inference, MeasureSettings, ModelFile, Preprocess
-from edgenas.targets.config import Connection, TargetConfig
+from edgenas.targets.config import Access, BoardSetup, Connection, TargetConfig
 
 RUNTIME = Path(protocol.__file__).resolve().parent
 _POLL_S = 0.2  # rare enough not to disturb what is being timed
@@ -29,8 +29,8 @@ _STOP_S = 10.0
 _PROBE_S = 60.0
 
 
-def create(config: TargetConfig) -> LocalTarget:
-    """Return the target that `config` describes."""
+def create(config: TargetConfig, access: Access | None = None) -> LocalTarget:
+    """Return the target that `config` describes; this machine needs no `access`."""
     return LocalTarget(config)
 
 
@@ -43,10 +43,10 @@ class LocalTarget:
         self.scheme = config.scheme or doctor.default_scheme(platform.machine())
         self._config = config
         self._runtime = runtime
-        if config.connection != Connection():
+        if config.connection != Connection() or config.board != BoardSetup():
             raise InputError(
                 f"The target file {config.source} has a connection, but a local target needs none.",
-                "Remove the [connection] table.",
+                "Remove the tables [connection] and [board].",
             )
         engines = [path.stem for path in (runtime / "backends").glob("*.py")]
         engines = [name for name in engines if name not in ("__init__", "base")]

@@ -18,7 +18,10 @@ from edgenas.spaces import mbv3_tiny
 from edgenas.targets import config
 from edgenas.targets.base import MeasureSettings, ModelFile, Preprocess, Target
 
-CONFIGS = {"local": config.TargetConfig(name="local", kind="local", source="contract")}
+CONFIGS = {
+    "local": lambda request: config.TargetConfig("local", "local", "contract"),
+    "ssh": lambda request: request.getfixturevalue("board").target_config(),
+}
 SETTINGS = MeasureSettings(
     warmup_ms=1, run_ms=2, min_runs=5, min_passes=3, max_passes=3, anchor="model"
 )
@@ -26,7 +29,7 @@ SETTINGS = MeasureSettings(
 
 @pytest.fixture(params=plugins.names("targets"))
 def target(request: pytest.FixtureRequest) -> Target:
-    return plugins.load("targets", request.param).create(CONFIGS[request.param])
+    return plugins.load("targets", request.param).create(CONFIGS[request.param](request))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,257 @@
+"""The board's end of a connection: answers one request after another on stdin and stdout.
+
+The host sends this module, and those that it imports, at every connection, to be run from memory:
+it works before anything is installed, with the standard library only. A request is a JSON line,
+{"do": …, "bytes": n, …}, and n raw bytes; an answer likewise, or {"error": …}. Any request may be
+repeated after a cut.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+from device_runtime import machine
+from device_runtime.board_files import BoardFiles, read_block, require
+from device_runtime.board_lock import BoardLock
+from device_runtime.wire import Wire
+
+_POLL_S = 0.2  # rare enough not to disturb what is being timed
+_SEND_EVERY_S = 1.0
+_CHECK_S = 120.0
+_TAIL_BYTES = 600
+_FILE = re.compile(r"logits-[0-9]{1,9}\.npy\Z")
+_WITH_PAYLOAD = ("put", "restore")
+
+Answer = Tuple[Dict[str, Any], bytes]
+
+
+class Agent:
+    """What the host can ask for: every public method is one request."""
+
+    def __init__(self, root: str) -> None:
+        cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+        self._files = BoardFiles(Path(root).expanduser() if root else Path(cache) / "edgenas")
+        self._lock = BoardLock()
+        self._children: List[Any] = []
+
+    def probe(self, distributions: Dict[str, List[str]]) -> Dict[str, Any]:
+        """Look at the machine; nothing is written.
+
+        distributions : engine -> the names under which it may be installed here.
+        """
+        installed = {engine: _installed(names) for engine, names in distributions.items()}
+        root = self._files.root
+        there = next(folder for folder in (root, *root.parents) if folder.exists())
+        return {
+            "machine": machine.describe(),
+            "state": machine.state(there),
+            "engines": {engine: known for engine, known in installed.items() if known},
+            "folder": str(root),
+            "writable": os.access(str(there), os.W_OK),
+            "holder": self._lock.holder(),
+        }
+
+    def have(self, blobs: List[str], packages: List[str]) -> Dict[str, Any]:
+        """Say what is here: bytes of each blob, -1 where it is whole; packages; free space."""
+        files = self._files
+        files.root.mkdir(parents=True, exist_ok=True)
+        return {
+            "blobs": {name: files.blob_size(name) for name in blobs},
+            "packages": [name for name in packages if files.package(name).is_dir()],
+            "free_bytes": shutil.disk_usage(str(files.root)).free,
+        }
+
+    def put(self, pieces: Iterator[bytes], blobs: List[List[Any]]) -> Dict[str, Any]:
+        """Take blobs; see `BoardFiles.put`."""
+        self._files.put(pieces, blobs)
+        return {}
+
+    def unpack(self, blob: str, package: str) -> Dict[str, Any]:
+        """Turn a blob into a package; see `BoardFiles.unpack`."""
+        self._files.unpack(blob, package)
+        return {}
+
+    def drop(self, package: str) -> Dict[str, Any]:
+        """Remove a package."""
+        shutil.rmtree(str(self._files.package(package)), ignore_errors=True)
+        return {}
+
+    def check(self, packages: List[str], own: bool) -> Answer:
+        """Run the runtime's own probe with these packages; what it prints is the payload."""
+        done = subprocess.run(
+            [sys.executable, "-m", "device_runtime", "--probe", str(self._files.root)],
+            cwd=str(self._files.root),
+            env=self._environment(packages, own),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=_CHECK_S,
+            check=False,
+        )
+        return {"status": done.returncode, "errors": _end_of(done.stderr)}, done.stdout
+
+    def place(self, job: str, text: str, files: Dict[str, str]) -> Dict[str, Any]:
+        """Make a job's folder; see `BoardFiles.place`."""
+        self._files.place(job, text, files)
+        self._files.prune()
+        return {}
+
+    def compare(self, job: str, size: int, sha256: str) -> Dict[str, Any]:
+        """Say whether the journal here begins with the host's, `size` bytes of hash `sha256`."""
+        journal = self._journal(job)
+        content = journal.read_bytes() if journal.exists() else b""
+        same = len(content) >= size and hashlib.sha256(content[:size]).hexdigest() == sha256
+        return {"same": same, "running": self._lock.held_for(job)}
+
+    def restore(self, pieces: Iterator[bytes], job: str) -> Dict[str, Any]:
+        """Put the host's journal in the place of the one here."""
+        part = self._journal(job).with_suffix(".part")
+        part.write_bytes(b"".join(pieces))
+        part.replace(self._journal(job))
+        return {}
+
+    def start(self, job: str, packages: List[str], own: bool, host: str) -> Dict[str, Any]:
+        """Start the runtime on a job, detached; it holds the board's lock until it ends."""
+        if self._lock.held_for(job):
+            return {"state": "running"}
+        held = self._lock.take({"job": job, "host": host, "since": time.time()})
+        if held is None:
+            return {"state": "busy", "holder": self._lock.holder()}
+        folder = self._files.job(job)
+        try:
+            with (folder / "errors.txt").open("wb") as errors:
+                child = subprocess.Popen(
+                    [sys.executable, "-m", "device_runtime", str(folder)],
+                    cwd=str(folder),
+                    env=self._environment(packages, own),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                    start_new_session=True,
+                    pass_fds=(held,),
+                )
+            self._lock.set_pid(held, child.pid)
+            self._children.append(child)
+        finally:
+            os.close(held)
+        return {"state": "started"}
+
+    def tail(self, job: str, offset: int, wait_s: float) -> Answer:
+        """Return the journal from `offset` on, once a second has passed or the runtime ended."""
+        journal = self._journal(job)
+        began = time.monotonic()
+        while True:
+            running = self._lock.held_for(job)
+            size = journal.stat().st_size if journal.exists() else 0
+            waited = time.monotonic() - began
+            if not running or waited >= wait_s or (size > offset and waited >= _SEND_EVERY_S):
+                break
+            time.sleep(_POLL_S)
+        for child in self._children:
+            child.poll()
+        said: Dict[str, Any] = {"running": running, "size": size}
+        errors = self._files.job(job) / "errors.txt"
+        if not running:
+            said["errors"] = _end_of(errors.read_bytes() if errors.exists() else b"")
+            said["free_bytes"] = shutil.disk_usage(str(self._files.root)).free
+        return said, read_block(journal, offset)
+
+    def read(self, job: str, file: str, offset: int) -> Answer:
+        """Return logits that the runtime wrote, from `offset` on, 1 MiB at most."""
+        require(_FILE.match(file), file)
+        path = self._files.job(job) / file
+        return {"size": path.stat().st_size if path.exists() else 0}, read_block(path, offset)
+
+    def stop(self, job: str) -> Dict[str, Any]:
+        """Stop the runtime if it works on this job; its journal stays."""
+        if self._lock.held_for(job):
+            self._lock.end_holder()
+        return {}
+
+    def forget(self, job: str) -> Dict[str, Any]:
+        """Remove a job's folder."""
+        shutil.rmtree(str(self._files.job(job)), ignore_errors=True)
+        return {}
+
+    def clean(self) -> Dict[str, Any]:
+        """Remove all that is kept here, unless the board is measuring."""
+        held = self._lock.take({})
+        if held is None:
+            return {"state": "busy", "holder": self._lock.holder()}
+        root = self._files.root
+        try:
+            there = root.is_dir()
+            if there:
+                shutil.rmtree(str(root))
+            self._lock.remove()
+        finally:
+            os.close(held)
+        return {"state": "cleaned" if there else "empty", "folder": str(root)}
+
+    def _journal(self, job: str) -> Path:
+        return self._files.job(job) / "journal.jsonl"
+
+    def _environment(self, packages: List[str], own: bool) -> Dict[str, str]:
+        """own : what the board's user installed may be imported."""
+        path = os.pathsep.join(str(self._files.package(name)) for name in packages)
+        scratch = self._files.root / "scratch"  # engines keep things of their own: no trace of them
+        scratch.mkdir(parents=True, exist_ok=True)
+        return {
+            **os.environ,
+            "PYTHONPATH": path,
+            "PYTHONNOUSERSITE": "" if own else "1",
+            "XDG_CACHE_HOME": str(scratch),
+            "TMPDIR": str(scratch),
+        }
+
+
+def _installed(names: List[str]) -> Optional[str]:
+    for name in names:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _end_of(content: bytes) -> str:
+    return content[-_TAIL_BYTES:].decode("utf-8", "replace").strip()
+
+
+def serve(agent: Agent, wire: Wire) -> None:
+    """Answer requests until there are no more."""
+    for request in wire.requests():
+        name = request.pop("do")
+        pieces = wire.payload(request.pop("bytes"))
+        if name in _WITH_PAYLOAD:
+            request["pieces"] = pieces
+        try:
+            done = getattr(agent, name)(**request)
+            fields, payload = done if isinstance(done, tuple) else (done, b"")
+        except (OSError, subprocess.SubprocessError, tarfile.TarError) as problem:
+            number = getattr(problem, "errno", None)
+            fields, payload = {"error": {"errno": number, "text": str(problem)}}, b""
+        for _ in pieces:
+            pass  # what was not taken because of an error
+        wire.answer(fields, payload)
+
+
+def main(root: str) -> None:
+    """Say hello and serve; `root` is the folder to keep things in, empty for the usual one."""
+    wire = Wire(os.dup(0), os.dup(1))
+    os.dup2(2, 1)  # whatever else is printed is no answer
+    wire.answer({"hello": "edgenas"})
+    try:
+        serve(Agent(root), wire)
+    except (BrokenPipeError, EOFError, ConnectionError):
+        return

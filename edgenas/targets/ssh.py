@@ -1,0 +1,204 @@
+"""A board over SSH: the same runtime as here, sent there, measuring on when the link drops."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from device_runtime import protocol
+from edgenas.errors import InputError, TargetError, nearest
+from edgenas.progress import Progress
+from edgenas.records import DeviceProfile, Outcome
+from edgenas.targets import doctor, job, journal, logits, ssh_config, wheels
+from edgenas.targets.base import Inference, MeasureSettings, ModelFile, Preprocess
+from edgenas.targets.board import Board
+from edgenas.targets.config import Access, TargetConfig
+from edgenas.targets.connection import LONG_S
+from edgenas.targets.detached import DetachedJob
+from edgenas.targets.provision import Packages, Wanted, provision
+from edgenas.targets.transport import Login
+from edgenas.targets.wheels import Platform
+
+_BUSY_SPARE_S = 120.0  # that another host's job may take beyond its device time
+
+
+@dataclass(frozen=True)
+class Probed:
+    """Answer to `probe`. engines : those installed there. holder : who is measuring now."""
+
+    machine: dict[str, Any]
+    state: dict[str, Any]
+    engines: dict[str, str]
+    folder: str
+    writable: bool
+    holder: dict[str, Any]
+
+    @property
+    def platform(self) -> Platform:
+        said = self.machine
+        return Platform.of(
+            str(said.get("machine")),
+            32 if said.get("bits") == 32 else 64,
+            str(said.get("python")),
+            str(said.get("libc")),
+        )
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """Answer to `clean`: cleaned, empty, or busy with what `holder` says."""
+
+    state: str
+    folder: str = ""
+    holder: dict[str, Any] = field(default_factory=dict)
+
+
+def create(config: TargetConfig, access: Access | None = None) -> SshTarget:
+    """Return the target that `config` describes; nothing is sent before it is asked for."""
+    return SshTarget(config, access or Access())
+
+
+class SshTarget:
+    """See `base.Target`."""
+
+    def __init__(self, config: TargetConfig, access: Access) -> None:
+        if not config.connection.host:
+            raise InputError(
+                f"The target file {config.source} does not say where the board is.",
+                'Add: [connection] host = "raspberrypi.local"',
+            )
+        if config.engine not in wheels.engines():
+            raise InputError(
+                f"The target file {config.source} asks for the engine '{config.engine}'.",
+                nearest(config.engine, wheels.engines()),
+            )
+        self.name = config.name
+        self.engine = config.engine
+        self._config = config
+        self._offline = access.offline
+        login = Login(access.accept_new_host_key, access.ask_password, access.told)
+        server = ssh_config.endpoint(config.connection)
+        self._board = Board(config.name, server, login, config.board)
+        self._packages: Packages | None = None
+
+    @property
+    def scheme(self) -> str:
+        """The int8 scheme: the file's, or what suits the board, which is then asked."""
+        machine = str(self._probed.machine.get("machine")) if not self._config.scheme else ""
+        return self._config.scheme or doctor.default_scheme(machine)
+
+    @cached_property
+    def _probed(self) -> Probed:
+        return self._board.ask("probe", Probed, distributions=wheels.DISTRIBUTIONS)[0]
+
+    def probe(self) -> DeviceProfile:
+        """Look at the board; nothing is written there."""
+        self.__dict__.pop("_probed", None)
+        seen = self._probed
+        engines, problems = dict(seen.engines), []
+        if self._config.board.packages == "sent":
+            engines.pop(self.engine, None)
+            try:
+                sent = wheels.resolve(self.engine, seen.platform, self._offline)
+                engines[self.engine] = wheels.version(self.engine, sent)
+            except TargetError as problem:
+                problems.append(f"{problem.message} {problem.hint}")
+        if not seen.writable:
+            problems.append(
+                f"{seen.folder} cannot be written: name another folder in the target file, such "
+                'as [board] cache_dir = "/var/tmp/edgenas".'
+            )
+        if seen.holder:
+            problems.append(f"Another host is measuring on it ({seen.holder.get('host')}): wait.")
+        document = {
+            "version": protocol.VERSION,
+            "machine": seen.machine,
+            "state": seen.state,
+            "engines": engines,
+        }
+        profile = doctor.diagnose(json.dumps(document), self._config, self.scheme)
+        if problems:
+            known = [p for p in profile.problems if not p.startswith(f"The engine {self.engine} ")]
+            profile = replace(profile, problems=(*problems, *known))
+        return profile
+
+    def measure(
+        self,
+        models: Sequence[ModelFile],
+        settings: MeasureSettings,
+        job_dir: Path,
+        progress: Progress,
+    ) -> dict[str, Outcome]:
+        """Time `models`; see `base.Target.measure`.
+
+        Raises
+        ------
+        TargetError : the board cannot be reached, provisioned or used.
+        MeasurementError : the runtime stopped early, or its journal cannot be used.
+        """
+        if not models:
+            return {}
+        what = job.measure_job(self._config, models, settings)
+        folder = job.prepare(what, job_dir, models)
+        twin = self._do(what, folder, len(models), progress)
+        twin.forget()
+        return {model.key: journal.outcome(twin.state, model.key) for model in models}
+
+    def infer(
+        self,
+        model: ModelFile,
+        images: np.ndarray,
+        preprocess: Preprocess,
+        job_dir: Path,
+        progress: Progress,
+    ) -> Inference:
+        """Run `model` on `images`, uint8 [n, channels, height, width]; see `base.Target.infer`."""
+        what = job.infer_job(self._config, model, images, preprocess)
+        folder = job.prepare(what, job_dir, [model], images)
+        twin = self._do(what, folder, len(images), progress)
+        outcome = journal.outcome(twin.state, model.key)
+        values = None
+        if outcome.status == "ok":
+            values = logits.read(twin.state, twin.fetch, len(images), self.name)
+        twin.forget()
+        return Inference(outcome, values)
+
+    def clean(self) -> str:
+        """Remove all that edgenas keeps on the board; return what was done, in words.
+
+        Raises
+        ------
+        TargetError : the board is measuring.
+        """
+        said, _ = self._board.ask("clean", Cleaned, timeout_s=LONG_S)
+        if said.state == "busy":
+            raise TargetError(
+                f"Target '{self.name}' is measuring for {said.holder.get('host', 'somebody')}.",
+                "Wait until it has finished.",
+            )
+        self._packages = None
+        if said.state == "empty":
+            return f"There was nothing of edgenas on '{self.name}'."
+        return f"Removed {said.folder} from '{self.name}'."
+
+    def _do(self, what: protocol.Job, folder: Path, total: int, progress: Progress) -> DetachedJob:
+        """Return the job, whole: the board is needed only for what is missing here."""
+        busy_s = what.settings.budget_s + _BUSY_SPARE_S
+        twin = DetachedJob(self._board, what, folder, progress, busy_s)
+        if twin.state.ended is None:
+            if self._packages is None:
+                own = self._config.board.packages == "own"
+                wanted = Wanted(self.engine, own, self._offline)
+                self._packages = provision(self._board, wanted, self._probed.platform, progress)
+            twin.run(self._packages, total)
+        return twin
+
+    def close(self) -> None:
+        """Close the connection; the next request makes a new one."""
+        self._board.close()

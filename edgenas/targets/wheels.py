@@ -1,0 +1,172 @@
+"""Wheels for a board, resolved on the host: the board needs no pip, no root and no internet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgenas.errors import TargetError
+from edgenas.run_folder import write_bytes, write_json
+
+_PIP_S = 900.0
+# Engine -> what pip shall resolve. tflite-runtime was built against numpy 1.
+_REQUIREMENTS = {
+    "onnxruntime": ("onnxruntime", "numpy"),
+    "litert": ("ai-edge-litert", "numpy"),
+    "tflite_runtime": ("tflite-runtime", "numpy<2"),
+}
+# Engine -> what it may be installed as on a board.
+DISTRIBUTIONS = {
+    "onnxruntime": ["onnxruntime", "onnxruntime-gpu"],
+    "litert": ["ai-edge-litert"],
+    "tflite_runtime": ["tflite-runtime"],
+}
+_ARM_32 = ("armv6l", "armv7l", "armv8l")
+# glibc at which older names of the same tags end
+_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What decides which wheels run. python : (3, 11). glibc : 36 for 2.36; None without glibc."""
+
+    machine: str
+    python: tuple[int, int]
+    glibc: int | None
+
+    @classmethod
+    def of(cls, machine: str, bits: int, python: str, libc: str | None) -> Platform:
+        """Return the platform that a probe describes; a 32-bit system may run on a 64-bit CPU."""
+        version = re.match(r"(\d+)\.(\d+)", python)
+        glibc = re.match(r"glibc 2\.(\d+)", libc or "")
+        narrow = machine == "aarch64" and bits == 32
+        return cls(
+            "armv7l" if narrow else machine,
+            (int(version[1]), int(version[2])) if version else (3, 0),
+            int(glibc[1]) if glibc else None,
+        )
+
+    @property
+    def tags(self) -> list[str]:
+        """The whole ladder of platform tags, from the board's glibc down: pip does not widen it."""
+        lowest = 5 if self.machine in ("x86_64", "i686") else 17
+        ladder: list[str] = []
+        for minor in range(self.glibc or 0, lowest - 1, -1):
+            ladder.append(f"manylinux_2_{minor}_{self.machine}")
+            if minor in _LEGACY:
+                ladder.append(f"{_LEGACY[minor]}_{self.machine}")
+        return [*ladder, f"linux_{self.machine}"]
+
+    def __str__(self) -> str:
+        libc = f"glibc 2.{self.glibc}" if self.glibc else "no glibc"
+        return f"Python {self.python[0]}.{self.python[1]}, {self.machine}, {libc}"
+
+
+def engines() -> list[str]:
+    """Return the engines that can be sent to a board."""
+    return sorted(_REQUIREMENTS)
+
+
+def version(engine: str, files: list[Path]) -> str:
+    """Return the version of `engine` among resolved wheels."""
+    names = [name.replace("-", "_") for name in DISTRIBUTIONS[engine]]
+    versions = [path.name.split("-")[1] for path in files if path.name.split("-")[0] in names]
+    return versions[0] if versions else "unknown"
+
+
+def cache_folder() -> Path:
+    """Return the host's folder for wheels and archives."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "edgenas"
+
+
+def resolve(engine: str, platform: Platform, offline: bool) -> list[Path]:
+    """Return the wheels of `engine` for `platform`, from the host's cache or the package index.
+
+    offline : use the cache only.
+
+    Raises
+    ------
+    TargetError : there are none; the message has pip's reason.
+    """
+    wheels = cache_folder() / "wheels"
+    cp = f"cp{platform.python[0]}{platform.python[1]}"
+    known = wheels / f"{engine}-{cp}-{platform.machine}-glibc{platform.glibc}.json"
+    cached = _cached(known)
+    if cached:
+        return cached
+    wheels.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=wheels) as folder:
+        _download(engine, platform, offline, Path(folder))
+        found = sorted(Path(folder).glob("*.whl"))
+        for path in found:
+            write_bytes(wheels / path.name, path.read_bytes())
+    listed = {path.name: _sha256(wheels / path.name) for path in found}
+    write_json(known, listed)
+    return [wheels / name for name in sorted(listed)]
+
+
+def _cached(known: Path) -> list[Path]:
+    """Return the wheels listed in `known`, unless one is missing or was changed."""
+    try:
+        listed = json.loads(known.read_text("utf-8"))
+        whole = all(_sha256(known.parent / name) == digest for name, digest in listed.items())
+    except (OSError, ValueError, AttributeError):
+        return []
+    return [known.parent / name for name in sorted(listed)] if whole else []
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _download(engine: str, platform: Platform, offline: bool, folder: Path) -> None:
+    if platform.glibc is None:
+        raise TargetError(
+            f"There are no wheels of {engine} for {platform}.",
+            "Install it there by other means, and say so in the target file: "
+            '[board] packages = "own"',
+        )
+    major, minor = platform.python
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--only-binary=:all:", "--implementation=cp", f"--python-version={major}.{minor}"]
+    command += [f"--abi={abi}" for abi in (f"cp{major}{minor}", "abi3", "none")]
+    command += [f"--platform={tag}" for tag in platform.tags]
+    command += ["--find-links", str(folder.parent), "--dest", str(folder), "--timeout=20"]
+    command += ["--no-index"] if offline else []
+    try:
+        done = subprocess.run(
+            [*command, *requirements(engine, platform)],
+            capture_output=True, text=True, timeout=_PIP_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as problem:
+        raise TargetError(f"pip did not find {engine} for {platform} in time.") from problem
+    if done.returncode:
+        raise TargetError(
+            f"No wheels of {engine} for {platform}"
+            f"{' in ' + str(folder.parent) if offline else ''}: {_reason(done.stderr)}",
+            "Run once without --offline, where there is internet."
+            if offline
+            else 'Choose another engine, or install it on the board: [board] packages = "own"',
+        )
+
+
+def requirements(engine: str, platform: Platform) -> tuple[str, ...]:
+    """Return what has to be sent; numpy has no wheels for 32-bit ARM: it is the board's own."""
+    wanted = _REQUIREMENTS[engine]
+    if platform.machine in _ARM_32:
+        return tuple(name for name in wanted if not name.startswith("numpy"))
+    return wanted
+
+
+def _reason(errors: str) -> str:
+    lines = [line for line in errors.splitlines() if line.startswith("ERROR")]
+    if "No module named pip" in errors:
+        return "pip is missing here; python -m ensurepip"
+    return (lines or errors.strip().splitlines() or ["pip gave no reason"])[-1][:400]
