@@ -33,22 +33,27 @@ def search(path: Path, asked: dict[str, Any], progress: Progress, resume: bool) 
     """
     with open_run(path, asked, progress, resume) as context:
         for name in ("probe", "train"):
-            _run(context, name)
-        added = sum(_run(context, name) for name in ("measure", "evaluate"))
-        if not added and _answers(context):
-            context.reuse("the search and its verification")
-        else:
-            _search_until_kept(context)
-        for name in ("explain", "report"):
-            _run(context, name)
-        return summary(context)
+            step(context, name)
+        added = sum(step(context, name) for name in ("measure", "evaluate"))
+        return conclude(context, added)
+
+
+def conclude(context: RunContext, added: int) -> dict[str, Any]:
+    """Search and verify from the rows in the store, `added` of them new; return the document."""
+    if not added and _answers(context):
+        context.reuse("the search and its verification")
+    else:
+        _search_until_kept(context)
+    for name in ("explain", "report"):
+        step(context, name)
+    return summary(context)
 
 
 def _search_until_kept(context: RunContext) -> None:
     for rounds in range(1, MOST_ROUNDS + 1):
         for name in ("fit", "optimize", "export"):
-            _run(context, name)
-        verification = _run(context, "verify", rounds=rounds)
+            step(context, name)
+        verification = step(context, "verify", rounds=rounds)
         missed = _missed(verification)
         if not missed:
             return
@@ -80,17 +85,16 @@ def run_step(name: str, path: Path, asked: dict[str, Any], progress: Progress) -
     The steps that need no earlier one make the folder if it is not there.
     """
     with open_run(path, asked, progress, resume=True, create=name in STARTING_STEPS) as context:
-        result = _run(context, name)
+        result = step(context, name)
         if name in ("verify", "report"):
             return summary(context)
         document: dict[str, Any] = {"run": str(path), "step": name, "result": to_json(result)}
         return document
 
 
-def _run(context: RunContext, name: str, **options: Any) -> Any:
+def step(context: RunContext, name: str, **options: Any) -> Any:
     """Run one step; add its seconds, and the warnings so far, to the run's notes."""
-    step = importlib.import_module(f"edgenas.steps.{name}")
-    run: Callable[..., Any] = step.run
+    run: Callable[..., Any] = importlib.import_module(f"edgenas.steps.{name}").run
     started, said = time.perf_counter(), len(context.progress.warnings)
     try:
         if name not in UNDIVIDED:

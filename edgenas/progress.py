@@ -27,6 +27,26 @@ class Progress(Protocol):
     def warning(self, text: str) -> None: ...
 
 
+class Labelled:
+    """The `Progress` of one board among several: its label on everything, its own warnings."""
+
+    def __init__(self, progress: Progress, label: str) -> None:
+        self.warnings: list[str] = []
+        self._progress = progress
+        self._label = label
+
+    def task(self, title: str, total: float) -> AbstractContextManager[Task]:
+        said = title if self._label in title else f"{title} for {self._label}"
+        return self._progress.task(said, total)
+
+    def message(self, text: str) -> None:
+        self._progress.message(f"{self._label}: {text}")
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+        self._progress.warning(f"{self._label}: {text}")
+
+
 class _SilentTask:
     def advance(self, units: float = 1.0) -> None:
         pass

@@ -45,12 +45,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class RunContext:
-    """One run. What is expensive (images, target) is made when a step first asks for it."""
+    """One run. What is expensive (images, target) is made when a step first asks for it.
+
+    images_of : another run of the same images, which loads them for both.
+    """
 
     folder: RunFolder
     config: RunConfig
     progress: Progress
     reused: list[str] = field(default_factory=list)
+    images_of: RunContext | None = None
 
     @cached_property
     def store(self) -> Store:
@@ -61,7 +65,10 @@ class RunContext:
         """The images; refused if they are not those that the run began with."""
         from edgenas.data import base
 
-        dataset = base.load(self.config.data, seed=self.config.seed, progress=self.progress)
+        if self.images_of is not None:
+            dataset = self.images_of.dataset
+        else:
+            dataset = base.load(self.config.data, seed=self.config.seed, progress=self.progress)
         card = dataset.card()
         if not self.folder.data.exists():
             write_json(self.folder.data, to_json(card))
@@ -253,13 +260,14 @@ def open_run(
         )
     else:
         config = RunConfig(**asked)
-    with _locked(folder):
+    with locked(folder):
         write_config(folder, config, __version__)
         yield RunContext(folder, config, progress)
 
 
 @contextlib.contextmanager
-def _locked(folder: RunFolder) -> Iterator[None]:
+def locked(folder: RunFolder) -> Iterator[None]:
+    """Make the folder if need be and hold its lock; `RunFolderError` if another process does."""
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
         lock = folder.lock.open("w")
@@ -292,7 +300,9 @@ def newest_run_path(parent: Path = Path("runs")) -> Path:
     ------
     RunFolderError : there is none.
     """
-    found = sorted(parent.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    names = ("run.json", "boards.json")
+    files = (path for name in names for path in parent.glob(f"*/{name}"))
+    found = sorted(files, key=lambda path: path.stat().st_mtime)
     if not found:
         raise RunFolderError(
             f"There is no run to resume in {parent}/.", "Name its folder with --out DIR."

@@ -35,11 +35,12 @@ LAYERS: list[set[str]] = [
         "reporting",
     },
     {"term_rows", "deployable"},
-    {"search_problem", "marginal"},
+    {"search_problem", "marginal", "ratio"},
     {"run_context", "published_search"},
     {"latency_model"},
     {"steps", "summary"},
-    {"pipeline"},
+    {"pipeline", "comparison"},
+    {"several"},
     {"cli"},
 ]
 # Units of the second layer are small and may use each other.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +17,16 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Bars:
-    """A `edgenas.progress.Progress` that draws; it keeps the warnings for the result."""
+    """A `edgenas.progress.Progress` that draws; it keeps the warnings for the result.
+
+    Several threads may have tasks at once: one live display shows a bar for each.
+    """
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.warnings: list[str] = []
+        self._lock = threading.Lock()
+        self._live: Progress | None = None
 
     @contextmanager
     def task(self, title: str, total: float) -> Iterator[Task]:
@@ -28,15 +34,14 @@ class Bars:
         if not self.console.is_terminal:
             yield _Lines(title, total)
             return
-        columns = (
-            TextColumn("{task.description:<28}"),
-            BarColumn(bar_width=30),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[note]}"),
-        )
-        with Progress(*columns, console=self.console) as progress:
-            yield _Bar(progress, progress.add_task(title, total=total, note=""))
+        with self._lock:
+            live = self._live or self._start()
+            bar = live.add_task(title, total=total, note="")
+        try:
+            yield _Bar(live, bar)
+        finally:
+            with self._lock:
+                self._finish(live, bar)
 
     def message(self, text: str) -> None:
         self.console.print(text, markup=False)
@@ -45,6 +50,28 @@ class Bars:
         if text not in self.warnings:
             self.console.print(f"warning: {text}", markup=False, style="yellow")
         self.warnings.append(text)
+
+    def _start(self) -> Progress:
+        columns = (
+            TextColumn("{task.description:<28}", markup=False),
+            BarColumn(bar_width=30),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}", markup=False),
+        )
+        self._live = Progress(*columns, console=self.console)
+        self._live.start()
+        return self._live
+
+    def _finish(self, live: Progress, bar: TaskID) -> None:
+        """Leave the finished bar above the others; the last one ends the display."""
+        if len(live.tasks) == 1:
+            live.stop()
+            self._live = None
+            return
+        done = [task for task in live.tasks if task.id == bar]
+        live.remove_task(bar)
+        self.console.print(live.make_tasks_table(done))
 
 
 class _Bar:
@@ -82,4 +109,6 @@ class _Lines:
         self._note = text
 
     def _print(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        # one write: lines of several threads do not run into each other
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
