@@ -18,6 +18,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_LISTED = 20
+
 
 class EdgeNasError(Exception):
     """An expected failure: what happened, and the next command to try.
@@ -98,8 +100,9 @@ class ExportError(EdgeNasError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return "Did you mean 'x'? Known: …" for an unknown `name`."""
+    """Return "Did you mean 'x'? Known: …" for an unknown `name`; a long list is cut."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     suggestion = f"Did you mean '{close[0]}'? " if close else ""
-    return f"{suggestion}Known: {', '.join(names)}."
+    listed = names if len(names) <= MOST_LISTED else [*names[:MOST_LISTED], "…"]
+    return f"{suggestion}Known: {', '.join(listed)}."

@@ -59,8 +59,8 @@ def sample(n_measured: int = 45, n_evaluated: int = 64, seed: int = 7) -> Report
         winner=verified[0],
         candidates=verified,
         search=SearchResult(
-            top=3,
             "exact",
+            3,
             LIMIT_MS,
             0.95,
             proposed,

@@ -144,3 +144,31 @@ def _fitted(result: dict[str, Any]) -> None:
             f"Kendall tau {errors['kendall_tau']:.3f}, "
             f"{errors['coverage']:.0%} inside {errors['confidence']:.0%} intervals"
         )
+
+
+def table_fit(document: dict[str, Any]) -> None:
+    """Print the coefficient table and the errors of a predictor fitted on a table."""
+    table = Table(box=box.SIMPLE)
+    for name in ("term", "coef", "se", "t", "p", "95 % interval", "vif"):
+        first = name == "term"
+        table.add_column(name, justify="left" if first else "right", no_wrap=True, overflow="fold")
+    for term in document["terms"]:
+        table.add_row(
+            term["name"],
+            f"{term['coef']:.4g}",
+            f"{term['se']:.2g}",
+            f"{term['t']:.2f}",
+            f"{term['p']:.2g}",
+            f"{term['ci95'][0]:.4g} … {term['ci95'][1]:.4g}",
+            "infinite" if term["vif"] is None else f"{term['vif']:.1f}",
+        )
+    Console(highlight=False, soft_wrap=True).print(table)
+    errors = document["heldout"]
+    click.echo(f"{document['n']} rows fitted in {document['seconds']:.1f} s", nl=False)
+    click.echo(f", {document['skipped']} skipped" if document["skipped"] else "")
+    if errors is not None:
+        click.echo(
+            f"held out: RMSE {errors['rmse']:.4g}, MAPE {errors['mape']:.2%}, Kendall tau "
+            f"{errors['kendall_tau']:.3f}, R2 {errors['r2']:.3f}, "
+            f"{errors['coverage90']:.0%} inside 90% intervals"
+        )

@@ -42,7 +42,6 @@ def _command(name: str, purpose: str) -> click.Command:
 train = _command("train", "Train the supernet of a space on images.")
 measure = _command("measure", "Time sampled subnets as int8 on the target.")
 evaluate = _command("evaluate", "Evaluate sampled subnets with inherited weights.")
-fit = _command("fit", "Fit the predictors of latency and accuracy.")
 export = _command("export", "Export the candidates of the search as int8 models.")
 verify = _command("verify", "Run the exported models on the target; exit 0 only if one passes.")
 explain = _command("explain", "Say what every choice costs, with intervals.")

@@ -1,0 +1,124 @@
+"""edgenas fit and predict: predictors of a run, and of any table of measurements."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgenas.cli.options import config_options, json_option
+from edgenas.cli.render import emit_json, table_fit
+from edgenas.errors import InputError
+
+if TYPE_CHECKING:
+    from edgenas.predictors.table import TableRegression
+
+TABLE_SUFFIXES = (".csv", ".csv.gz")
+
+
+class Names(click.ParamType):
+    """Column names, separated by commas; an empty item is refused."""
+
+    name = "names"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = tuple(part.strip() for part in value.split(","))
+        if not all(parts):
+            self.fail(f"'{value}' has an empty name", param, ctx)
+        return parts
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@config_options
+@click.option("--response", help="Of a table: the column to predict.")
+@click.option("--features", type=Names(), default=(), help="Columns to predict from.  [all]")
+@click.option("--categorical", type=Names(), default=(), help="Columns that are categories.")
+@click.option("--exclude", type=Names(), default=(), help="Columns to leave out.")
+@click.option("--terms", help='auto, main, foxnas, or a formula such as "a + log(b)".  [auto]')
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+def fit(source: Path, as_json: bool, **options: Any) -> None:
+    """Fit predictors: of a run folder's measurements, or of a column of a table.
+
+    \b
+    Examples:
+      edgenas fit runs/pi4
+      edgenas fit pi4.csv --response latency --exclude acc -o latency.json
+    """
+    if not source.name.endswith(TABLE_SUFFIXES):
+        from edgenas.cli.steps import run_step
+
+        run_step("fit", source, options, as_json)
+        return
+    if not options["response"]:
+        raise InputError(f"Which column of {source} is to be predicted?", "Say --response COLUMN.")
+    fitted = _fit_table(source, options)
+    if options["output"]:
+        from edgenas.run_folder import write_json
+
+        write_json(options["output"], fitted.to_json())
+    document = fitted.report()
+    if as_json:
+        emit_json(document)
+    else:
+        table_fit(document)
+
+
+def _fit_table(source: Path, options: dict[str, Any]) -> TableRegression:
+    from edgenas.predictors.table import TableRegression
+    from edgenas.predictors.table_columns import read_csv
+
+    return TableRegression(options["terms"] or "auto", options["seed"] or 0).fit(
+        read_csv(source),
+        options["response"],
+        features=options["features"],
+        categorical=options["categorical"],
+        exclude=options["exclude"],
+    )
+
+
+@click.command()
+@click.argument("predictor", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("table", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--confidence", default=0.9, show_default=True, help="Of the intervals.")
+@json_option
+def predict(predictor: Path, table: Path, output: Path, confidence: float, as_json: bool) -> None:
+    """Predict a table's rows: writes it again with the columns mean, lower and upper.
+
+    \b
+    Example:
+      edgenas predict latency.json new.csv -o predicted.csv
+    """
+    from edgenas.predictors.table import load
+    from edgenas.predictors.table_columns import read_csv
+    from edgenas.run_folder import read_json, write_bytes
+
+    found = load(read_json(predictor)).get_prediction(read_csv(table), confidence)
+    added = zip(found.mean.tolist(), found.lower.tolist(), found.upper.tolist(), strict=True)
+    write_bytes(output, _widened(table, [("mean", "lower", "upper"), *added]).encode())
+    document = {"n": len(found.mean), "output": str(output), "confidence": confidence}
+    if as_json:
+        emit_json(document)
+    else:
+        click.echo(f"{document['n']} rows predicted, in {output}")
+
+
+def _widened(table: Path, added: list[tuple[Any, ...]]) -> str:
+    """Return the text of a CSV file with more cells at the end of each of its rows."""
+    opener = gzip.open if table.suffix == ".gz" else open
+    with opener(table, "rt", newline="", encoding="utf-8-sig") as stream:
+        rows = [row for row in csv.reader(stream) if row]
+    text = io.StringIO()
+    pairs = zip(rows, added, strict=True)
+    csv.writer(text, lineterminator="\n").writerows((*row, *cells) for row, cells in pairs)
+    return text.getvalue()

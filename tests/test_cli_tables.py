@@ -1,0 +1,91 @@
+"""edgenas fit and predict on tables: any CSV in, a readable predictor and predictions out."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from edgenas.cli.tables import fit, predict
+from edgenas.errors import EdgeNasError
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Latency = 2 + 0.5 blocks + 1.5 (op b), plus little noise; one row without a latency."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "board one.csv"
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["blocks", "op", "top 1", "latency: ms"])
+        for index in range(60):
+            blocks, op = int(rng.integers(1, 9)), "ab"[rng.integers(2)]
+            latency = 2 + 0.5 * blocks + 1.5 * (op == "b") + rng.normal(0, 0.01)
+            writer.writerow([blocks, op, 70 + index % 3, "" if index == 7 else f"{latency:.6f}"])
+    return path
+
+
+def run(command: object, *arguments: object) -> str:
+    result = CliRunner().invoke(command, [str(a) for a in arguments], catch_exceptions=False)  # type: ignore[arg-type]
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_fit_then_predict_widens_the_table(table: Path, tmp_path: Path) -> None:
+    predictor, output = tmp_path / "latency.json", tmp_path / "predicted.csv"
+    options = ("--response", "latency: ms", "--exclude", "top 1", "--categorical", "op")
+    document = json.loads(run(fit, table, *options, "-o", predictor, "--json"))
+    assert (document["n"], document["skipped"]) == (59, 1)
+    assert document["heldout"]["rmse"] < 0.03
+    assert set(document["terms"][0]) == {"name", "coef", "se", "t", "p", "ci95", "vif"}
+    run(predict, predictor, table, "-o", output)
+    before = list(csv.reader(table.read_text().splitlines()))
+    after = list(csv.reader(output.read_text().splitlines()))
+    assert after[0] == [*before[0], "mean", "lower", "upper"]
+    assert [row[:4] for row in after] == before
+    for blocks, op, _, _, mean, lower, upper in after[1:]:
+        truth = 2 + 0.5 * int(blocks) + 1.5 * (op == "b")
+        assert float(lower) < float(mean) < float(upper)
+        assert float(mean) == pytest.approx(truth, abs=0.05)
+
+
+def test_a_formula_is_plain_least_squares(table: Path) -> None:
+    document = json.loads(
+        run(fit, table, "--response", "latency: ms", "--terms", "blocks + C(op)", "--json")
+    )
+    rows = [row for row in csv.DictReader(table.read_text().splitlines()) if row["latency: ms"]]
+    matrix = np.array([[1, int(row["blocks"]), row["op"] == "b"] for row in rows], float)
+    response = np.array([float(row["latency: ms"]) for row in rows])
+    expected = np.linalg.lstsq(matrix, response, rcond=None)[0]
+    found = {term["name"]: term["coef"] for term in document["terms"]}
+    assert found["blocks"] == pytest.approx(expected[1], abs=1e-8)
+    assert found["C(op)[T.b]"] == pytest.approx(expected[2], abs=1e-8)
+
+
+def test_a_compressed_table_is_read(table: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "table.csv.gz"
+    packed.write_bytes(gzip.compress(table.read_bytes()))
+    predictor, output = tmp_path / "p.json", tmp_path / "out.csv"
+    run(fit, packed, "--response", "latency: ms", "-o", predictor)
+    run(predict, predictor, packed, "-o", output)
+    assert len(output.read_text().splitlines()) == 61
+
+
+def test_the_readable_form_names_every_term(table: Path) -> None:
+    shown = run(fit, table, "--response", "latency: ms", "--terms", "main")
+    assert "blocks" in shown
+    assert "1 skipped" in shown
+    assert "held out: RMSE" in shown
+
+
+def test_an_edited_predictor_is_refused(table: Path, tmp_path: Path) -> None:
+    predictor = tmp_path / "latency.json"
+    run(fit, table, "--response", "latency: ms", "-o", predictor)
+    predictor.write_text(predictor.read_text().replace('"skipped": 1', '"skipped": 0'))
+    with pytest.raises(EdgeNasError, match="edited"):
+        run(predict, predictor, table, "-o", tmp_path / "out.csv")
