@@ -6,12 +6,15 @@ import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgenas.progress import Progress
 from edgenas.records import Verification, to_json
 from edgenas.run_context import RunContext, open_run
 from edgenas.summary import summary
+
+if TYPE_CHECKING:
+    from edgenas.targets.config import Access
 
 STARTING_STEPS = ("probe", "train", "measure")
 # Steps that do one thing, with what to call it; the others draw bars of their own.
@@ -25,13 +28,19 @@ UNDIVIDED = {
 MOST_ROUNDS = 4
 
 
-def search(path: Path, asked: dict[str, Any], progress: Progress, resume: bool) -> dict[str, Any]:
+def search(
+    path: Path,
+    asked: dict[str, Any],
+    progress: Progress,
+    resume: bool,
+    access: Access | None = None,
+) -> dict[str, Any]:
     """Run every step on the run folder `path`; return the JSON document of `edgenas search`.
 
     Finished work in the folder is reused and said to be. If no candidate keeps its promise on the
     target, the predictors are refitted with the measured candidates and the search is repeated.
     """
-    with open_run(path, asked, progress, resume) as context:
+    with open_run(path, asked, progress, resume, access=access) as context:
         for name in ("probe", "train"):
             step(context, name)
         added = sum(step(context, name) for name in ("measure", "evaluate"))
@@ -79,12 +88,20 @@ def _answers(context: RunContext) -> bool:
     )
 
 
-def run_step(name: str, path: Path, asked: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def run_step(
+    name: str,
+    path: Path,
+    asked: dict[str, Any],
+    progress: Progress,
+    access: Access | None = None,
+) -> dict[str, Any]:
     """Run one step on a run folder and return what it says as JSON.
 
     The steps that need no earlier one make the folder if it is not there.
     """
-    with open_run(path, asked, progress, resume=True, create=name in STARTING_STEPS) as context:
+    with open_run(
+        path, asked, progress, resume=True, create=name in STARTING_STEPS, access=access
+    ) as context:
         result = step(context, name)
         if name in ("verify", "report"):
             return summary(context)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from edgenas.spaces.base import MobileSpace
     from edgenas.supernet.network import Supernet
     from edgenas.targets.base import ModelFile, Target
+    from edgenas.targets.config import Access
 
 
 @dataclass
@@ -53,6 +54,7 @@ class RunContext:
     folder: RunFolder
     config: RunConfig
     progress: Progress
+    access: Access | None = None
     reused: list[str] = field(default_factory=list)
     images_of: RunContext | None = None
 
@@ -101,7 +103,7 @@ class RunContext:
         """The machine that measures."""
         from edgenas.targets.config import resolve
 
-        return resolve(self.config.target)
+        return resolve(self.config.target, self.access)
 
     def sampled(self, count: int) -> list[Architecture]:
         """Return the first `count` architectures of the run's one random sequence.
@@ -231,7 +233,13 @@ class RunContext:
 
 @contextlib.contextmanager
 def open_run(
-    path: Path, asked: dict[str, Any], progress: Progress, resume: bool, create: bool = True
+    path: Path,
+    asked: dict[str, Any],
+    progress: Progress,
+    resume: bool,
+    *,
+    create: bool = True,
+    access: Access | None = None,
 ) -> Iterator[RunContext]:
     """Open a run folder, or make one, and hold its lock.
 
@@ -240,6 +248,7 @@ def open_run(
     asked : the options that the user gave; the rest is the run's own, or the default.
     resume : whether a run that is there already may be gone on with.
     create : whether a run that is not there yet is made.
+    access : what the user allows a remote target.
 
     Raises
     ------
@@ -262,7 +271,7 @@ def open_run(
         config = RunConfig(**asked)
     with locked(folder):
         write_config(folder, config, __version__)
-        yield RunContext(folder, config, progress)
+        yield RunContext(folder, config, progress, access)
 
 
 @contextlib.contextmanager

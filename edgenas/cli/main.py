@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": "steps",
     "explain": "steps",
     "report": "steps",
+    "target": "steps",
 }
 INTERRUPTED = 130
 INTERNAL_ERROR = 70

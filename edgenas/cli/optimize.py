@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import PluginName, config_options, json_option
+from edgenas.cli.options import PluginName, access_options, config_options, json_option
 from edgenas.cli.render import emit_json, published_result
 from edgenas.errors import InputError
 
@@ -15,6 +15,7 @@ from edgenas.errors import InputError
 @click.command()
 @click.argument("run", required=False, type=click.Path(path_type=Path, file_okay=False))
 @config_options
+@access_options
 @click.option(
     "--predictors",
     type=PluginName("published predictors"),

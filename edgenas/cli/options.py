@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from edgenas import plugins
 from edgenas.errors import nearest
+
+if TYPE_CHECKING:
+    from edgenas.targets.config import Access
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
@@ -96,6 +100,38 @@ def config_options(command: Command) -> Command:
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration options that the user gave."""
     return {name: options[name] for name in CONFIG_NAMES if options.get(name) is not None}
+
+
+ACCESS_OPTIONS = [
+    click.option(
+        "--accept-new-host-key",
+        is_flag=True,
+        help="Trust a board's host key that is not in known_hosts yet, and remember it.",
+    ),
+    click.option("--offline", is_flag=True, help="Send a board only wheels from the cache."),
+]
+
+
+def access_options(command: Command) -> Command:
+    """Add what the user allows a remote target."""
+    for option in reversed(ACCESS_OPTIONS):
+        command = option(command)
+    return command
+
+
+def access(options: dict[str, Any], told: Callable[[str], None]) -> Access:
+    """Return what the user allows a remote target; passwords are asked for on a terminal only."""
+    from edgenas.targets.config import Access
+
+    def ask(prompt: str) -> str:
+        return str(click.prompt(prompt, hide_input=True, err=True))
+
+    return Access(
+        accept_new_host_key=options["accept_new_host_key"],
+        ask_password=ask if sys.stdin.isatty() else None,
+        offline=options["offline"],
+        told=told,
+    )
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import config_options, given, json_option
+from edgenas.cli.options import access, access_options, config_options, given, json_option
 from edgenas.cli.progress_bars import Bars
 from edgenas.cli.render import emit_json, search_result
 
@@ -16,6 +16,7 @@ FAILED_VERIFICATION = 1
 
 @click.command()
 @config_options
+@access_options
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Run folder.  [runs/TIME]"
 )
@@ -31,6 +32,7 @@ def search(out: Path | None, resume: bool, as_json: bool, **options: Any) -> Non
     Examples:
       edgenas search
       edgenas search --data imagefolder:flowers --max-latency 5ms --out runs/flowers
+      edgenas search --target pi@raspberrypi.local
       edgenas search --out runs/flowers --resume
     """
     from edgenas import pipeline
@@ -39,7 +41,8 @@ def search(out: Path | None, resume: bool, as_json: bool, **options: Any) -> Non
     path = out or (newest_run_path() if resume else new_run_path())
     bars = Bars()
     bars.message(f"run folder: {path}")
-    document = pipeline.search(path, given(options), bars, resume)
+    allowed = access(options, bars.message)
+    document = pipeline.search(path, given(options), bars, resume, allowed)
     if as_json:
         emit_json(document)
     else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import config_options, given, json_option
+from edgenas.cli.options import access, access_options, config_options, given, json_option
 from edgenas.cli.progress_bars import Bars
 from edgenas.cli.render import emit_json, step_result
 
@@ -19,7 +19,8 @@ def run_step(name: str, run: Path, options: dict[str, Any], as_json: bool) -> No
     from edgenas import pipeline
 
     bars = Bars()
-    document = pipeline.run_step(name, run, given(options), bars)
+    allowed = access(options, bars.message)
+    document = pipeline.run_step(name, run, given(options), bars, allowed)
     if as_json:
         emit_json(document)
     else:
@@ -31,6 +32,7 @@ def run_step(name: str, run: Path, options: dict[str, Any], as_json: bool) -> No
 def _command(name: str, purpose: str) -> click.Command:
     @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
     @config_options
+    @access_options
     @json_option
     def step(run: Path, as_json: bool, **options: Any) -> None:
         run_step(name, run, options, as_json)
@@ -49,25 +51,53 @@ report = _command("report", "Write the report, one self-contained page.")
 
 
 @click.command()
-@click.argument("run", required=False, type=click.Path(path_type=Path, file_okay=False))
-@click.option("--target", default="local", show_default=True, help="Where no run is given.")
+@click.argument("where", default="local")
+@access_options
 @json_option
-def probe(run: Path | None, target: str, as_json: bool) -> None:
+def probe(where: str, as_json: bool, **options: Any) -> None:
     """Look at a target: machine, engines, sensors, and what would spoil a measurement.
+
+    WHERE is a target (a name, user@host, or a .toml file) or a run folder.
 
     \b
     Examples:
-      edgenas probe --target local
+      edgenas probe
+      edgenas probe pi@raspberrypi.local --accept-new-host-key
       edgenas probe runs/pi4
     """
-    if run is not None:
-        run_step("probe", run, {}, as_json)
+    if Path(where, "run.json").exists():
+        run_step("probe", Path(where), options, as_json)
         return
     from edgenas.records import to_json
     from edgenas.targets.config import resolve
 
-    profile = to_json(resolve(target).probe())
+    profile = to_json(resolve(where, access(options, Bars().message)).probe())
     if as_json:
         emit_json(profile)
     else:
         step_result("probe", {"result": profile})
+
+
+@click.group()
+def target() -> None:
+    """What edgenas keeps on a board.
+
+    \b
+    Example:
+      edgenas target clean pi@raspberrypi.local
+    """
+
+
+@target.command()
+@click.argument("where")
+@access_options
+@json_option
+def clean(where: str, as_json: bool, **options: Any) -> None:
+    """Remove all that edgenas keeps on a target."""
+    from edgenas.targets.config import resolve
+
+    done = resolve(where, access(options, Bars().message)).clean()
+    if as_json:
+        emit_json({"target": where, "done": done})
+    else:
+        click.echo(done)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgenas.cli.options import config_options, json_option
+from edgenas.cli.options import access_options, config_options, json_option
 from edgenas.cli.render import emit_json, table_fit
 from edgenas.errors import InputError
 
@@ -39,6 +39,7 @@ class Names(click.ParamType):
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @config_options
+@access_options
 @click.option("--response", help="Of a table: the column to predict.")
 @click.option("--features", type=Names(), default=(), help="Columns to predict from.  [all]")
 @click.option("--categorical", type=Names(), default=(), help="Columns that are categories.")

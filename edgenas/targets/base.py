@@ -81,6 +81,10 @@ class Target(Protocol):
         """Look at the machine. Raises `TargetError` when it cannot be reached."""
         ...
 
+    def clean(self) -> str:
+        """Remove all that edgenas keeps on the target; return what was done, in words."""
+        ...
+
     def measure(
         self,
         models: Sequence[ModelFile],

@@ -16,14 +16,14 @@ from typing import IO, Any
 import numpy as np
 
 from device_runtime import protocol
-from edgenas.errors import InputError, MeasurementError, TargetError, nearest
+from edgenas.errors import InputError, MeasurementError, TargetError
 from edgenas.progress import Progress
 from edgenas.records import DeviceProfile, Outcome
 from edgenas.targets import doctor, job, journal, logits
 from edgenas.targets.base import Inference, MeasureSettings, ModelFile, Preprocess
 from edgenas.targets.config import Access, BoardSetup, Connection, TargetConfig
+from edgenas.targets.runtime import RUNTIME, require_backend
 
-RUNTIME = Path(protocol.__file__).resolve().parent
 _POLL_S = 0.2  # rare enough not to disturb what is being timed
 _STOP_S = 10.0
 _PROBE_S = 60.0
@@ -48,13 +48,7 @@ class LocalTarget:
                 f"The target file {config.source} has a connection, but a local target needs none.",
                 "Remove the tables [connection] and [board].",
             )
-        engines = [path.stem for path in (runtime / "backends").glob("*.py")]
-        engines = [name for name in engines if name not in ("__init__", "base")]
-        if config.engine not in engines:
-            raise InputError(
-                f"The target file {config.source} asks for the engine '{config.engine}'.",
-                nearest(config.engine, engines),
-            )
+        require_backend(config, runtime)
 
     def probe(self) -> DeviceProfile:
         """Look at this machine."""
@@ -70,6 +64,10 @@ class LocalTarget:
         except (OSError, subprocess.SubprocessError) as problem:
             raise TargetError(f"Target '{self.name}' cannot be probed: {problem}.") from problem
         return doctor.diagnose(done.stdout.decode("utf-8", "replace"), self._config, self.scheme)
+
+    def clean(self) -> str:
+        """Do nothing: jobs of this machine live in the run folders."""
+        return "Nothing is kept on this machine outside the run folders."
 
     def measure(
         self,
