@@ -33,7 +33,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     done = edgenas(command, "--help")
     assert done.returncode == 0
     assert f"edgenas {command}" in done.stdout.split("Example", 1)[1]
-    assert "--json" in done.stdout
+    assert "--json" in done.stdout or "Commands:" in done.stdout  # a group has none of its own
 
 
 def test_the_heavy_libraries_are_not_loaded_for_help() -> None:

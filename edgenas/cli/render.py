@@ -129,12 +129,21 @@ def _found(result: dict[str, Any]) -> None:
 def _profile(profile: dict[str, Any]) -> None:
     table = Table(box=box.SIMPLE, show_header=False)
     for name, value in profile.items():
-        if name != "problems" and value not in (None, [], {}):
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            table.add_row(name.replace("_", " "), shown)
+        if name != "problems" and value is not None and value != "":
+            table.add_row(name.removesuffix("_bytes").replace("_", " "), _shown(name, value))
     Console(highlight=False, soft_wrap=True).print(table)
     for problem in profile["problems"]:
         click.echo(f"problem: {problem}")
+
+
+def _shown(name: str, value: Any) -> str:
+    if name.endswith("_bytes"):
+        return f"{value / 1e9:.1f} GB"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
 
 
 def _fitted(result: dict[str, Any]) -> None:
