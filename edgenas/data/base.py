@@ -183,12 +183,12 @@ def _check(name: str, class_names: tuple[str, ...], train: Split, test: Split) -
 
 
 def _cut(train: Split, n_classes: int, seed: int) -> tuple[Split, Split]:
-    """Cut validation images off: a tenth of each class, or 400 in all if more; at most a quarter.
+    """Cut validation images off: a tenth of each class, 400 to 2,500 in all; at most a quarter.
 
     Every class keeps an image in both parts.
     """
     n = len(train)
-    share = min(max(400, n // 10), 10_000, n // 4) / n
+    share = min(max(400, n // 10), 2_500, n // 4) / n
     rng = np.random.default_rng(seed)
     cut = np.zeros(n, bool)
     for label in range(n_classes):
