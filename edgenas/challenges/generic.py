@@ -1,0 +1,155 @@
+"""A package for anybody: model, labels, card, hashes, evidence and the command to reproduce it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from edgenas.challenges.base import (
+    Entry,
+    Facts,
+    Finding,
+    Parameters,
+    Score,
+    load_rules,
+    require_facts,
+)
+from edgenas.challenges.model_files import UnreadableModelError, read_onnx, read_tflite
+from edgenas.errors import InputError
+from edgenas.run_folder import write_bytes
+
+RULES = load_rules("generic")
+SUMS = "SHA256SUMS"
+_SUM = re.compile(r"([0-9a-f]{64}) [ *](.+)\Z")
+_INTEGER = {"DequantizeLinear", "DEQUANTIZE", "QUANTIZE"}  # so the file means to be int8
+_REBUILD = "Build the package again: edgenas submit RUN --challenge generic"
+
+
+def lint(path: Path) -> tuple[Finding, ...]:
+    """Check a package's folder: files, hashes, card, model against labels, evidence."""
+    if not path.is_dir():
+        raise InputError(f"There is no folder {path} to check.", "Give the package's folder.")
+    return (*_files(path), *_hashes(path), *_card(path), *_model(path), *_evidence(path))
+
+
+def build(entry: Entry, out: Path) -> Path:
+    """Write the package into `out` and return it; the int8 model of the run's own engine."""
+    kinds = [kind for kind in ("int8.onnx", "int8.tflite", "uint8.tflite") if kind in entry.models]
+    kind = kinds[0] if kinds else "int8.onnx"
+    files = {
+        f"model.{kind.split('.')[1]}": entry.model(kind, RULES.name),
+        "labels.txt": "".join(f"{name}\n" for name in entry.class_names).encode(),
+        "card.json": (json.dumps(dict(entry.card), indent=1, allow_nan=False) + "\n").encode(),
+        "REPRODUCE.txt": f"{entry.command}\n".encode(),
+        **{f"evidence/{name}": content for name, content in entry.evidence.items()},
+    }
+    sums = [f"{_sha256(content)}  {name}\n" for name, content in sorted(files.items())]
+    for name, content in files.items():
+        write_bytes(out / name, content)
+    write_bytes(out / SUMS, "".join(sums).encode())
+    return out
+
+
+def score(path: Path, facts: Facts | None, given: Parameters) -> Score:
+    """Return the measured accuracy in percent: there is no referee, and no other formula."""
+    RULES.check_names(given)
+    facts = require_facts(RULES, facts)
+    details = {"latency_ms": facts.latency_ms, "n_images": float(facts.n_images)}
+    return Score(100 * facts.accuracy, "100 x accuracy, as measured on the target", details)
+
+
+def _files(path: Path) -> Iterator[Finding]:
+    for name in RULES.value("files", "required"):
+        if not (path / name).is_file():
+            yield RULES.broken("files", f"There is no {name}.", _REBUILD)
+    models = _models(path)
+    if len(models) != 1:
+        found = f"There are {len(models)} models: {', '.join(p.name for p in models) or 'none'}."
+        yield RULES.broken("files", found, _REBUILD)
+
+
+def _hashes(path: Path) -> Iterator[Finding]:
+    if not (path / SUMS).is_file():
+        return
+    listed: set[str] = set()
+    for line in (path / SUMS).read_text("utf-8", "replace").splitlines():
+        match = _SUM.match(line)
+        name = match[2] if match else ""
+        inside = name and not Path(name).is_absolute() and ".." not in Path(name).parts
+        if not match or not inside:
+            yield RULES.broken("hashes", f"{SUMS} has a line that it cannot have.", _REBUILD)
+            continue
+        listed.add(name)
+        if not (path / name).is_file():
+            yield RULES.broken("hashes", f"{name} is listed but not there.", _REBUILD)
+        elif _sha256((path / name).read_bytes()) != match[1]:
+            yield RULES.broken("hashes", f"{name} is not the file that was hashed.", _REBUILD)
+    for file in sorted(path.rglob("*")):
+        name = file.relative_to(path).as_posix()
+        if file.is_file() and name != SUMS and name not in listed:
+            yield RULES.broken("hashes", f"{name} is there but not listed.", _REBUILD)
+
+
+def _card(path: Path) -> Iterator[Finding]:
+    if not (path / "card.json").is_file():
+        return
+    card = _read_card(path / "card.json")
+    if card is None:
+        yield RULES.broken("card", "card.json is no JSON object.", _REBUILD)
+        return
+    missing = [name for name in RULES.value("card", "fields") if card.get(name) in (None, "")]
+    if missing:
+        yield RULES.broken("card", f"card.json does not say {', '.join(missing)}.", _REBUILD)
+    for name, least, most in (("accuracy", 0.0, 1.0), ("latency_ms", 1e-9, math.inf)):
+        value = card.get(name)
+        if value is not None and not (isinstance(value, (int, float)) and least <= value <= most):
+            yield RULES.broken("card", f"card.json gives {name} as {value!r}.", _REBUILD)
+
+
+def _model(path: Path) -> Iterator[Finding]:
+    for file in _models(path):
+        try:
+            model = read_onnx(file) if file.suffix == ".onnx" else read_tflite(file)
+        except UnreadableModelError as problem:
+            yield RULES.broken("model", f"{file.name}: {problem}", "Export the model again.")
+            continue
+        if model.float_operators and _INTEGER & set(model.operators):
+            names = ", ".join(model.float_operators[:3])
+            found = f"{len(model.float_operators)} layers are computed in float, first {names}."
+            yield RULES.broken("integer", found, "Quantize these layers too.", "warning")
+        if not (path / "labels.txt").is_file():
+            continue
+        labels = (path / "labels.txt").read_text("utf-8", "replace").splitlines()
+        scores = {tensor.shape[-1] for tensor in model.outputs if tensor.shape}
+        if scores != {len(labels)}:
+            found = f"{file.name} gives {sorted(scores)} scores for {len(labels)} labels."
+            yield RULES.broken("model", found, "Give one label for each score, in order.")
+
+
+def _evidence(path: Path) -> Iterator[Finding]:
+    folder = path / RULES.value("files", "evidence")
+    if not folder.is_dir() or not any(file.stat().st_size for file in folder.rglob("*")):
+        found = "There is no evidence: nobody can check the card's figures."
+        yield RULES.broken("evidence", found, _REBUILD, "warning")
+
+
+def _models(path: Path) -> list[Path]:
+    suffixes = RULES.value("files", "models")
+    return sorted(file for file in path.iterdir() if file.suffix in suffixes)
+
+
+def _read_card(path: Path) -> dict[str, Any] | None:
+    try:
+        card = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        return None
+    return card if isinstance(card, dict) else None
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
