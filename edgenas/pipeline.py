@@ -8,12 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgenas.advice import savings
 from edgenas.progress import Progress
 from edgenas.records import Verification, to_json
 from edgenas.run_context import RunContext, open_run
+from edgenas.run_folder import write_bytes
 from edgenas.summary import summary
 
 if TYPE_CHECKING:
+    from edgenas.reporting.document import PredictorReport
     from edgenas.targets.config import Access
 
 STARTING_STEPS = ("probe", "train", "measure")
@@ -107,6 +110,47 @@ def run_step(
             return summary(context)
         document: dict[str, Any] = {"run": str(path), "step": name, "result": to_json(result)}
         return document
+
+
+def explain(
+    path: Path,
+    progress: Progress,
+    access: Access | None = None,
+    save_ms: float | None = None,
+    png: Path | None = None,
+) -> dict[str, Any]:
+    """Explain a run's predictors and its winner; return what is found as JSON.
+
+    save_ms : predicted milliseconds to save; says which changes to the winner do it.
+    png : folder that the plots are written to.
+    """
+    with open_run(path, {}, progress, resume=True, create=False, access=access) as context:
+        reports = step(context, "explain")
+        best = context.best()
+        saved = []
+        if save_ms is not None and best is not None:
+            saved = to_json(savings(context.predictors(), best, save_ms))
+        return {
+            "run": str(path),
+            "step": "explain",
+            "result": to_json(reports),
+            "savings": saved,
+            "plots": [] if png is None else _write_plots(reports, png),
+        }
+
+
+def _write_plots(reports: list[PredictorReport], folder: Path) -> list[str]:
+    from edgenas.reporting import charts
+
+    written = []
+    for report in reports:
+        for draw in (charts.fit_quality, charts.coefficients, charts.effects):
+            plot = draw(report)
+            if plot is not None:
+                path = folder / f"{report.response}-{draw.__name__.replace('_', '-')}.png"
+                write_bytes(path, plot.png())
+                written.append(str(path))
+    return written
 
 
 def step(context: RunContext, name: str, **options: Any) -> Any:

@@ -205,6 +205,14 @@ class RunContext:
         path = self.folder.require(self.folder.verification, "verify")
         return from_json(read_json(path), Verification, str(path), RunFolderError)
 
+    def best(self) -> Architecture | None:
+        """Return the winner; the best candidate where none is verified; None before a search."""
+        if self.folder.verification.exists() and (winner := self.verified().winner) is not None:
+            return winner.model.candidate.architecture
+        if not self.folder.search.exists():
+            return None
+        return self.search_result().candidates[0].architecture
+
     def notes(self) -> Notes:
         """Return what happened along the way so far."""
         if not self.folder.notes.exists():

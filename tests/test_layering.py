@@ -36,6 +36,7 @@ LAYERS: list[set[str]] = [
     },
     {"term_rows", "deployable"},
     {"search_problem", "marginal", "ratio"},
+    {"advice"},
     {"run_context", "published_search"},
     {"latency_model"},
     {"steps", "summary"},

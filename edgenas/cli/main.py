@@ -27,7 +27,7 @@ COMMANDS = {
     "optimize": "optimize",
     "export": "steps",
     "verify": "steps",
-    "explain": "steps",
+    "explain": "explain",
     "report": "steps",
     "target": "steps",
 }

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -39,6 +40,27 @@ def search_result(document: dict[str, Any]) -> None:
             console.print(f"   not passed: {reason}", markup=False)
     if document["report"]:
         console.print(f"report: {document['report']}", markup=False)
+
+
+def several_result(document: dict[str, Any]) -> None:
+    """Print the outcome on each of several boards, and how fast they are."""
+    console = Console(highlight=False, soft_wrap=True)
+    for board in document["boards"]:
+        console.rule(escape(board["target"]), align="left", style="dim")
+        if board["status"] == "error":
+            console.print("ERROR: no finished search", style="red")
+            for text in filter(None, (board["error"], board["hint"])):
+                console.print(text, markup=False)
+        else:
+            search_result(board)
+    console.rule("all boards", align="left", style="dim")
+    for target, speed in document["speed"].items():
+        console.print(
+            f"a network typically takes {speed['ratio']:.3g} times as long on {target} as on "
+            f"{document['reference']} ({speed['lower']:.3g} to {speed['upper']:.3g})",
+            markup=False,
+        )
+    console.print(f"comparison: {document['report']}", markup=False)
 
 
 def _candidates(candidates: list[dict[str, Any]]) -> Table:
@@ -82,8 +104,6 @@ def step_result(name: str, document: dict[str, Any]) -> None:
     """Print the outcome of one step."""
     if name in ("verify", "report"):
         search_result(document)
-    elif name == "explain":
-        _explanation(document["result"])
     elif name == "optimize":
         _found(document["result"])
     elif name == "probe":
@@ -92,21 +112,6 @@ def step_result(name: str, document: dict[str, Any]) -> None:
         _fitted(document["result"])
     else:
         click.echo(f"{name}: done in {document['run']}")
-
-
-def _explanation(reports: list[dict[str, Any]]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    for report in reports:
-        scale, unit = (100.0, "points") if report["unit"] == "fraction" else (1.0, report["unit"])
-        table = Table(title=f"What a choice does to {report['label']}, in {unit}", box=box.SIMPLE)
-        for name in ("change", "effect", f"{report['confidence']:.0%} interval"):
-            table.add_column(name, justify="left" if name == "change" else "right")
-        for effect in sorted(report["effects"], key=lambda e: -abs(e["effect"])):
-            lower, upper = effect["lower"] * scale, effect["upper"] * scale
-            table.add_row(
-                effect["change"], f"{effect['effect'] * scale:+.3g}", f"{lower:+.3g} … {upper:+.3g}"
-            )
-        console.print(table)
 
 
 def _found(result: dict[str, Any]) -> None:

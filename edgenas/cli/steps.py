@@ -46,7 +46,6 @@ measure = _command("measure", "Time sampled subnets as int8 on the target.")
 evaluate = _command("evaluate", "Evaluate sampled subnets with inherited weights.")
 export = _command("export", "Export the candidates of the search as int8 models.")
 verify = _command("verify", "Run the exported models on the target; exit 0 only if one passes.")
-explain = _command("explain", "Say what every choice costs, with intervals.")
 report = _command("report", "Write the report, one self-contained page.")
 
 

@@ -127,6 +127,7 @@ class PredictorReport:
 
     response : "latency_ms", "accuracy", … label : its name in a sentence ("latency").
     unit : "ms", "bytes", …, or "fraction", which is shown in percent and percentage points.
+    breakdown : what each part of the winner adds; the effects sum to its predicted mean.
     confidence : of the intervals in `coefficients`, `effects` and `rows`.
     notes : what the reader must know (terms were selected, extrapolation, residuals).
     """
@@ -140,6 +141,7 @@ class PredictorReport:
     coefficients: tuple[CoefficientRow, ...] = ()
     effects: tuple[MarginalEffect, ...] = ()
     rows: tuple[FittedRow, ...] = ()
+    breakdown: tuple[MarginalEffect, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -7,6 +7,7 @@ from dataclasses import fields
 
 import numpy as np
 
+from edgenas.advice import breakdown
 from edgenas.marginal import changes
 from edgenas.predictors.base import FittedPredictor
 from edgenas.records import Architecture, Interval, to_json
@@ -58,6 +59,21 @@ def _explain(
         coefficients=_coefficients(predictor, matrix, confidence),
         effects=_effects(predictor, rows, architectures, confidence),
         rows=_rows(predictor, matrix, observed, confidence),
+        breakdown=_breakdown(context, predictor, rows),
+    )
+
+
+def _breakdown(
+    context: RunContext, predictor: FittedPredictor, rows: TermRows
+) -> tuple[MarginalEffect, ...]:
+    """Return the parts of the winner; of the best candidate where none is verified; or none."""
+    architecture = context.best()
+    if architecture is None:
+        return ()
+    parts = breakdown(predictor, rows, architecture, context.config.confidence)
+    return tuple(
+        MarginalEffect(part.name, part.effect, part.lower, part.upper, predictor.unit)
+        for part in parts
     )
 
 

@@ -61,10 +61,10 @@ def run(context: RunContext) -> dict[str, Any]:
 def _fit(
     context: RunContext, name: str, architectures: Sequence[Architecture], response: list[float]
 ) -> FittedPredictor:
-    unit, terms = RESPONSES[name]
-    rows = TermRows(context.space, terms)
-    matrix = rows.matrix(architectures)
-    data = TrainingData(name, unit, rows.terms.names, matrix, np.array(response))
+    unit, set_name = RESPONSES[name]
+    rows = TermRows(context.space, set_name)
+    matrix, terms = rows.matrix(architectures), rows.terms
+    data = TrainingData(name, unit, terms.names, matrix, np.array(response), cost=terms.cost)
     predictor: FittedPredictor = plugins.load("predictors", PREDICTOR).fit(
         data, context.config.seed
     )

@@ -1,0 +1,106 @@
+"""Where the milliseconds of one architecture go, and what to change to save some of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edgenas.predictors.base import FittedPredictor, Prediction
+from edgenas.records import Architecture, Candidate
+from edgenas.search_problem import Predictors
+from edgenas.term_rows import TermRows
+
+MOST_CHANGES = 12
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one part of an architecture adds to a response, with its interval."""
+
+    name: str
+    effect: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Saving:
+    """One change on the way to a faster network: the network after it, as predicted."""
+
+    change: str
+    candidate: Candidate
+
+
+def breakdown(
+    predictor: FittedPredictor, rows: TermRows, architecture: Architecture, confidence: float
+) -> tuple[Part, ...]:
+    """Return what the fixed part and each stage add; the effects sum to the predicted mean.
+
+    The first part holds the intercept, stem, head and resolution. Intervals are confidence
+    intervals of each part; the first one's leaves the intercept's own uncertainty out.
+    """
+    size = rows.space.resolutions.index(architecture.resolution)
+    stages = [
+        rows.stage_row(architecture.resolution, stage, choice)
+        for stage, choice in enumerate(architecture.stages)
+    ]
+    found = predictor.contrast(np.array([rows.size_rows[size], *stages]), confidence)
+    nothing = float(predictor.predict(np.zeros((1, len(rows.terms.names))))[0])
+    names = ["stem, head and fixed cost", *(f"stage {i + 1}" for i in range(len(stages)))]
+    return tuple(
+        _part(name, found, index, nothing if index == 0 else 0.0)
+        for index, name in enumerate(names)
+    )
+
+
+def _part(name: str, found: Prediction, index: int, offset: float) -> Part:
+    bounds = (float(x[index]) + offset for x in (found.mean, found.lower, found.upper))
+    return Part(name, *bounds)
+
+
+def savings(predictors: Predictors, start: Architecture, save_ms: float) -> tuple[Saving, ...]:
+    """Return one-step changes that save `save_ms` of predicted mean latency, one after the other.
+
+    Each step takes the neighbour that loses the least predicted accuracy for each millisecond
+    saved. Ends early, with less saved, where no neighbour is faster, or after 12 changes.
+    """
+    path: list[Saving] = []
+    current = predictors.candidates([start])[0]
+    goal = current.latency_ms.mean - save_ms
+    while current.latency_ms.mean > goal and len(path) < MOST_CHANGES:
+        neighbors = list(predictors.space.neighbors(current.architecture))
+        faster = [
+            candidate
+            for candidate in predictors.candidates(neighbors)
+            if candidate.latency_ms.mean < current.latency_ms.mean
+        ]
+        if not faster:
+            break
+        best = min(faster, key=lambda candidate: _price(current, candidate))
+        path.append(Saving(_difference(current.architecture, best.architecture), best))
+        current = best
+    return tuple(path)
+
+
+def _price(before: Candidate, after: Candidate) -> float:
+    """Return the accuracy lost for each millisecond saved; negative if accuracy is gained."""
+    lost = before.accuracy.mean - after.accuracy.mean
+    return lost / (before.latency_ms.mean - after.latency_ms.mean)
+
+
+def _difference(before: Architecture, after: Architecture) -> str:
+    if replace(before, resolution=after.resolution) == after:
+        return f"input of {after.resolution} px instead of {before.resolution} px"
+    for stage, (old, new) in enumerate(zip(before.stages, after.stages, strict=True), 1):
+        if old.depth != new.depth:
+            return f"{new.depth} instead of {old.depth} blocks in stage {stage}"
+        for block in range(old.depth):
+            for what, values in (
+                ("kernel", (old.kernel_sizes[block], new.kernel_sizes[block])),
+                ("expand ratio", (old.expand_ratios[block], new.expand_ratios[block])),
+            ):
+                if values[0] != values[1]:
+                    where = f"block {block + 1} of stage {stage}"
+                    return f"{what} {values[1]} instead of {values[0]} in {where}"
+    return "nothing"

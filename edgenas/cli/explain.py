@@ -1,0 +1,103 @@
+"""edgenas explain: what every choice costs, where the time goes, and what to change to save it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from edgenas.cli.options import Milliseconds, access, access_options, json_option
+from edgenas.cli.progress_bars import Bars
+from edgenas.cli.render import emit_json
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--save", "save_ms", type=Milliseconds(), help="Say what to change to save so much.")
+@click.option(
+    "--png", type=click.Path(path_type=Path, file_okay=False), help="Write the plots there."
+)
+@access_options
+@json_option
+def explain(
+    run: Path, save_ms: float | None, png: Path | None, as_json: bool, **options: Any
+) -> None:
+    """Say what every choice costs, with intervals, and where the time of the winner goes.
+
+    \b
+    Examples:
+      edgenas explain runs/pi4
+      edgenas explain runs/pi4 --save 0.5ms --png plots
+    """
+    from edgenas import pipeline
+
+    bars = Bars()
+    document = pipeline.explain(run, bars, access(options, bars.message), save_ms, png)
+    if as_json:
+        emit_json(document)
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    for report in document["result"]:
+        _predictor(console, report)
+    if document["savings"]:
+        console.print(_savings(document["savings"]))
+    elif save_ms is not None:
+        console.print("There is no faster network one step away from the winner.")
+    for path in document["plots"]:
+        console.print(f"plot: {path}", markup=False)
+
+
+def _predictor(console: Console, report: dict[str, Any]) -> None:
+    scale, unit = (100.0, "points") if report["unit"] == "fraction" else (1.0, report["unit"])
+    errors = report["heldout"]
+    if errors is not None:
+        console.print(
+            f"{report['label']}: {report['n']} networks, on networks left out RMSE "
+            f"{errors['rmse'] * scale:.3g} {unit}, Kendall tau {errors['kendall_tau']:.2f}, "
+            f"{errors['coverage']:.0%} inside their {errors['confidence']:.0%} intervals",
+            markup=False,
+        )
+    for note in report["notes"]:
+        console.print(note, markup=False)
+    interval = f"{report['confidence']:.0%} interval"
+    largest = sorted(report["effects"], key=lambda effect: -abs(effect["effect"]))
+    title = f"What a choice does to {report['label']}, in {unit}"
+    console.print(_effects(title, ("change", "effect", interval), largest, scale))
+    if report["breakdown"]:
+        title = f"Where the {report['label']} of the winner comes from, in {unit}"
+        table = _effects(title, ("part", "adds", interval), report["breakdown"], scale)
+        table.add_row("sum", f"{sum(p['effect'] for p in report['breakdown']) * scale:.4g}", "")
+        console.print(table)
+
+
+def _effects(
+    title: str, columns: tuple[str, str, str], effects: list[dict[str, Any]], scale: float
+) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    for column in columns:
+        table.add_column(column, justify="left" if column == columns[0] else "right")
+    for effect in effects:
+        lower, upper = effect["lower"] * scale, effect["upper"] * scale
+        interval = f"{lower:+.3g} … {upper:+.3g}"
+        table.add_row(effect["change"], f"{effect['effect'] * scale:+.3g}", interval)
+    return table
+
+
+def _savings(savings: list[dict[str, Any]]) -> Table:
+    title = "What to change, one step after the other, at the least predicted accuracy"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    for column in ("change", "then ms", "at most", "accuracy %"):
+        table.add_column(column, justify="left" if column == "change" else "right")
+    for saving in savings:
+        latency, accuracy = (saving["candidate"][name] for name in ("latency_ms", "accuracy"))
+        table.add_row(
+            saving["change"],
+            f"{latency['mean']:.4g}",
+            f"{latency['upper']:.4g}",
+            f"{accuracy['mean'] * 100:.2f}",
+        )
+    return table
