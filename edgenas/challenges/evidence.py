@@ -1,0 +1,163 @@
+"""Evidence: what a run's verdict rests on, as one file, and the verdict worked out from it again.
+
+A bundle is a zip: verification.json, run.json, profile.json, the models' cards, the journals of the
+jobs that timed and ran them with raw samples, the logits from the target, the test labels, and
+SHA256SUMS. Replaying needs no board, no images and no model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from device_runtime.protocol import JOB_FILE, JOURNAL_FILE, Job, ProtocolError, parse_job
+from edgenas.errors import RunFolderError
+from edgenas.records import Verification, from_json
+from edgenas.run_folder import RunFolder, write_bytes
+
+SUMS = "SHA256SUMS"
+LABELS = "labels.npy"
+HOST = "host_classes"
+_MOST_BYTES = 2**30
+_EARLIEST = (1980, 1, 1, 0, 0, 0)  # the only date in a zip that makes the same bytes every time
+
+
+def collect(
+    folder: RunFolder, labels: np.ndarray, host_classes: Mapping[str, np.ndarray]
+) -> dict[str, bytes]:
+    """Return the files of a bundle by name.
+
+    labels : of the test images, integer [n].
+    host_classes : by int8 file's SHA-256, the class that the host chose, integer [n].
+
+    Raises
+    ------
+    RunFolderError : the run is not verified, or its files cannot be read.
+    """
+    path = folder.require(folder.verification, "verify")
+    files = {
+        file.relative_to(folder.path).as_posix(): _read(file)
+        for file in (path, folder.config, folder.profile, *folder.models.glob("*.json"))
+        if file.exists()
+    }
+    verification = _verification(files)
+    hashes = {verified.model.sha256 for verified in verification.models}
+    for job_file in sorted(folder.jobs.rglob(JOB_FILE)):
+        job = _job(_read(job_file), job_file.name)
+        if hashes & {model.sha256 for model in job.models}:
+            for file in (job_file, *_results(job_file.parent)):
+                files[file.relative_to(folder.path).as_posix()] = _read(file)
+    files[LABELS] = _array(labels)
+    files |= {f"{HOST}/{sha}.npy": _array(classes) for sha, classes in host_classes.items()}
+    sums = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)]
+    return {**files, SUMS: "".join(sums).encode()}
+
+
+def write(files: Mapping[str, bytes], path: Path) -> Path:
+    """Write `files` as a bundle, the same bytes for the same files; return `path`."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for name in sorted(files):
+            bundle.writestr(zipfile.ZipInfo(name, _EARLIEST), files[name], zipfile.ZIP_DEFLATED, 6)
+    write_bytes(path, stream.getvalue())
+    return path
+
+
+def read(path: Path) -> dict[str, bytes]:
+    """Return the files of a bundle, each checked against its hash.
+
+    Raises
+    ------
+    RunFolderError : it is no bundle, it is damaged, or a file was changed, added or removed.
+    """
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            if sum(entry.file_size for entry in bundle.infolist()) > _MOST_BYTES:
+                raise _unusable(path, "it unpacks to more than 1 GiB")
+            files = {name: bundle.read(name) for name in bundle.namelist()}
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as problem:
+        raise _unusable(path, str(problem)) from problem
+    if SUMS not in files:
+        raise _unusable(path, f"it has no {SUMS}")
+    lines = files[SUMS].decode("utf-8", "replace").splitlines()
+    stated = {line[66:]: line[:64] for line in lines}
+    for name in sorted({*stated, *files} - {SUMS}):
+        if name not in files or name not in stated:
+            raise _unusable(path, f"{name} was added or removed after it was made")
+        if hashlib.sha256(files[name]).hexdigest() != stated[name]:
+            raise _unusable(path, f"{name} was changed after it was made")
+    return files
+
+
+def verification_of(files: Mapping[str, bytes]) -> Verification:
+    """Return the verdict that a bundle states; `RunFolderError` if it has none."""
+    return _verification(files)
+
+
+def jobs_of(files: Mapping[str, bytes], sha256: str, kind: str) -> Iterator[tuple[str, Job]]:
+    """Yield the folder and the job of each `kind` of job that had the model `sha256`."""
+    for name in sorted(files):
+        if name.endswith(f"/{JOB_FILE}"):
+            job = _job(files[name], name)
+            if job.kind == kind and sha256 in {model.sha256 for model in job.models}:
+                yield name.removesuffix(JOB_FILE), job
+
+
+def array_of(files: Mapping[str, bytes], name: str) -> np.ndarray | None:
+    """Return the array `name`, None if the bundle has none; `RunFolderError` if it is broken."""
+    if name not in files:
+        return None
+    try:
+        values = np.load(io.BytesIO(files[name]), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as problem:
+        raise RunFolderError(f"{name} in the bundle is no array: {problem}.") from problem
+    return np.asarray(values)
+
+
+def _verification(files: Mapping[str, bytes]) -> Verification:
+    name = "verification.json"
+    if name not in files:
+        raise RunFolderError(f"The bundle has no {name}.", "Make it again from the run.")
+    try:
+        document = json.loads(files[name])
+    except ValueError as problem:
+        raise RunFolderError(f"{name} in the bundle is no JSON: {problem}.") from problem
+    return from_json(document, Verification, name, RunFolderError)
+
+
+def _job(content: bytes, name: str) -> Job:
+    try:
+        return parse_job(content.decode("utf-8"))
+    except (UnicodeDecodeError, ProtocolError) as problem:
+        raise RunFolderError(f"{name} is no job: {problem}.") from problem
+
+
+def _results(folder: Path) -> list[Path]:
+    files = [*folder.glob(JOURNAL_FILE), *folder.glob("logits-*.npy")]
+    return sorted(file for file in files if file.is_file())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise RunFolderError(f"Cannot read {path}: {problem.strerror}.") from problem
+
+
+def _array(values: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.asarray(values), allow_pickle=False)
+    return stream.getvalue()
+
+
+def _unusable(path: Path, why: str) -> RunFolderError:
+    return RunFolderError(
+        f"The evidence {path} cannot be used: {why}.", "Ask for the bundle again, or make it anew."
+    )

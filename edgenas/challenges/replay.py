@@ -1,0 +1,176 @@
+"""Replay: every figure of a verdict worked out again from the raw evidence, without a board."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from device_runtime.protocol import JOURNAL_FILE, Job, ProtocolError, parse_record
+from device_runtime.summary import JobState
+from edgenas.challenges import evidence
+from edgenas.errors import RunFolderError
+from edgenas.records import Latency, Verification, VerifiedModel
+
+Status = Literal["follows", "differs", "unknown"]
+Files = Mapping[str, bytes]
+
+_ROUNDING = 1e-9
+_T_TABLE = 1e-3  # the runtime has Student's t to three decimals
+
+
+@dataclass(frozen=True)
+class Check:
+    """One figure: what the verdict states and what the evidence gives; None where it is not known.
+
+    status : "unknown" when the bundle lacks what the figure rests on; `why` says what.
+    """
+
+    model: str
+    figure: str
+    status: Status
+    stated: float | None
+    replayed: float | None
+    why: str = ""
+
+
+def replay(path: Path) -> tuple[Check, ...]:
+    """Return a check of every figure of the verdict in the bundle `path`.
+
+    Raises
+    ------
+    RunFolderError : the bundle is damaged, or was changed after it was made.
+    """
+    files = evidence.read(path)
+    verification = evidence.verification_of(files)
+    return tuple(
+        check
+        for verified in verification.models
+        for check in _of_model(verified, verification, files)
+    )
+
+
+def _of_model(verified: VerifiedModel, verdict: Verification, files: Files) -> Iterator[Check]:
+    name, latency = verified.model.int8_file, verified.outcome.latency
+    reasons = 0
+    if latency is None:
+        reasons += 1
+        yield Check(name, "latency_ms", "unknown", None, None, verified.outcome.reason)
+    else:
+        yield from _of_latency(name, latency)
+        yield from _of_journal(name, verified.model.sha256, latency, files)
+        reasons += float(np.median(_normalised(latency))) > verdict.limit_ms
+    logits = _logits(verified.model.sha256, files)
+    labels = evidence.array_of(files, evidence.LABELS)
+    host = evidence.array_of(files, f"{evidence.HOST}/{verified.model.sha256}.npy")
+    device = None if logits is None else logits.argmax(1)
+    yield _fraction(name, "device_accuracy", verified.device_accuracy, device, labels)
+    yield _fraction(name, "agreement", verified.agreement, device, host)
+    yield _fraction(name, "int8_accuracy", verified.int8_accuracy, host, labels)
+    stated = float(verified.passed)
+    if reasons and verified.passed:
+        yield Check(name, "passed", "differs", stated, 0.0, "It does not meet the limit.")
+    elif verified.passed == bool(verified.reasons):
+        yield Check(name, "passed", "differs", stated, None, "Verdict and reasons contradict.")
+    else:
+        yield Check(name, "passed", "follows", stated, stated)
+
+
+def _of_latency(name: str, latency: Latency) -> Iterator[Check]:
+    """The median of all samples / drift, their 90 % quantile, and median -+ t s / sqrt(n)."""
+    from scipy.stats import t
+
+    together = _normalised(latency)
+    median = float(np.median(together))
+    yield _number(name, "median_ms", latency.median_ms, median)
+    yield _number(name, "p90_ms", latency.p90_ms, float(np.quantile(together, 0.9)))
+    medians = [
+        float(np.median(samples)) / drift / 1e6
+        for samples, drift in zip(latency.samples_ns, latency.drift, strict=False)
+    ]
+    n = len(medians)
+    if n < 2:
+        yield Check(name, "ci95_ms", "unknown", None, None, "One pass has no spread.")
+        return
+    half = float(t.ppf(0.975, n - 1)) * float(np.std(medians, ddof=1)) / math.sqrt(n)
+    slack = _T_TABLE * half
+    for side, stated, end in (
+        ("lower", latency.ci95_ms[0], median - half),
+        ("upper", latency.ci95_ms[1], median + half),
+    ):
+        yield _number(name, f"ci95_ms {side}", stated, end, slack)
+
+
+def _of_journal(name: str, sha256: str, latency: Latency, files: Files) -> Iterator[Check]:
+    """Hold the verdict's samples and drift against what the target wrote down itself."""
+    n, found = sum(map(len, latency.samples_ns)), False
+    for folder, job in evidence.jobs_of(files, sha256, "measure"):
+        found = True
+        state = _state(files, folder, job)
+        key = next(model.key for model in job.models if model.sha256 == sha256)
+        summary = state.latency(key)
+        if summary is not None and state.samples_ns(key) == latency.samples_ns:
+            yield Check(name, "samples", "follows", n, n)
+            same = np.allclose(summary.drift, latency.drift, rtol=_ROUNDING, atol=0)
+            greatest = float(np.max(latency.drift)), float(np.max(summary.drift))
+            yield Check(name, "drift", "follows" if same else "differs", *greatest)
+            return
+    if found:
+        yield Check(name, "samples", "differs", n, None, "No journal has these samples.")
+    else:
+        yield Check(name, "samples", "unknown", n, None, "The bundle has no journal of it.")
+
+
+def _logits(sha256: str, files: Files) -> np.ndarray | None:
+    """Return the logits [n, classes] that the target gave for the model, None without them."""
+    whole = None
+    for folder, job in evidence.jobs_of(files, sha256, "infer"):
+        parts = _state(files, folder, job).inferred
+        arrays = [evidence.array_of(files, folder + part.file) for part in parts]
+        known = [values for values in arrays if values is not None and values.ndim == 2]
+        if known and len(known) == len(parts):
+            whole = np.concatenate(known)
+    return whole
+
+
+def _state(files: Files, folder: str, job: Job) -> JobState:
+    """Return what the journal in `folder` says of `job`."""
+    name, state = folder + JOURNAL_FILE, JobState(job)
+    for line in files.get(name, b"").decode("utf-8", "replace").splitlines():
+        try:
+            state.apply(parse_record(line))
+        except ProtocolError as problem:
+            raise RunFolderError(f"{name} in the bundle is no journal: {problem}.") from problem
+    return state
+
+
+def _fraction(
+    name: str,
+    figure: str,
+    stated: float | None,
+    chosen: np.ndarray | None,
+    right: np.ndarray | None,
+) -> Check:
+    if chosen is None or right is None:
+        return Check(name, figure, "unknown", stated, None, "The bundle lacks logits or labels.")
+    if chosen.shape != right.shape:
+        return Check(name, figure, "differs", stated, None, "Another number of images.")
+    replayed = float((chosen == right).mean())
+    if stated is None:
+        return Check(name, figure, "differs", None, replayed, "The verdict does not state it.")
+    return _number(name, figure, stated, replayed)
+
+
+def _number(name: str, figure: str, stated: float, replayed: float, slack: float = 0.0) -> Check:
+    close = abs(stated - replayed) <= max(slack, _ROUNDING * abs(replayed))
+    return Check(name, figure, "follows" if close else "differs", stated, replayed)
+
+
+def _normalised(latency: Latency) -> np.ndarray:
+    """Return all samples divided by their pass's drift, milliseconds."""
+    passes = zip(latency.samples_ns, latency.drift, strict=False)
+    return np.concatenate([np.asarray(samples, float) / drift / 1e6 for samples, drift in passes])

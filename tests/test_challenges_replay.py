@@ -1,0 +1,234 @@
+"""Replaying a bundle finds every figure that does not follow from what the target wrote down."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from device_runtime.protocol import (
+    VERSION,
+    Checked,
+    Ended,
+    Images,
+    Inferred,
+    Job,
+    JobModel,
+    PassEnded,
+    Record,
+    Settings,
+    Started,
+    Timed,
+    write_record,
+)
+from edgenas.challenges import evidence
+from edgenas.challenges.replay import replay
+from edgenas.errors import RunFolderError
+from edgenas.records import (
+    Architecture,
+    Candidate,
+    ExportedModel,
+    Interval,
+    Latency,
+    Outcome,
+    Verification,
+    VerifiedModel,
+    to_json,
+)
+from edgenas.run_folder import RunFolder, write_json
+
+MODEL = "a" * 64
+SETTINGS = Settings(1.0, 1.0, 3, 2, 9, 0.1, 60.0, 60.0, "anchor", 0)
+RNG = np.random.default_rng(0)
+SAMPLES = tuple(tuple(int(x) for x in RNG.normal(2e6, 1e5, 20)) for _ in range(5))
+ANCHOR = tuple(tuple(int(x) for x in RNG.normal(1e6, 5e4, 20)) for _ in range(5))
+LOGITS = RNG.standard_normal((40, 4)).astype(np.float32)
+HOST = LOGITS.argmax(1)
+LABELS = np.where(np.arange(40) < 30, HOST, (HOST + 1) % 4)  # 30 of 40 right
+
+
+def drift() -> list[float]:
+    medians = [float(np.median(samples)) for samples in ANCHOR]
+    return [median / float(np.median(medians)) for median in medians]
+
+
+def latency() -> Latency:
+    """Return the latency by the formula of the design, worked out here."""
+    normalised = [np.array(s) / f / 1e6 for s, f in zip(SAMPLES, drift(), strict=True)]
+    medians = [float(np.median(samples)) for samples in normalised]
+    half = 2.776445 * float(np.std(medians, ddof=1)) / 5**0.5
+    median = float(np.median(np.concatenate(normalised)))
+    p90 = float(np.quantile(np.concatenate(normalised), 0.9))
+    return Latency(median, p90, (median - half, median + half), SAMPLES, tuple(drift()), True)
+
+
+def write_job(folder: Path, job: Job, records: list[Record]) -> None:
+    folder.mkdir(parents=True)
+    start = Started(VERSION, job.job_id, "onnxruntime", "1.31.1", {})
+    lines = [write_record(record) + "\n" for record in (start, *records, Ended("finished"))]
+    (folder / "job.json").write_text(job.to_json())
+    (folder / "journal.jsonl").write_text("".join(lines))
+
+
+def verdict() -> VerifiedModel:
+    choice = ((3,),)
+    candidate = Candidate(
+        Architecture("tiny", 8, choice, choice), Interval(0.8, 0.7, 0.9), Interval(2.0, 1.9, 2.1)
+    )
+    model = ExportedModel(
+        *(candidate, "m.int8.onnx", "m.fp32.onnx", MODEL, 100, "u8s8", (0.5,), (0.5,)),
+        *(("a", "b", "c", "d"), 0.8, 0.8, 40, "c" * 64),
+    )
+    outcome = Outcome("ok", "", "onnxruntime", "1.31.1", "CPUExecutionProvider", {}, latency())
+    return VerifiedModel(model, True, (), outcome, 0.75, 0.75, 0.75, 1.0, 40)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "run")
+    models = (JobModel("anchor", "b" * 64), JobModel("m", MODEL))
+    timing = Job(VERSION, "measure", "onnxruntime", 1, (), models, SETTINGS)
+    records: list[Record] = [Checked("m", "CPUExecutionProvider", (), None, None, 1.0)]
+    for index in range(5):
+        records += [
+            Timed(index, "anchor", ANCHOR[index]),
+            Timed(index, "m", SAMPLES[index]),
+            PassEnded(index, 1.0, {}, {}),
+        ]
+    write_job(folder.jobs / "verify-1" / "measure-1", timing, records)
+    images = Images("d" * 64, (0.5,), (0.5,))
+    infer = Job(
+        VERSION, "infer", "onnxruntime", 1, (), models[1:], replace(SETTINGS, anchor=None), images
+    )
+    parts: list[Record] = [Inferred("m", 0, 25, 4, "e" * 64), Inferred("m", 25, 15, 4, "e" * 64)]
+    write_job(folder.jobs / "infer-1" / "infer-1", infer, parts)
+    for first, rows in ((0, LOGITS[:25]), (25, LOGITS[25:])):
+        np.save(folder.jobs / "infer-1" / "infer-1" / f"logits-{first}.npy", rows)
+    write_verdict(folder, verdict())
+    return folder
+
+
+def write_verdict(folder: RunFolder, model: VerifiedModel, limit_ms: float = 5.0) -> None:
+    write_json(folder.verification, to_json(Verification("local", limit_ms, 0.95, 1, (model,))))
+
+
+def bundle(run: RunFolder) -> Path:
+    files = evidence.collect(run, LABELS, {MODEL: HOST})
+    return evidence.write(files, run.path / "evidence.zip")
+
+
+def statuses(path: Path) -> dict[str, str]:
+    return {check.figure: check.status for check in replay(path)}
+
+
+def test_all_figures_of_an_honest_verdict_follow(run: RunFolder) -> None:
+    path = bundle(run)
+    checks = replay(path)
+    assert {check.status for check in checks} == {"follows"}
+    assert {check.figure for check in checks} == {
+        *("median_ms", "p90_ms", "ci95_ms lower", "ci95_ms upper", "samples", "drift"),
+        *("device_accuracy", "agreement", "int8_accuracy", "passed"),
+    }
+    assert path.read_bytes() == bundle(run).read_bytes()
+    names = set(zipfile.ZipFile(path).namelist())
+    assert not any("images" in name or name.endswith("/m") for name in names)
+
+
+def faster(model: VerifiedModel) -> VerifiedModel:
+    told = model.outcome.latency
+    assert told is not None
+    return replace(model, outcome=replace(model.outcome, latency=replace(told, median_ms=1.5)))
+
+
+def made_up(model: VerifiedModel) -> VerifiedModel:
+    told = model.outcome.latency
+    assert told is not None
+    halved = tuple(tuple(sample // 2 for sample in samples) for samples in told.samples_ns)
+    return replace(model, outcome=replace(model.outcome, latency=replace(told, samples_ns=halved)))
+
+
+def drifting(model: VerifiedModel) -> VerifiedModel:
+    told = model.outcome.latency
+    assert told is not None
+    doubled = tuple(2 * factor for factor in told.drift)
+    return replace(model, outcome=replace(model.outcome, latency=replace(told, drift=doubled)))
+
+
+@pytest.mark.parametrize(
+    ("lie", "differing"),
+    [
+        (faster, {"median_ms"}),
+        (made_up, {"samples", "median_ms", "p90_ms", "ci95_ms lower", "ci95_ms upper"}),
+        (drifting, {"drift", "median_ms", "p90_ms", "ci95_ms lower", "ci95_ms upper"}),
+        (lambda model: replace(model, device_accuracy=0.9), {"device_accuracy"}),
+        (lambda model: replace(model, agreement=0.9), {"agreement"}),
+        (lambda model: replace(model, int8_accuracy=0.76), {"int8_accuracy"}),
+        (lambda model: replace(model, reasons=("too slow",)), {"passed"}),
+    ],
+)
+def test_a_figure_that_does_not_follow_is_named(
+    run: RunFolder, lie: Callable[[VerifiedModel], VerifiedModel], differing: set[str]
+) -> None:
+    write_verdict(run, lie(verdict()))
+    found = statuses(bundle(run))
+    assert {figure for figure, status in found.items() if status == "differs"} == differing
+
+
+def test_a_pass_over_the_limit_does_not_follow(run: RunFolder) -> None:
+    write_verdict(run, verdict(), limit_ms=1.9)
+    assert statuses(bundle(run))["passed"] == "differs"
+
+
+def test_what_the_bundle_lacks_is_unknown_never_right(run: RunFolder) -> None:
+    files = evidence.collect(run, LABELS, {})
+    for name in [name for name in files if name.startswith("jobs/verify")]:
+        del files[name]
+    sums = [line for line in files["SHA256SUMS"].decode().splitlines() if line[66:] in files]
+    files["SHA256SUMS"] = "\n".join(sums).encode()
+    found = statuses(evidence.write(files, run.path / "evidence.zip"))
+    assert {figure for figure, status in found.items() if status == "unknown"} == {
+        *("samples", "agreement", "int8_accuracy")
+    }
+
+
+def test_a_changed_bundle_is_refused(run: RunFolder) -> None:
+    files = evidence.collect(run, LABELS, {MODEL: HOST})
+    document: Any = json.loads(files["verification.json"])
+    document["limit_ms"] = 99.0
+    changed = {**files, "verification.json": json.dumps(document).encode()}
+    with pytest.raises(RunFolderError, match=r"verification\.json was changed"):
+        replay(evidence.write(changed, run.path / "changed.zip"))
+    with pytest.raises(RunFolderError, match="was added or removed"):
+        replay(evidence.write({**files, "more": b""}, run.path / "added.zip"))
+    without = {name: content for name, content in files.items() if name != "SHA256SUMS"}
+    with pytest.raises(RunFolderError, match="no SHA256SUMS"):
+        replay(evidence.write(without, run.path / "without.zip"))
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x05\x06" + b"\0" * 18])
+def test_garbage_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "evidence.zip"
+    path.write_bytes(content)
+    with pytest.raises(RunFolderError, match="cannot be used"):
+        replay(path)
+    with pytest.raises(RunFolderError, match="cannot be used"):
+        replay(tmp_path / "nothing.zip")
+
+
+def test_a_broken_journal_is_one_clear_line(run: RunFolder) -> None:
+    (run.jobs / "verify-1" / "measure-1" / "journal.jsonl").write_text("{}\n")
+    with pytest.raises(RunFolderError, match="is no journal"):
+        replay(bundle(run))
+
+
+def test_hashes_are_those_of_the_files(run: RunFolder) -> None:
+    files = evidence.collect(run, LABELS, {MODEL: HOST})
+    for line in files["SHA256SUMS"].decode().splitlines():
+        assert hashlib.sha256(files[line[66:]]).hexdigest() == line[:64]
