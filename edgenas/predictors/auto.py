@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edgenas.predictors import annealing, shrinkage, vocabulary
 from edgenas.predictors import atoms as at
-from edgenas.predictors import shrinkage, vocabulary
 from edgenas.predictors.atoms import Atom, Table
 from edgenas.predictors.shrinkage import Level, Shrinkage
 
+# Products of numbers; of categories, where a small effect hides a large interaction.
 MOST_PRODUCTS = 150
+MOST_CATEGORY_PRODUCTS = 400
 # An optional level stays if it takes at least this share off the leave-one-out error.
 WORTHWHILE = 0.02
 
@@ -69,6 +71,40 @@ def build(
     if products is not None:
         found, chosen = _better(found, chosen, products, response)
     return found
+
+
+def annealed(
+    table: Table,
+    numeric: Sequence[str],
+    categorical: Sequence[str],
+    response: np.ndarray,
+    seed: int,
+) -> Vocabulary:
+    """Return the terms that are always in, curvature, and the products that annealing picked.
+
+    A few named products instead of many small ones: easier to read, and on the tables measured so
+    far less accurate than `build`.
+    """
+    found = main(table, numeric, categorical)
+    found = _with_logarithms(found, table, numeric) or found
+    chosen = shrinkage.choose(found.matrix, response, found.levels)
+    pool = _with_products(found, chosen)
+    if pool is None:
+        return found
+    candidates = pool.matrix[:, len(found.atoms) :]
+    shares = annealing.choose(
+        chosen.projection,
+        candidates - candidates.mean(axis=0),
+        variance=max(float(chosen.variances.max()), 1.0),
+        price=2 * np.log(len(response)) / len(response),
+        seed=seed,
+    )
+    picked = np.flatnonzero(shares)
+    if not picked.size:
+        return found
+    atoms = [pool.atoms[len(found.atoms) + index] for index in picked]
+    level = Level("annealed", np.diag(np.sqrt(shares[picked])))
+    return found.and_also(atoms, candidates[:, picked], [level], mains=())
 
 
 def main(table: Table, numeric: Sequence[str], categorical: Sequence[str]) -> Vocabulary:
@@ -161,7 +197,8 @@ def _with_products(found: Vocabulary, chosen: Shrinkage) -> Vocabulary | None:
         if not _exclusive(found.atoms[mains[i]], found.atoms[mains[j]])
     ]
     pairs.sort(key=lambda pair: -effects[pair[0]] * effects[pair[1]])
-    pairs = pairs[:MOST_PRODUCTS]
+    categorical = all(found.atoms[index].kind == "is" for index in mains)
+    pairs = pairs[: MOST_CATEGORY_PRODUCTS if categorical else MOST_PRODUCTS]
     if not pairs or effects[pairs[0][0]] * effects[pairs[0][1]] <= 0:
         return None
     products = [
@@ -173,9 +210,10 @@ def _with_products(found: Vocabulary, chosen: Shrinkage) -> Vocabulary | None:
     before = len(found.atoms)
     parents = np.full((before + len(pairs), 2), -1)
     parents[before:] = [(mains[i], mains[j]) for i, j in pairs]
-    more = found.and_also(products, matrix, [], mains=())
-    level = Level("interactions", np.zeros((len(parents), 0)), parents)
-    return replace(more, levels=(*more.levels, level))
+    alike = [Level("interactions alike", np.eye(len(pairs)))] if categorical else []
+    more = found.and_also(products, matrix, alike, mains=())
+    inherited = Level("interactions by effect", np.zeros((len(parents), 0)), parents)
+    return replace(more, levels=(*more.levels, inherited))
 
 
 def _exclusive(first: Atom, second: Atom) -> bool:

@@ -44,7 +44,7 @@ def opened(kind: str, document: Any, into: type[Fitted]) -> Fitted:
     fields = {key: value for key, value in content.items() if key not in ("format", "kind")}
     try:
         fitted = msgspec.convert(fields, into, strict=True, dec_hook=_decode)
-    except (msgspec.ValidationError, ValueError) as problem:
+    except (msgspec.ValidationError, ValueError, KeyError) as problem:
         raise PredictorError(f"The predictor is not valid: {problem}.", AGAIN) from problem
     return fitted
 
@@ -60,12 +60,24 @@ def _encode(value: Any) -> Any:
         finite = np.where(np.isfinite(value), value, 0.0).tolist()
         if value.ndim == 1:
             return [x if ok else None for x, ok in zip(finite, np.isfinite(value), strict=True)]
-        return finite
+        return {"lower": _lower(value)} if value.shape[0] == value.shape[1] else finite
     raise NotImplementedError(f"{type(value)} has no JSON form")
+
+
+def _lower(matrix: np.ndarray) -> list[float]:
+    """Return the lower triangle, row by row, of a symmetric matrix."""
+    symmetric = (matrix + matrix.T) / 2
+    return [float(x) for x in symmetric[np.tril_indices(len(matrix))]]
 
 
 def _decode(kind: type, value: Any) -> Any:
     if kind is np.ndarray:
+        if isinstance(value, dict):
+            lower = np.asarray(value["lower"], np.float64)
+            size = int((np.sqrt(8 * lower.size + 1) - 1) / 2)
+            matrix = np.zeros((size, size))
+            matrix[np.tril_indices(size)] = lower
+            return matrix + np.tril(matrix, -1).T
         if value and isinstance(value[0], list):
             return np.asarray(value, np.float64)
         return np.asarray([np.inf if x is None else x for x in value], np.float64)

@@ -79,7 +79,8 @@ def shrunken(
     back = np.zeros((matrix.shape[1] + 1, rows.shape[1]))
     back[0, 0], back[1:, 1:], back[0, 1:] = 1.0, root, -mean @ root
     effective = float(np.sum(covariance * (rows.T @ rows)))
-    return Posterior(back @ inner, back @ covariance @ back.T, effective)
+    spread = back @ covariance @ back.T
+    return Posterior(back @ inner, (spread + spread.T) / 2, effective)
 
 
 def _merged(levels: Sequence[Level], variances: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 # The prior of a level's log variance, relative to noise: keeps few rows from an extreme answer.
 LOG_VARIANCE_SPREAD = 3.0
 LOG_VARIANCE_BOUNDS = (-12.0, 14.0)
+FLAT = 1e6
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Level:
     """Coefficients that vary alike.
 
     root : float64 [p, q], the coefficients are root @ (q numbers alike).
+    flat : nothing is known of their size; the variance is FLAT and not chosen.
     pairs : int64 [p, 2], which two terms each term is the product of (-1: none). The level is then
         as wide as the product of their effects (strong heredity; Chipman 1996), see `inherit`.
     """
@@ -29,6 +31,7 @@ class Level:
     name: str
     root: np.ndarray
     pairs: np.ndarray | None = None
+    flat: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def choose(
     response: np.ndarray,
     levels: Sequence[Level],
     start: np.ndarray | None = None,
-    iterations: int = 40,
+    iterations: int = 25,
 ) -> Shrinkage:
     """Return the variances of the levels for rows [n, p] and responses [n].
 
@@ -71,30 +74,37 @@ def choose(
     centred = matrix - matrix.mean(axis=0)
     spreads = np.array([np.mean(np.sum((centred @ level.root) ** 2, axis=1)) for level in levels])
     live = spreads > 1e-12 * max(spreads.max(initial=0.0), 1e-300)
+    fixed = np.array([level.flat for level in levels]) & live
+    free = live & ~fixed
     grams = [
         (part := matrix @ level.root) @ part.T / spread
         for level, spread, alive in zip(levels, spreads, live, strict=True)
         if alive
     ]
+    noise = np.eye(len(response))
+    for gram, known in zip(grams, fixed[live], strict=True):
+        noise += FLAT * gram * known
+    grams = [gram for gram, known in zip(grams, fixed[live], strict=True) if not known]
     logs = np.zeros(len(grams))
     if grams:
         if start is not None:
-            logs = np.log(np.maximum(start[live] * spreads[live], 1e-5))
+            logs = np.log(np.maximum(start[free] * spreads[free], 1e-5))
         found = minimize(
             _criterion,
             np.clip(logs, *LOG_VARIANCE_BOUNDS),
-            args=(np.reshape(grams, (len(grams), -1)), response),
+            args=(np.reshape(grams, (len(grams), -1)), noise, response),
             jac=True,
             method="L-BFGS-B",
             bounds=[LOG_VARIANCE_BOUNDS] * len(grams),
-            options={"maxiter": iterations, "ftol": 1e-6},
+            options={"maxiter": iterations, "ftol": 1e-5},
         )
         logs = found.x
-    covariance = np.eye(len(response))
+    covariance = noise.copy()
     for log, gram in zip(logs, grams, strict=True):
         covariance += np.exp(log) * gram
     variances = np.zeros(len(levels))
-    variances[live] = np.exp(logs) / spreads[live]
+    variances[fixed] = FLAT / spreads[fixed]
+    variances[free] = np.exp(logs) / spreads[free]
     return Shrinkage(variances, project(covariance, response))
 
 
@@ -143,7 +153,7 @@ def project(covariance: np.ndarray, response: np.ndarray) -> Projection:
 
 
 def _criterion(
-    logs: np.ndarray, grams: np.ndarray, response: np.ndarray
+    logs: np.ndarray, grams: np.ndarray, noise: np.ndarray, response: np.ndarray
 ) -> tuple[float, np.ndarray]:
     """Restricted deviance / 2 with the residual variance profiled out, and its gradient.
 
@@ -152,7 +162,7 @@ def _criterion(
     from scipy.linalg import lapack
 
     n = len(response)
-    covariance = np.eye(n) + (np.exp(logs) @ grams).reshape(n, n)
+    covariance = noise + (np.exp(logs) @ grams).reshape(n, n)
     factor, _ = lapack.dpotrf(covariance, lower=1, overwrite_a=1)
     inverse, _ = lapack.dpotri(factor, lower=1)
     inverse = inverse + inverse.T

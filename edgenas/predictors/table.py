@@ -41,8 +41,8 @@ class TableRegression:
     Parameters
     ----------
     terms : "auto" (levels, curvature and interactions where they help on rows left out), "main"
-        (levels only); plain least squares: "foxnas" (the published formula) or a patsy formula
-        such as "a + log(b) + a:b".
+        (levels only), "annealed" (levels, curvature and the products that annealing picks); plain
+        least squares: "foxnas" (the published formula) or a patsy formula: "a + log(b) + a:b".
     seed : draws the folds of the cross-validation.
 
     Attributes
@@ -170,11 +170,14 @@ class TableRegression:
         return document.sealed("table", self.fitted)
 
     def _training_data(self, rows: Rows) -> tuple[str, tuple[Atom, ...], TrainingData]:
-        if self.terms in ("auto", "main"):
+        if self.terms in ("auto", "annealed", "main"):
+            given = (rows.columns, rows.numeric, rows.categorical)
             if self.terms == "auto":
-                found = auto.build(rows.columns, rows.numeric, rows.categorical, rows.response)
+                found = auto.build(*given, rows.response)
+            elif self.terms == "annealed":
+                found = auto.annealed(*given, rows.response, self.seed)
             else:
-                found = auto.main(rows.columns, rows.numeric, rows.categorical)
+                found = auto.main(*given)
             names = tuple(atom.name for atom in found.atoms)
             limits = rising.of_blocks(names, found.matrix) if rows.cost else None
             data = TrainingData(

@@ -1,0 +1,206 @@
+"""Tables: what is read off their columns, formulas against statsmodels, and bad input."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgenas.errors import PredictorError
+from edgenas.predictors import table, table_columns, vocabulary
+from edgenas.predictors.table import TableRegression
+
+with warnings.catch_warnings():  # statsmodels 0.14 imports what pandas 3 deprecates
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import statsmodels.formula.api as smf
+
+SHARED = Path(__file__).parents[2] / "shared" / "data" / "fox_nas_cpu256" / "fox_nas_cpu256.csv"
+
+
+def columns(n: int = 60, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    a, b = rng.uniform(1, 4, (2, n))
+    op = rng.choice(["conv", "pool", "none"], n)
+    cost = np.select([op == "conv", op == "pool"], [3.0, 1.0], 0.0)
+    return {"a": a, "b b": b, "op:1": op, "latency_ms": 5 + a + cost + rng.normal(0, 0.1, n)}
+
+
+def blocks(n: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Two places, blocks of expand ratio 2, 3, 4 and kernel 3, 5; their time is their work."""
+    rng = np.random.default_rng(seed)
+    made = {f"mb_e{e}_k{k}_{s}": np.zeros(n) for s in (24, 40) for e in (2, 3, 4) for k in (3, 5)}
+    time = np.full(n, 10.0)
+    names = list(made)
+    for row in range(n):
+        for name in rng.choice(names, rng.integers(1, 5)):
+            made[name][row] += 1
+            parsed = vocabulary.parse(name)
+            time[row] += parsed.attributes[0] * (1 + parsed.attributes[1] ** 2 / 10)
+    return {**made, "latency_ms": time + rng.normal(0, 0.05, n)}
+
+
+def test_names_are_taken_apart():
+    name = vocabulary.parse("se_e4_k5_112_I")
+    assert (name.place, name.labels, name.attributes) == (112, ("e", "k"), (4, 5))
+    assert name.role == vocabulary.parse("mbcv_e2_k3_24_I").role
+    assert name.role != vocabulary.parse("se_e4_k5_112").role
+    assert vocabulary.parse("tot_e_16_24").attributes == ()
+    assert vocabulary.parse("stage2.conv1x1_mmac").place == 2
+    assert vocabulary.parse("resolution").place is None
+
+
+def test_few_rows_of_block_counts_are_enough_when_time_is_work():
+    fitted = TableRegression().fit(blocks(25), "latency_ms")
+    unseen = blocks(300, seed=1)
+    error = fitted.predict(unseen) - unseen["latency_ms"]
+    assert np.sqrt(np.mean(error**2)) < 0.5 < unseen["latency_ms"].std() / 10
+
+
+def test_larger_blocks_are_never_faster():
+    data = blocks(12, seed=3)
+    data["latency_ms"] = 20 - data["latency_ms"] / 10
+    fitted = TableRegression("main").fit(data, "latency_ms").regression
+    cost = dict(zip(fitted.terms, fitted.params[1:], strict=True))
+    for place in (24, 40):
+        assert cost[f"mb_e2_k3_{place}"] >= -1e-6
+        assert cost[f"mb_e4_k5_{place}"] >= cost[f"mb_e2_k5_{place}"] - 1e-6
+
+
+def test_categories_and_columns_with_odd_names():
+    fitted = TableRegression().fit(columns(), "latency_ms")
+    unseen = columns(400, seed=1)
+    error = fitted.predict(unseen) - unseen["latency_ms"]
+    assert np.sqrt(np.mean(error**2)) < 0.15
+    inside = fitted.get_prediction(unseen, 0.9)
+    share = np.mean((inside.lower <= unseen["latency_ms"]) & (unseen["latency_ms"] <= inside.upper))
+    assert 0.8 < share < 0.98
+
+
+def test_annealed_terms_find_an_interaction():
+    rng = np.random.default_rng(0)
+    data = {f"x{i}": rng.normal(size=90) for i in range(6)}
+    data["top1"] = data["x0"] + data["x1"] + 2 * data["x0"] * data["x1"] + rng.normal(0, 0.1, 90)
+    fitted = TableRegression("annealed").fit(data, "top1")
+    assert "x0 * x1" in fitted.regression.terms
+    assert fitted.regression.heldout.rmse < 0.3
+
+
+def test_formulas_equal_statsmodels():
+    data = columns()
+    fitted = TableRegression('log(a) + Q("b b") + C(Q("op:1"))').fit(data, "latency_ms")
+    frame = {"a": data["a"], "b": data["b b"], "op": data["op:1"], "y": data["latency_ms"]}
+    theirs = smf.ols("y ~ C(op) + np.log(a) + b", frame).fit()
+    found = {line.name: line for line in fitted.regression.coefficients(0.95)}
+    assert found["log(a)"].coef == pytest.approx(theirs.params["np.log(a)"], rel=1e-8)
+    assert found["log(a)"].bse == pytest.approx(theirs.bse["np.log(a)"], rel=1e-8)
+    loaded = table.load(json.loads(json.dumps(fitted.to_json())))
+    np.testing.assert_allclose(loaded.predict(data), theirs.fittedvalues, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "formula", ["__import__('os').getcwd()", "a.__class__", "open('x')", "[a]", "a + nothing"]
+)
+def test_formulas_run_no_python(formula):
+    with pytest.raises(PredictorError):
+        TableRegression(formula).fit(columns(), "latency_ms")
+
+
+def test_saved_predictors_predict_the_same_and_notice_an_edit():
+    for data, name in ((columns(), "latency_ms"), (blocks(40), "latency_ms")):
+        fitted = TableRegression().fit(data, name)
+        saved = json.loads(json.dumps(fitted.to_json(), allow_nan=False))
+        np.testing.assert_array_equal(table.load(saved).predict(data), fitted.predict(data))
+        with pytest.raises(PredictorError, match="seal"):
+            table.load({**saved, "skipped": 7})
+
+
+def test_missing_responses_are_skipped_and_counted():
+    data = columns()
+    data["latency_ms"][:7] = np.nan
+    report = TableRegression().fit(data, "latency_ms").report()
+    assert (report["n"], report["skipped"]) == (53, 7)
+    assert set(report["heldout"]) == {"rmse", "mape", "kendall_tau", "r2", "coverage90"}
+    json.dumps(report, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({"latency_ms": np.inf}, "Row 4 has latency_ms = inf"),
+        ({"latency_ms": -1.0}, "Row 4 has latency_ms = -1"),
+        ({"latency_ms": 0.0}, "Row 4 has latency_ms = 0"),
+        ({"a": np.inf}, "'a' is infinite"),
+    ],
+)
+def test_bad_cells_are_named(edit, message):
+    data = columns()
+    for name, value in edit.items():
+        data[name][3] = value
+    with pytest.raises(PredictorError, match=message):
+        TableRegression().fit(data, "latency_ms")
+
+
+def test_bad_questions_are_answered_in_one_line():
+    data = columns()
+    with pytest.raises(PredictorError, match="'latency_ms'"):
+        TableRegression().fit(data, "latency")
+    with pytest.raises(PredictorError, match="not a column of numbers"):
+        TableRegression().fit(data, "op:1")
+    with pytest.raises(PredictorError, match="too few"):
+        TableRegression().fit({k: v[:1] for k, v in data.items()}, "latency_ms")
+    with pytest.raises(PredictorError, match="no column left"):
+        TableRegression().fit({"latency_ms": data["latency_ms"]}, "latency_ms")
+    with pytest.raises(PredictorError, match="foxnas"):
+        TableRegression("foxnas").fit(data, "latency_ms")
+    fitted = TableRegression().fit(data, "latency_ms")
+    with pytest.raises(PredictorError, match="no column 'a'"):
+        fitted.predict({k: v for k, v in data.items() if k != "a"})
+
+
+def test_duplicated_rows_stay_in_one_fold_and_are_counted():
+    data = {k: np.tile(v, 2) for k, v in columns().items()}
+    fitted = TableRegression().fit(data, "latency_ms")
+    assert fitted.fitted.duplicates == 60
+    assert fitted.regression.heldout.rmse > 0.05
+
+
+def test_csv_files(tmp_path):
+    text = "a,op,latency_ms\n" + "".join(f"{i},x{i % 3},{i + 5}\n" for i in range(20)) + "3,x1,\n"
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(gzip.compress(text.encode()))
+    read = table_columns.read_csv(path)
+    assert read["a"].dtype == np.float64 and read["op"][0] == "x0"
+    assert TableRegression().fit(read, "latency_ms").fitted.skipped == 1
+    twice = tmp_path / "u.csv"
+    twice.write_text("a,a\n1,2\n")
+    with pytest.raises(PredictorError, match="'a' twice"):
+        table_columns.read_csv(twice)
+    with pytest.raises(PredictorError, match="Cannot read"):
+        table_columns.read_csv(tmp_path / "none.csv")
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the measured tables are not beside the repository")
+def test_fox_nas_table_beats_the_published_formula():
+    data = table_columns.read_csv(SHARED)
+    order = np.random.default_rng(0).permutation(300)
+    train = {k: v[order[:50]] for k, v in data.items()}
+    test = {k: v[order[50:]] for k, v in data.items()}
+    exclude = ["acc", "acc/latency"]
+    errors = {
+        terms: np.sqrt(
+            np.mean(
+                (
+                    TableRegression(terms).fit(train, "latency", exclude=exclude).predict(test)
+                    - test["latency"]
+                )
+                ** 2
+            )
+        )
+        for terms in ("auto", "foxnas")
+    }
+    assert errors["auto"] < 1.4
+    assert errors["foxnas"] > 4
