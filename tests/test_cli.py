@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from edgenas.cli.main import COMMANDS
+from edgenas import pipeline
+from edgenas.cli.main import COMMANDS, run
 
 ROOT = Path(__file__).parents[1]
 
@@ -108,3 +110,17 @@ def test_an_infeasible_limit_says_the_least_that_exists(method: str) -> None:
     assert "27.98" in done.stderr
     assert "192px" in done.stderr  # which network has it
     assert json.loads(done.stdout)["status"] == "error"
+
+
+@pytest.mark.parametrize(("status", "code"), [("pass", 0), ("fail", 1)])
+def test_the_exit_code_of_a_search_is_its_verdict(
+    status: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = {"status": status}
+    monkeypatch.setattr(pipeline, "search", lambda *arguments, **options: document)
+    monkeypatch.setattr(sys, "argv", ["edgenas", "search", "--json"])
+    monkeypatch.setattr(signal, "signal", lambda *arguments: None)
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == code
+    assert json.loads(capsys.readouterr().out) == document

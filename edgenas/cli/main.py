@@ -77,10 +77,8 @@ def run() -> None:
     debug = len(arguments) < len(sys.argv) - 1
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        edgenas.main(arguments, prog_name="edgenas", standalone_mode=False)
-        code = 0
-    except click.exceptions.Exit as done:
-        code = done.exit_code
+        # returns the code of an Exit that a command raised, else what the command returned: None
+        code = edgenas.main(arguments, prog_name="edgenas", standalone_mode=False) or 0
     except click.ClickException as problem:
         context = getattr(problem, "ctx", None)
         hint = f"Try: {context.command_path} --help" if context else "Try: edgenas --help"
