@@ -45,7 +45,11 @@ def test_choices_of_a_known_stage():
     choice = SPACE.stage_choices(1)[-1]
     values = terms.stage_row(SPACE.stage_layers(16, 1, choice), choice)
     named = {k: v for k, v in zip(terms.names, values, strict=True) if v}
-    assert named == {
+    logs = {k: v for k, v in named.items() if "log1p_" in k}
+    amounts = {k: v for k, v in named.items() if k not in logs}
+    assert logs["stage1.log1p_inner_expand_sum"] == pytest.approx(np.log(13))
+    assert len(logs) == len(amounts)
+    assert amounts == {
         "stage1.inner_blocks": 2,
         "stage1.inner_expand_sum": 12,
         "stage1.inner_kernel_sum": 10,

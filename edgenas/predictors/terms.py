@@ -9,6 +9,7 @@ choices : what was chosen (accuracy), from depths, kernel sizes and expand ratio
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -99,15 +100,24 @@ def _fixed_work(resolution: int, fixed_layers: Sequence[Layer]) -> tuple[float, 
 
 
 def _choices(layers: Sequence[Layer], choice: StageChoice) -> tuple[float, ...]:
+    """Amounts, and their logarithms: each doubling of a stage adds about as much accuracy."""
     first_k, *inner_k = choice.kernel_sizes
     first_e, *inner_e = choice.expand_ratios
-    return len(inner_e), sum(inner_e), sum(inner_k), first_e, first_k
+    amounts = len(inner_e), sum(inner_e), sum(inner_k), first_e, first_k
+    return (*amounts, *(math.log1p(amount) for amount in amounts))
 
 
 def _resolution(resolution: int, fixed_layers: Sequence[Layer]) -> tuple[float, ...]:
     return (resolution,)
 
 
+_AMOUNTS = (
+    "inner_blocks",
+    "inner_expand_sum",
+    "inner_kernel_sum",
+    "first_expand",
+    "first_kernel",
+)
 _SETS: dict[str, tuple[tuple[str, ...], tuple[str, ...], bool, StageTerms, SizeTerms]] = {
     "physical": (
         ("launches", "conv1x1_mmac", "convkxk_mmac", "depthwise_mmac", "moved_kb"),
@@ -117,7 +127,7 @@ _SETS: dict[str, tuple[tuple[str, ...], tuple[str, ...], bool, StageTerms, SizeT
         _fixed_work,
     ),
     "choices": (
-        ("inner_blocks", "inner_expand_sum", "inner_kernel_sum", "first_expand", "first_kernel"),
+        (*_AMOUNTS, *(f"log1p_{amount}" for amount in _AMOUNTS)),
         ("resolution_px",),
         False,
         _choices,

@@ -1,0 +1,68 @@
+"""Adapting to a new board: what helps is used, what hurts is refused and said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgenas.errors import PredictorError
+from edgenas.predictors import transfer
+from edgenas.predictors.base import TrainingData
+
+
+def board(n: int, scale: float, noise: float, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    matrix = rng.uniform(0, 5, (n, 8))
+    source = 4 + matrix @ np.arange(1, 9)
+    response = 3 + scale * source + 0.5 * matrix[:, 0] + rng.normal(0, noise, n)
+    return matrix, source, response
+
+
+def data(matrix: np.ndarray, response: np.ndarray) -> TrainingData:
+    terms = tuple(f"term {chr(97 + i)}" for i in range(matrix.shape[1]))
+    return TrainingData("latency_ms", "ms", terms, matrix, response)
+
+
+def test_a_related_board_halves_the_error_of_ten_rows():
+    matrix, source, response = board(400, 0.4, 0.2)
+    stranger = np.random.default_rng(5).normal(size=400)
+    sources = np.column_stack([stranger, source])
+    got = transfer.adapt(data(matrix[:10], response[:10]), sources[:10], ("noise", "old"))
+    assert got.used == "transfer" and not got.warning
+    error = got.predictor.predict(got.rows(matrix[10:], sources[10:])) - response[10:]
+    assert np.sqrt(np.mean(error**2)) < 0.9
+    assert got.errors["transfer"] < 0.5 * got.errors["scratch"]
+    assert got.gain == pytest.approx(1 - got.errors["transfer"] / got.errors["scratch"])
+
+
+def test_a_prior_that_hurts_is_refused_loudly(monkeypatch):
+    monkeypatch.setattr(transfer, "MATERIAL", 0.0)
+    matrix, _, _ = board(60, 1.0, 0.0)
+    response = 7 + 3 * matrix[:, 2] + np.random.default_rng(1).normal(0, 0.05, 60)
+    stranger = np.random.default_rng(2).normal(size=(60, 1))
+    rows = data(matrix[:12], response[:12])
+    got = transfer.adapt(rows, stranger[:12], ("stranger",))
+    assert got.used == "scratch"
+    assert "stranger was refused" in got.warning
+    assert got.gain < 0
+    error = got.predictor.predict(got.rows(matrix[12:], stranger[12:])) - response[12:]
+    assert np.sqrt(np.mean(error**2)) < 0.5
+
+
+def test_the_affine_error_is_that_of_refitting_without_each_row():
+    _, source, response = board(12, 0.4, 3.0)
+    left_out = []
+    for i in range(12):
+        keep = np.arange(12) != i
+        line = np.polyfit(source[keep], response[keep], 1)
+        left_out.append(response[i] - np.polyval(line, source[i]))
+    got = transfer.adapt(data(np.ones((12, 1)), response), source[:, None], ("old",))
+    assert got.errors["affine"] == pytest.approx(np.sqrt(np.mean(np.square(left_out))))
+
+
+def test_sources_that_do_not_fit_are_refused():
+    matrix, source, response = board(12, 0.4, 0.1)
+    with pytest.raises(PredictorError, match="transfer takes 5"):
+        transfer.adapt(data(matrix[:4], response[:4]), source[:4, None], ("old",))
+    with pytest.raises(PredictorError, match="sources"):
+        transfer.adapt(data(matrix, response), source[:5, None], ("old",))
