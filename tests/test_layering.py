@@ -35,7 +35,7 @@ LAYERS: list[set[str]] = [
         "reporting",
     },
     {"term_rows", "deployable"},
-    {"search_problem", "marginal", "ratio"},
+    {"search_problem", "marginal", "measuring_plan", "ratio"},
     {"advice"},
     {"run_context", "published_search"},
     {"latency_model"},

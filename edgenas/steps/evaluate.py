@@ -8,13 +8,15 @@ from edgenas.run_context import RunContext
 
 
 def run(context: RunContext) -> int:
-    """Evaluate what is missing of the run's first `evaluate` architectures; return how many.
+    """Evaluate until `evaluate` architectures are, measured ones first; return how many it took.
 
     The int8 accuracy is that of the int8 model itself, emitted and run in the host's engine on the
     validation images: what is ranked is what is deployed.
     """
     evaluated = {evaluation.architecture for evaluation in context.evaluations()}
-    wanted = context.sampled(context.config.evaluate)
+    measured = [m.architecture for m in context.measurements() if m.weights == "random"]
+    sampled = context.sampled(context.config.evaluate)
+    wanted = list(dict.fromkeys((*measured, *sampled)))[: context.config.evaluate]
     missing = [architecture for architecture in wanted if architecture not in evaluated]
     if len(missing) < len(wanted):
         context.reuse(f"{len(wanted) - len(missing)} of {len(wanted)} evaluations")

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from edgenas.errors import MeasurementError
 from edgenas.latency_model import latency_model
+from edgenas.measuring_plan import plan
 from edgenas.records import Architecture, Measurement
 from edgenas.run_context import RunContext
 from edgenas.targets.base import MeasureSettings
 
+# The design chooses among the first so many of the run's random sequence …
+POOL = 300
+# … and always takes its first three: the smallest, the largest and the anchor.
+ALWAYS = 3
+
 
 def run(context: RunContext) -> int:
-    """Measure what is missing of the run's first `samples` architectures; return how many.
+    """Measure until `samples` architectures are; return how many were missing.
 
     The models carry random weights. The run's anchor is timed in every pass of every job, and
     normalises the drift within it.
@@ -20,10 +26,11 @@ def run(context: RunContext) -> int:
     MeasurementError : not one model could be measured; the message has the first reason.
     """
     measured = {m.architecture for m in context.measurements() if m.outcome.status == "ok"}
-    wanted = context.sampled(context.config.samples)
-    missing = [architecture for architecture in wanted if architecture not in measured]
-    if len(missing) < len(wanted):
-        context.reuse(f"{len(wanted) - len(missing)} of {len(wanted)} measurements")
+    pool = context.sampled(max(POOL, context.config.samples))
+    missing = plan(context.space, pool, ALWAYS, measured, context.config.samples)
+    known = len(measured.intersection(pool))
+    if known:
+        context.reuse(f"{known} of {known + len(missing)} measurements")
     if missing:
         _measure(context, missing)
     return len(missing)
