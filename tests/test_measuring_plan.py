@@ -1,4 +1,4 @@
-"""What is measured is chosen: the always-measured ones, nothing twice, and more telling than luck."""
+"""What is measured is chosen: some always, nothing twice, and more telling than luck."""
 
 from __future__ import annotations
 
