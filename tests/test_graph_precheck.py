@@ -6,13 +6,12 @@ import platform
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 
 from device_runtime.backends import base
 from edgenas import plugins
 from edgenas.errors import ExportError
+from edgenas.graph.float_islands import float_islands
 from edgenas.graph.ir import Graph, Node, WeightedNode
 from edgenas.graph.lower import lower
 from edgenas.graph.precheck import check_provider, engines, precheck
@@ -29,28 +28,28 @@ def graph() -> Graph:
     return lower(layers, random_state(layers, 0))
 
 
-def float_operators(graph: Graph, scheme: str, folder: Path) -> set[str]:
-    """Return the names of the tensors that onnxruntime computes in float, as a board would."""
-    options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(folder / "optimized.onnx")
-    options.log_severity_level = 3
-    model = plugins.load("exporters", "onnx").emit(graph, random_ranges(graph, 0), scheme=scheme)
-    onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
-    nodes = onnx.load(folder / "optimized.onnx").graph.node
-    kinds = {"Conv", "FusedConv", "Gemm", "FusedGemm", "Add", "Mul", "GlobalAveragePool", "Clip"}
-    return {node.output[0] for node in nodes if node.op_type in kinds}
+def computed_in_float(graph: Graph, scheme: str | None) -> set[str]:
+    """Return the layers that onnxruntime computes in float here."""
+    ranges = random_ranges(graph, 0) if scheme else None
+    model = plugins.load("exporters", "onnx").emit(graph, ranges, scheme=scheme or "u8s8")
+    return set(float_islands(model))
 
 
 def test_all_backends_are_known() -> None:
     assert set(base.names()) <= set(engines())
 
 
-def test_u8s8_is_free_of_obstacles_and_of_float(graph: Graph, tmp_path: Path) -> None:
+def test_u8s8_is_free_of_obstacles_and_of_float(graph: Graph) -> None:
     assert precheck(graph, "onnxruntime", "u8s8", "x86_64") == ()
-    assert not float_operators(graph, "u8s8", tmp_path)
+    assert not computed_in_float(graph, "u8s8")
 
 
-def test_layers_that_onnxruntime_computes_in_float_are_named(graph: Graph, tmp_path: Path) -> None:
+def test_a_float_model_is_one_island(graph: Graph) -> None:
+    weighted = {node.output for node in graph.nodes if isinstance(node, WeightedNode)}
+    assert len(computed_in_float(graph, None)) >= len(weighted)
+
+
+def test_layers_that_onnxruntime_computes_in_float_are_named(graph: Graph) -> None:
     found = precheck(graph, "onnxruntime", "s8s8-symmetric", "aarch64")
     assert {obstacle.effect for obstacle in found} == {"float"}
     named = {obstacle.layer for obstacle in found}
@@ -60,16 +59,16 @@ def test_layers_that_onnxruntime_computes_in_float_are_named(graph: Graph, tmp_p
         if isinstance(node, WeightedNode) and node.activation != "none"
     }
     assert named == activated
-    assert named <= float_operators(graph, "s8s8-symmetric", tmp_path)
+    assert named <= computed_in_float(graph, "s8s8-symmetric")
     assert all("u8s8" in obstacle.remedy for obstacle in found)
 
 
-def test_signed_int8_on_x86_is_an_obstacle(graph: Graph, tmp_path: Path) -> None:
+def test_signed_int8_on_x86_is_an_obstacle(graph: Graph) -> None:
     (obstacle,) = precheck(graph, "onnxruntime", "s8s8", "x86_64")
     assert (obstacle.layer, obstacle.effect) == ("", "float")
     assert precheck(graph, "onnxruntime", "s8s8", "aarch64") == ()
     if platform.machine() in ("x86_64", "AMD64"):
-        assert float_operators(graph, "s8s8", tmp_path)
+        assert computed_in_float(graph, "s8s8")
 
 
 @pytest.mark.parametrize("engine", ["litert", "litert_builtin"])
