@@ -12,7 +12,16 @@ from edgenas.records import from_json, to_json
 from edgenas.run_folder import FORMAT_VERSION, RunFolder, read_json, write_json
 
 # A resumed run may change these; anything else would make its finished work mean something else.
-CHANGEABLE = ("max_latency_ms", "confidence", "samples", "evaluate", "top", "optimizer")
+CHANGEABLE = (
+    "max_latency_ms",
+    "confidence",
+    "samples",
+    "evaluate",
+    "top",
+    "optimizer",
+    "target_mape",
+    "device_time_s",
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,8 @@ class RunConfig:
     samples : subnets measured on the target. evaluate : subnets whose accuracy is evaluated.
     epochs : of supernet training; None for the data set's default.
     top : candidates exported and verified.
+    target_mape : held-out error (fraction) until which more subnets are measured than `samples`.
+    device_time_s : time on the target after which measuring stops, whatever was wanted.
     """
 
     target: str = "local"
@@ -37,6 +48,8 @@ class RunConfig:
     top: int = 3
     seed: int = 0
     optimizer: str = "exact"
+    target_mape: float | None = None
+    device_time_s: float = 600.0
 
     def __post_init__(self) -> None:
         checks = {
@@ -47,6 +60,8 @@ class RunConfig:
             "--evaluate must be 8 or more: fewer cannot be fitted": self.evaluate >= 8,
             "--epochs must be 1 or more": self.epochs is None or self.epochs >= 1,
             "--top must be 1 or more": self.top >= 1,
+            "--target-mape must be above 0 %": self.target_mape is None or self.target_mape > 0,
+            "--device-time must be above 0 s": self.device_time_s > 0,
             "--seed must be 0 or more": self.seed >= 0,
         }
         for message, holds in checks.items():
@@ -85,6 +100,11 @@ def read_config(folder: RunFolder) -> RunConfig:
 
 def no_run(path: Path) -> RunFolderError:
     """Return the error of a path that holds no run."""
+    if (path / "boards.json").exists():
+        return RunFolderError(
+            f"{path} holds a run of several boards.",
+            f"Name the run of one of them: {path}/boards/NAME",
+        )
     return RunFolderError(
         f"{path} is not a run folder: it has no run.json.",
         f"Start a run with: edgenas search --out {path}",

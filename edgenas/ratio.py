@@ -15,8 +15,8 @@ def ratio(numerator: Interval, denominator: Interval) -> Interval | None:
     """Return numerator / denominator with its confidence interval, at the level of the two.
 
     Both are independent estimates; None where the denominator's interval does not exclude zero,
-    for the ratio is then unbounded. Fieller's (1954) interval, in the closed form of Donner and
-    Zou (2012, Statistical Methods in Medical Research 21, 347), which takes intervals that are not symmetric too.
+    for the ratio is then unbounded. Fieller's (1954) interval, in the closed form of Donner and Zou
+    (2012, Statistical Methods in Medical Research 21, 347), which takes uneven intervals too.
     """
     if denominator.mean < 0:
         numerator, denominator = _negated(numerator), _negated(denominator)

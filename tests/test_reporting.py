@@ -32,6 +32,8 @@ HOSTILE = "<script>alert(1)</script>\"'&$x_1$"
 class Page(HTMLParser):
     """Ids, what is loaded, visible text, text of the first screen; the tags must nest."""
 
+    first_heading = "Accuracy against latency"
+
     def __init__(self, html: str) -> None:
         super().__init__()
         self.ids: list[str] = []
@@ -43,7 +45,7 @@ class Page(HTMLParser):
         self.feed(html)
         self.close()
         assert self._open == []
-        self.first_screen = self.text[: self.text.index("Accuracy against latency")]
+        self.first_screen = self.text[: self.text.index(self.first_heading)]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)

@@ -50,9 +50,41 @@ class PluginName(click.ParamType):
         return str(value)
 
 
+class Percent(click.ParamType):
+    """A share such as "1%" or 0.01."""
+
+    name = "share"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(%?)\s*", value)
+        if match is None:
+            self.fail(f"'{value}' is not a share; write 1% or 0.01", param, ctx)
+        return float(match.group(1)) / (100.0 if match.group(2) else 1.0)
+
+
+class Seconds(click.ParamType):
+    """A duration such as "10m", "90s" or "1h"; a plain number is seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(s|m|h)?\s*", value)
+        if match is None:
+            self.fail(f"'{value}' is not a duration; write 10m or 90s", param, ctx)
+        return float(match.group(1)) * {"s": 1.0, "m": 60.0, "h": 3600.0}[match.group(2) or "s"]
+
+
 # The options of RunConfig; None means: not given (the run's own value, or the default).
+TARGET_HELP = "Target: a name in targets/, user@host, or a .toml file"
 CONFIG_OPTIONS = [
-    click.option("--target", help="Target: a name in targets/, or a .toml file.  [local]"),
     click.option("--data", help="digits, imagefolder:DIR or hf:NAME_OR_PATH.  [digits]"),
     click.option("--space", type=PluginName("spaces"), help="Search space.  [mbv3-tiny]"),
     click.option(
@@ -63,6 +95,17 @@ CONFIG_OPTIONS = [
     ),
     click.option("--confidence", type=float, help="Of the upper prediction bound.  [0.95]"),
     click.option("--samples", type=int, help="Subnets measured on the target.  [40]"),
+    click.option(
+        "--target-mape",
+        type=Percent(),
+        help="Measure more subnets until the held-out error is this small, such as 3%.",
+    ),
+    click.option(
+        "--device-time",
+        "device_time_s",
+        type=Seconds(),
+        help="Time on the target after which measuring stops.  [10m]",
+    ),
     click.option("--evaluate", type=int, help="Subnets whose accuracy is evaluated.  [64]"),
     click.option("--epochs", type=int, help="Of supernet training.  [by data set]"),
     click.option("--top", type=int, help="Candidates exported and verified.  [3]"),
@@ -87,11 +130,23 @@ CONFIG_NAMES = (
     "top",
     "seed",
     "optimizer",
+    "target_mape",
+    "device_time_s",
 )
 
 
 def config_options(command: Command) -> Command:
     """Add the options of `RunConfig` to a command."""
+    return click.option("--target", help=f"{TARGET_HELP}.  [local]")(_but_target(command))
+
+
+def options_of_several_targets(command: Command) -> Command:
+    """Add the options of `RunConfig` to a command that takes a tuple of `targets`."""
+    more = f"{TARGET_HELP}; again for each further board.  [local]"
+    return click.option("--target", "targets", multiple=True, help=more)(_but_target(command))
+
+
+def _but_target(command: Command) -> Command:
     for option in reversed(CONFIG_OPTIONS):
         command = option(command)
     return command

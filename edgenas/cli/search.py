@@ -7,44 +7,61 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import access, access_options, config_options, given, json_option
+from edgenas.cli.options import (
+    access,
+    access_options,
+    given,
+    json_option,
+    options_of_several_targets,
+)
 from edgenas.cli.progress_bars import Bars
-from edgenas.cli.render import emit_json, search_result
+from edgenas.cli.render import emit_json, search_result, several_result
 
 FAILED_VERIFICATION = 1
 
 
 @click.command()
-@config_options
+@options_of_several_targets
 @access_options
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Run folder.  [runs/TIME]"
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, or with the last one.")
 @json_option
-def search(out: Path | None, resume: bool, as_json: bool, **options: Any) -> None:
+def search(
+    targets: tuple[str, ...], out: Path | None, resume: bool, as_json: bool, **options: Any
+) -> None:
     """Train, measure, predict, search, export, verify and report: the whole product.
 
     The exit code is 0 only if an exported int8 network met the limit on the target when it was
-    measured there, and its outputs are right.
+    measured there, and its outputs are right; of several targets, on each.
 
     \b
     Examples:
       edgenas search
       edgenas search --data imagefolder:flowers --max-latency 5ms --out runs/flowers
       edgenas search --target pi@raspberrypi.local
+      edgenas search --target pi4 --target orin-nano --out runs/both
       edgenas search --out runs/flowers --resume
     """
-    from edgenas import pipeline
+    from edgenas import pipeline, several
     from edgenas.run_context import new_run_path, newest_run_path
 
     path = out or (newest_run_path() if resume else new_run_path())
     bars = Bars()
     bars.message(f"run folder: {path}")
     allowed = access(options, bars.message)
-    document = pipeline.search(path, given(options), bars, resume, allowed)
+    asked = given(options)
+    if len(targets) > 1 or several.is_several(path):
+        document = several.search_several(path, targets, asked, bars, resume, access=allowed)
+    else:
+        if targets:
+            asked["target"] = targets[0]
+        document = pipeline.search(path, asked, bars, resume, allowed)
     if as_json:
         emit_json(document)
+    elif "boards" in document:
+        several_result(document)
     else:
         search_result(document)
     if document["status"] == "fail":

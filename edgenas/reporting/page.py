@@ -18,12 +18,12 @@ from edgenas.reporting.verdict import verdict
 
 def render(data: ReportData) -> str:
     """Return the page as HTML; the same data gives the same bytes."""
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     page = template.render(
         data=data,
         verdict=verdict(data),
-        style=Markup(resources.files(__package__).joinpath("report.css").read_text("utf-8")),
-        tradeoff=_inline(charts.tradeoff(data)),
+        style=style(),
+        tradeoff=inline(charts.tradeoff(data)),
         predictors=[_predictor(predictor) for predictor in data.predictors],
         effect_table=_effect_table(data.predictors),
         candidate_table=_candidate_table(data.candidates),
@@ -34,8 +34,14 @@ def render(data: ReportData) -> str:
     return page.lstrip()
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def style() -> Markup:
+    """Return the style sheet."""
+    return Markup(resources.files(__package__).joinpath("report.css").read_text("utf-8"))
+
+
+def environment() -> Environment:
+    """Return the templates' environment: texts are escaped, what is undefined is an error."""
+    made = Environment(
         loader=PackageLoader("edgenas.reporting", "."),
         autoescape=True,
         undefined=StrictUndefined,
@@ -54,12 +60,13 @@ def _environment() -> Environment:
         formats.storage,
         formats.with_bounds,
     )
-    environment.filters.update({function.__name__: function for function in shown})
-    environment.globals.update(MISSING=formats.MISSING, UNKNOWN=formats.UNKNOWN)
-    return environment
+    made.filters.update({function.__name__: function for function in shown})
+    made.globals.update(MISSING=formats.MISSING, UNKNOWN=formats.UNKNOWN)
+    return made
 
 
-def _inline(plot: Plot | None) -> Markup | None:
+def inline(plot: Plot | None) -> Markup | None:
+    """Return the plot's SVG for a template."""
     # safe: matplotlib and Plot escape every text of the SVG
     return None if plot is None else Markup(plot.svg())
 
@@ -72,9 +79,9 @@ def _predictor(predictor: PredictorReport) -> dict[str, Any]:
         "slug": charts.slug(predictor),
         "unit": unit,
         "rmse": None if heldout is None else _error(scale * heldout.rmse, unit),
-        "fit": _inline(charts.fit_quality(predictor)),
-        "effects": _inline(charts.effects(predictor)),
-        "coefficients": _inline(charts.coefficients(predictor)),
+        "fit": inline(charts.fit_quality(predictor)),
+        "effects": inline(charts.effects(predictor)),
+        "coefficients": inline(charts.coefficients(predictor)),
         "n_effects": len(charts.plotted_effects(predictor)),
         "n_coefficients": len(charts.plotted_coefficients(predictor)),
     }
@@ -86,11 +93,12 @@ def _error(value: float, unit: str) -> str:
 
 def _candidate_table(candidates: tuple[VerifiedCandidate, ...]) -> list[tuple[str, list[str]]]:
     """Return (figure, its value for each candidate)."""
-    columns = [_candidate_figures(one) for one in candidates]
+    columns = [candidate_figures(one) for one in candidates]
     return [(label, [column[label] for column in columns]) for label in (columns or [{}])[0]]
 
 
-def _candidate_figures(one: VerifiedCandidate) -> dict[str, str]:
+def candidate_figures(one: VerifiedCandidate) -> dict[str, str]:
+    """Return the figures of one verified candidate, by name, in the order of the tables."""
     latency, n = one.measured_latency_ms, one.n_images
     measured = formats.MISSING
     if latency is not None:

@@ -1,0 +1,190 @@
+"""One search on several boards: killed, resumed, with one that is off; and boards side by side."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgenas import pipeline, several
+from edgenas.errors import InputError, RunFolderError, TargetError
+from edgenas.progress import Silent
+from edgenas.records import Outcome
+from edgenas.run_context import open_run
+from edgenas.store import Store
+from edgenas.targets.base import ModelFile
+from edgenas.targets.local import LocalTarget
+
+ROOT = Path(__file__).parents[1]
+# a limit that is easily kept: one round of search is enough
+SMALL = (
+    "--epochs",
+    "1",
+    "--samples",
+    "10",
+    "--evaluate",
+    "10",
+    "--top",
+    "1",
+    "--max-latency",
+    "9s",
+)
+OFF = "nobody@127.0.0.1:1"  # nothing listens there
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from edgenas.cli.main import run; run()", *arguments]
+
+
+def edgenas(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def target_file(folder: Path, name: str, threads: int = 1) -> str:
+    path = folder / f"{name}.toml"
+    path.write_text(
+        f'kind = "local"\nname = "{name}"\nthreads = {threads}\n'
+        "[measuring]\nrun_ms = 2.0\nmin_runs = 3\nmin_passes = 3\nmax_passes = 3\n"
+    )
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], int]:
+    """A search on three boards, one of them off, killed while the first measured, then resumed."""
+    folder = tmp_path_factory.mktemp("several")
+    run = folder / "run"
+    targets = [target_file(folder, "one"), target_file(folder, "two", threads=2), OFF]
+    named = [word for target in targets for word in ("--target", target)]
+    process = subprocess.Popen(
+        command("search", *named, "--out", str(run), *SMALL),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    deadline = time.monotonic() + 240
+    while not any(run.glob("boards/*/jobs/measure-*/**/journal.jsonl")):
+        assert process.poll() is None, "the search ended before it measured"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    resumed = edgenas("search", "--out", str(run), "--resume", "--json")
+    return run, json.loads(resumed.stdout), resumed.returncode
+
+
+def test_every_board_has_a_result_of_its_own(searched: tuple[Path, dict[str, Any], int]) -> None:
+    _, document, code = searched
+    one, two, off = document["boards"]
+    assert [board["target"] for board in (one, two, off)] == ["one", "two", OFF]
+    for board in (one, two):
+        assert board["status"] == "pass"
+        assert {"winner", "candidates", "frontier", "predictors", "report"} <= set(board)
+        assert board["constraint"]["latency_ms"] == 9000
+    assert "the trained supernet" in one["reused"]
+    assert "10 of 10 evaluations" in two["reused"]
+    assert off["status"] == "error"
+    assert "Connection refused" in off["error"]
+    assert (document["status"], code) == ("fail", 1)
+
+
+def test_the_boards_share_supernet_and_evaluations(
+    searched: tuple[Path, dict[str, Any], int],
+) -> None:
+    _, document, _ = searched
+    folders = [Path(board["run"]) for board in document["boards"]]
+    first, *others = [(folder / "supernet.safetensors").read_bytes() for folder in folders]
+    assert all(content == first for content in others)
+    with open_run(folders[0], {}, Silent(), resume=True) as context:
+        supernet = context.supernet_sha256()
+        sampled = context.sampled(10)
+    one, two = (Store(folder / "store.sqlite").evaluations(supernet) for folder in folders[:2])
+    assert [one[a] for a in sampled] == [two[a] for a in sampled]
+
+
+def test_the_comparison_has_each_choice_on_each_board(
+    searched: tuple[Path, dict[str, Any], int],
+) -> None:
+    run, document, _ = searched
+    assert document["reference"] == "one"
+    assert set(document["speed"]) == {"two"}
+    assert document["comparison"]
+    for choice in document["comparison"]:
+        assert set(choice["effects"]) == {"one", "two"}
+        assert set(choice["ratios"]) <= {"two"}
+        for effect in choice["effects"].values():
+            assert effect["lower"] <= effect["effect"] <= effect["upper"]
+    page = Path(document["report"]).read_text("utf-8")
+    assert Path(document["report"]) == run / "report.html"
+    for board in document["boards"][:2]:
+        assert f'href="{Path(board["report"]).relative_to(run)}"' in page
+    assert "Connection refused" in page
+
+
+def test_each_board_is_an_ordinary_run(searched: tuple[Path, dict[str, Any], int]) -> None:
+    _, document, _ = searched
+    done = edgenas("optimize", document["boards"][1]["run"], "--max-latency", "8s", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["result"]["limit_ms"] == 8000
+
+
+def test_a_run_of_several_cannot_change_its_targets(
+    searched: tuple[Path, dict[str, Any], int],
+) -> None:
+    run, _, _ = searched
+    with pytest.raises(RunFolderError, match="was started with the targets"):
+        several.search_several(run, ["local"], {}, Silent(), resume=True)
+    with pytest.raises(RunFolderError, match="holds a run already"):
+        several.search_several(run, [], {}, Silent(), resume=False)
+    with pytest.raises(InputError, match="several boards"):
+        pipeline.run_step("fit", run, {}, Silent())
+
+
+def test_two_boards_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    targets = [target_file(tmp_path, "pi"), target_file(tmp_path / "other", "pi")]
+    with pytest.raises(InputError, match="called 'pi'"):
+        several.search_several(tmp_path / "run", targets, {}, Silent(), resume=False)
+    assert not (tmp_path / "run" / "boards.json").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    targets = [target_file(tmp_path, "a"), target_file(tmp_path, "b")]
+    with pytest.raises(RunFolderError, match="not a run of several boards"):
+        several.search_several(tmp_path, targets, {}, Silent(), resume=False)
+
+
+def test_remote_boards_measure_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits in `measure` for the other, so one after the other would never end."""
+    together = threading.Barrier(2, timeout=60)
+
+    def measure(self: LocalTarget, models: Sequence[ModelFile], *rest: Any) -> dict[str, Outcome]:
+        together.wait()
+        raise TargetError(f"{self.name} was switched off.")
+
+    monkeypatch.setattr(several, "MEASURED_ALONE", ())
+    monkeypatch.setattr(several, "_share_supernet", lambda contexts: None)
+    monkeypatch.setattr(several, "_evaluate", lambda board, before: None)
+    monkeypatch.setattr(LocalTarget, "measure", measure)
+    targets = [target_file(tmp_path, "a"), target_file(tmp_path, "b")]
+    asked = {"samples": 8, "evaluate": 8}
+    document = several.search_several(tmp_path / "run", targets, asked, Silent(), resume=False)
+    assert [board["error"] for board in document["boards"]] == [
+        "a was switched off.",
+        "b was switched off.",
+    ]
