@@ -2,7 +2,8 @@
 
     python -m device_runtime JOB_FOLDER                 do the job; go on where its journal stops
     python -m device_runtime JOB_FOLDER --with-parent   the same, and stop when stdin closes
-    python -m device_runtime --probe [FOLDER]           print the machine and its engines as JSON
+    python -m device_runtime --probe [FOLDER [ENGINE]]  print the machine and its engines, or only
+                                                        this one, as JSON
 
 Exit status: 0 all done; 3 stopped, journal kept; 2 the job, journal or engine cannot be used.
 """
@@ -34,7 +35,8 @@ def main(arguments: List[str]) -> int:
     """Return the exit status."""
     if arguments[:1] == ["--probe"]:
         folder = Path(arguments[1]) if arguments[1:] else Path.cwd()
-        profile = Profile(VERSION, machine.describe(), machine.state(folder), _engines())
+        engines = _engines(arguments[2:] or base.names())
+        profile = Profile(VERSION, machine.describe(), machine.state(folder), engines)
         print(json.dumps(asdict(profile)))
         return 0
     options = arguments[1:]
@@ -60,14 +62,14 @@ def _run(folder: Path, stop: StopSwitch) -> int:
     return 0
 
 
-def _engines() -> Dict[str, str]:
-    """Return the version of each engine that can be imported here."""
+def _engines(names: List[str]) -> Dict[str, str]:
+    """Return the version of each engine of these that can be imported; say why one cannot."""
     versions = {}
-    for name in base.names():
+    for name in names:
         try:
             versions[name] = base.load(name).version()
-        except ImportError:
-            continue
+        except ImportError as problem:
+            print(f"{name}: {problem}", file=sys.stderr)
     return versions
 
 

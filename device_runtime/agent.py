@@ -30,6 +30,7 @@ _SEND_EVERY_S = 1.0
 _CHECK_S = 120.0
 _TAIL_BYTES = 600
 _FILE = re.compile(r"logits-[0-9]{1,9}\.npy\Z")
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _WITH_PAYLOAD = ("put", "restore")
 
 Answer = Tuple[Dict[str, Any], bytes]
@@ -86,10 +87,11 @@ class Agent:
         shutil.rmtree(str(self._files.package(package)), ignore_errors=True)
         return {}
 
-    def check(self, packages: List[str], own: bool) -> Answer:
+    def check(self, packages: List[str], own: bool, engine: str) -> Answer:
         """Run the runtime's own probe with these packages; what it prints is the payload."""
+        require(_NAME.match(engine), engine)
         done = subprocess.run(
-            [sys.executable, "-m", "device_runtime", "--probe", str(self._files.root)],
+            [sys.executable, "-m", "device_runtime", "--probe", str(self._files.root), engine],
             cwd=str(self._files.root),
             env=self._environment(packages, own),
             stdin=subprocess.DEVNULL,

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edgenas.targets.base import MeasureSettings, ModelFile
 from edgenas.targets.config import TargetConfig
-from edgenas.targets.local import RUNTIME, LocalTarget
+from edgenas.targets.local import LocalTarget
+from edgenas.targets.runtime import RUNTIME
 
 BACKEND = '''
 import ctypes, os, signal, sys, time
@@ -85,14 +86,19 @@ def model_file(path: Path) -> ModelFile:
     return ModelFile(path.stem, path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def scripted_target(folder: Path) -> LocalTarget:
-    """Return a local target whose runtime, below `folder`, has the engine `scripted`."""
+def scripted_runtime(folder: Path) -> Path:
+    """Return a copy of the runtime, below `folder`, that has the engine `scripted`."""
     runtime = folder / "device_runtime"
     if not runtime.exists():
         shutil.copytree(RUNTIME, runtime, ignore=shutil.ignore_patterns("__pycache__"))
         (runtime / "backends" / "scripted.py").write_text(BACKEND)
+    return runtime
+
+
+def scripted_target(folder: Path) -> LocalTarget:
+    """Return a local target whose runtime, below `folder`, has the engine `scripted`."""
     config = TargetConfig(name="scripted", kind="local", source="test", engine="scripted")
-    return LocalTarget(config, runtime)
+    return LocalTarget(config, scripted_runtime(folder))
 
 
 def scripted_model(folder: Path, key: str, behaviour: str) -> ModelFile:

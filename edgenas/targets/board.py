@@ -11,7 +11,7 @@ from edgenas.records import from_json
 from edgenas.targets.config import BoardSetup
 from edgenas.targets.connection import Connection
 from edgenas.targets.ssh_config import Endpoint
-from edgenas.targets.transport import SILENCE_S, LinkLostError, Login, connect
+from edgenas.targets.transport import LinkLostError, Login, connect
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 15.0
 
@@ -27,6 +27,7 @@ class Board:
 
     def __init__(self, name: str, server: Endpoint, login: Login, setup: BoardSetup) -> None:
         self.name = name
+        self.silence_s = setup.silence_s
         self.waiting: Callable[[str], None] = lambda text: None
         self._server = server
         self._login = login
@@ -40,7 +41,7 @@ class Board:
         kind: type[Kind],
         *,
         payload: bytes = b"",
-        timeout_s: float = SILENCE_S,
+        timeout_s: float | None = None,
         **fields: Any,
     ) -> tuple[Kind, bytes]:
         """Return the agent's answer, checked to be a `kind`, and its payload.
@@ -50,7 +51,7 @@ class Board:
         TargetError : no link, no login, or the board could not do it.
         """
         answer, content = self.retrying(
-            lambda connection: connection.ask(do, payload, timeout_s, fields)
+            lambda connection: connection.ask(do, payload, timeout_s or self.silence_s, fields)
         )
         what = f"The answer of target '{self.name}' to '{do}'"
         return from_json(answer, kind, what, MeasurementError), content

@@ -43,12 +43,14 @@ class BoardSetup:
 
     python : its Python, 3.8 or newer. packages : "sent", the engine comes from the host, or "own",
     it is installed there. cache_dir : where things are kept; empty for the user's cache folder.
-    reconnect_s : silence of the board after which it is given up.
+    silence_s : without an answer, after which the link is made again. reconnect_s : without a link,
+    after which the board is given up.
     """
 
     python: str = "python3"
     packages: Literal["sent", "own"] = "sent"
     cache_dir: str = ""
+    silence_s: float = 20.0
     reconnect_s: float = 300.0
 
 

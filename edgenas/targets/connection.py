@@ -17,6 +17,7 @@ from edgenas.errors import MeasurementError, TargetError
 from edgenas.targets.transport import Link, LinkLostError
 
 LONG_S = 300.0  # unpacking on a slow card, importing an engine for the first time
+_STATUS_S = 1.0
 _LEAST_PYTHON = (3, 8)
 _MAX_LINE_BYTES = 1 << 20
 _MAX_PAYLOAD_BYTES = 1 << 24
@@ -122,7 +123,7 @@ class Connection:
                 if line.startswith(_GREETING):
                     break
         except LinkLostError:
-            if self._channel.exit_status_ready():
+            if self._channel.status_event.wait(_STATUS_S):  # it comes after the end of the output
                 raise self._no_python(python) from None
             raise
         version = tuple(map(int, line.split()[1:3]))
@@ -198,13 +199,13 @@ def _lost(name: str, problem: BaseException) -> LinkLostError:
 def _board_error(name: str, error: Any) -> BoardError:
     told = error if isinstance(error, dict) else {}
     number, text = told.get("errno"), str(told.get("text"))[:600]
-    if number == errno.ENOSPC:
+    if number in (errno.ENOSPC, errno.EDQUOT):
         return BoardError(
             f"The disk of target '{name}' is full: {text}.",
             f"Make room there, for example: edgenas target clean '{name}'",
             number,
         )
-    if number in (errno.EACCES, errno.EROFS, errno.EPERM):
+    if number in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR):
         return BoardError(
             f"Target '{name}' does not let edgenas write: {text}.",
             "Name a folder that may be written in the target file: "

@@ -22,7 +22,7 @@ from edgenas.targets.board import Board
 from edgenas.targets.connection import LONG_S
 from edgenas.targets.provision import Done, Packages
 
-_TAIL_S = 5.0
+_TAIL_SHARE = 0.25  # of the silence that is borne: how long the agent waits for news
 _BUSY_PAUSE_S = 2.0
 _MAX_LINE_BYTES = 1 << 20
 _FRUITLESS_STARTS = 3  # a runtime that was started so often without a new record is given up
@@ -184,7 +184,11 @@ class DetachedJob:
         """Take the journal as it grows until the runtime ends."""
         while True:
             said, content = self._board.ask(
-                "tail", Tail, job=self._name, offset=self._follower.offset, wait_s=_TAIL_S
+                "tail",
+                Tail,
+                job=self._name,
+                offset=self._follower.offset,
+                wait_s=_TAIL_SHARE * self._board.silence_s,
             )
             whole = self._follower.offset + len(content) >= said.size
             if content:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -61,31 +62,29 @@ def check(server: Endpoint, key: paramiko.PKey, accept_new: bool) -> str:
     return f"Accepted the host key of {server}: {fingerprint(key)}."
 
 
-def _files(server: Endpoint) -> list[Path]:
-    return [path for path in (*server.known_hosts, _SYSTEM) if path.exists()]
+def _lines(server: Endpoint) -> list[str]:
+    files = [path for path in (*server.known_hosts, _SYSTEM) if path.exists()]
+    try:
+        return [line for path in files for line in path.read_text("utf-8", "replace").splitlines()]
+    except OSError as problem:
+        raise HostKeyError(f"Cannot read known_hosts: {problem}.") from problem
 
 
 def _known(server: Endpoint) -> list[tuple[str, bytes]]:
-    found = []
-    for path in _files(server):
-        keys = paramiko.HostKeys()
-        try:
-            keys.load(str(path))
-        except (OSError, UnicodeDecodeError, paramiko.SSHException) as problem:
-            raise HostKeyError(f"Cannot read {path}: {problem}.") from problem
-        for type_, key in (keys.lookup(server.known_name) or {}).items():
-            found.append((type_, key.asbytes()))
-    return found
+    keys = paramiko.HostKeys()
+    for line in _lines(server):
+        if line.strip() and not line.startswith(("#", "@")):
+            with contextlib.suppress(paramiko.SSHException, paramiko.hostkeys.InvalidHostKey):
+                entry = paramiko.hostkeys.HostKeyEntry.from_line(line)
+                for name in entry.hostnames if entry else ():
+                    keys.add(name, entry.key.get_name(), entry.key)
+    known = keys.lookup(server.known_name) or {}
+    return [(type_, key.asbytes()) for type_, key in known.items()]
 
 
 def _revoked(server: Endpoint) -> list[bytes]:
-    keys = []
-    for path in _files(server):
-        for line in path.read_text("utf-8", "replace").splitlines():
-            words = line.split()
-            if len(words) >= 4 and words[0] == "@revoked":
-                keys.append(base64.b64decode(words[3] + "==="))
-    return keys
+    marked = [line.split() for line in _lines(server) if line.startswith("@revoked")]
+    return [base64.b64decode(words[3] + "===") for words in marked if len(words) >= 4]
 
 
 def _add(server: Endpoint, key: paramiko.PKey) -> None:

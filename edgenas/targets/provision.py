@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import re
 import tarfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +20,15 @@ from edgenas.run_folder import write_bytes
 from edgenas.targets import wheels
 from edgenas.targets.board import Board
 from edgenas.targets.connection import LONG_S, Connection
+from edgenas.targets.runtime import RUNTIME
 from edgenas.targets.wheels import Platform
 
-_RUNTIME = Path(protocol.__file__).resolve().parent
 _UNPACKED_SHARE = 5  # an unpacked archive takes at most so many times its size
-_LEFT_OUT = ("/tests/", "/test/")
+# What only developers need, and half of all files: unpacking them on a slow card takes minutes.
+_LEFT_OUT = re.compile(
+    r"/tests?/|\.pyi$|\.h$|^numpy/(f2py|distutils)/|"
+    r"^onnxruntime/(backend|datasets|quantization|tools|transformers)/"
+)
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,15 @@ class Checked:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What shall run. own : engine and numpy are the board's. offline : nothing is downloaded."""
+    """What shall run. own : engine and numpy are the board's. offline : nothing is downloaded.
+
+    runtime : folder of the `device_runtime` package.
+    """
 
     engine: str
     own: bool
     offline: bool
+    runtime: Path = RUNTIME
 
 
 @dataclass(frozen=True)
@@ -68,13 +77,13 @@ class Archive:
     """A package as sent: its name holds the hash of its content."""
 
     name: str
-    files: tuple[Path, ...]  # wheels, or none for the runtime itself
+    files: tuple[Path, ...]  # wheels, or the folder of the runtime itself
 
     def content(self) -> bytes:
         """Return the .tar.gz, made once and kept on the host."""
         path = wheels.cache_folder() / "archives" / f"{self.name}.tar.gz"
         if not path.exists():
-            write_bytes(path, _packed(_runtime() if not self.files else _unzipped(self.files)))
+            write_bytes(path, _packed(_contents(self.files)))
         return path.read_bytes()
 
 
@@ -85,8 +94,8 @@ def provision(board: Board, wanted: Wanted, platform: Platform, progress: Progre
     ------
     TargetError : no wheels, no space, or the engine cannot be imported on the board.
     """
-    runtime = Archive(f"runtime-{_digest(_RUNTIME.rglob('*.py'), _RUNTIME)}", ())
-    archives = [runtime]
+    runtime = wanted.runtime
+    archives = [Archive(f"runtime-{_digest(runtime.rglob('*.py'), runtime)}", (runtime,))]
     if not wanted.own:
         files = wheels.resolve(wanted.engine, platform, wanted.offline)
         name = f"{wanted.engine}-{_digest(files, files[0].parent)}"
@@ -112,7 +121,7 @@ def provision(board: Board, wanted: Wanted, platform: Platform, progress: Progre
 def check(board: Board, engine: str, packages: Packages) -> str:
     """Return the version of `engine` that the board can import with these packages."""
     answer, content = board.ask(
-        "check", Checked, packages=packages.names, own=packages.own, timeout_s=LONG_S
+        "check", Checked, packages=packages.names, own=packages.own, engine=engine, timeout_s=LONG_S
     )
     if answer.status != 0:
         raise TargetError(
@@ -176,17 +185,17 @@ def _digest(files: Iterable[Path], root: Path) -> str:
     return whole.hexdigest()[:32]
 
 
-def _runtime() -> Iterable[tuple[str, bytes]]:
-    for path in sorted(_RUNTIME.rglob("*.py")):
-        yield path.relative_to(_RUNTIME.parent).as_posix(), path.read_bytes()
-
-
-def _unzipped(files: Iterable[Path]) -> Iterable[tuple[str, bytes]]:
+def _contents(files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
+    """Yield what a package consists of: path and content."""
     for path in files:
+        if path.is_dir():
+            for source in sorted(path.rglob("*.py")):
+                yield f"device_runtime/{source.relative_to(path).as_posix()}", source.read_bytes()
+            continue
         with zipfile.ZipFile(path) as wheel:
             for entry in sorted(wheel.namelist()):
                 inside = entry.split(".data/purelib/")[-1].split(".data/platlib/")[-1]
-                if not entry.endswith("/") and not any(part in entry for part in _LEFT_OUT):
+                if not entry.endswith("/") and not _LEFT_OUT.search(inside):
                     yield inside, wheel.read(entry)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from device_runtime import protocol
-from edgenas.errors import InputError, TargetError, nearest
+from edgenas.errors import InputError, TargetError
 from edgenas.progress import Progress
 from edgenas.records import DeviceProfile, Outcome
 from edgenas.targets import doctor, job, journal, logits, ssh_config, wheels
@@ -22,6 +22,7 @@ from edgenas.targets.config import Access, TargetConfig
 from edgenas.targets.connection import LONG_S
 from edgenas.targets.detached import DetachedJob
 from edgenas.targets.provision import Packages, Wanted, provision
+from edgenas.targets.runtime import RUNTIME, require_backend
 from edgenas.targets.transport import Login
 from edgenas.targets.wheels import Platform
 
@@ -65,24 +66,23 @@ def create(config: TargetConfig, access: Access | None = None) -> SshTarget:
 
 
 class SshTarget:
-    """See `base.Target`."""
+    """See `base.Target`. runtime : folder of the `device_runtime` package that is sent."""
 
-    def __init__(self, config: TargetConfig, access: Access) -> None:
+    def __init__(self, config: TargetConfig, access: Access, runtime: Path = RUNTIME) -> None:
         if not config.connection.host:
             raise InputError(
                 f"The target file {config.source} does not say where the board is.",
                 'Add: [connection] host = "raspberrypi.local"',
             )
-        if config.engine not in wheels.engines():
-            raise InputError(
-                f"The target file {config.source} asks for the engine '{config.engine}'.",
-                nearest(config.engine, wheels.engines()),
-            )
+        require_backend(config, runtime)
         self.name = config.name
         self.engine = config.engine
         self._config = config
         self._offline = access.offline
-        login = Login(access.accept_new_host_key, access.ask_password, access.told)
+        self._runtime = runtime
+        login = Login(
+            access.accept_new_host_key, access.ask_password, access.told, config.board.silence_s
+        )
         server = ssh_config.endpoint(config.connection)
         self._board = Board(config.name, server, login, config.board)
         self._packages: Packages | None = None
@@ -194,7 +194,7 @@ class SshTarget:
         if twin.state.ended is None:
             if self._packages is None:
                 own = self._config.board.packages == "own"
-                wanted = Wanted(self.engine, own, self._offline)
+                wanted = Wanted(self.engine, own, self._offline, self._runtime)
                 self._packages = provision(self._board, wanted, self._probed.platform, progress)
             twin.run(self._packages, total)
         return twin

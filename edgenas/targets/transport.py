@@ -14,9 +14,7 @@ from edgenas.errors import TargetError
 from edgenas.targets import host_keys
 from edgenas.targets.ssh_config import Endpoint
 
-CONNECT_S = 10.0
-SILENCE_S = 20.0  # of a server that has something to answer
-_AUTH_S = 30.0
+_CONNECT_S = 10.0
 _KEEPALIVE_S = 5
 _PASSWORD_TRIES = 3
 _DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
@@ -38,11 +36,13 @@ class Login:
     """How to get in. ask_password : returns a secret for a prompt; None if nobody can be asked.
 
     What was asked for is kept while the program runs, for when the link must be made again.
+    silence_s : without an answer, after which the server counts as gone.
     """
 
     accept_new_host_key: bool = False
     ask_password: Callable[[str], str] | None = None
     told: Callable[[str], None] = lambda text: None
+    silence_s: float = 20.0
     _secrets: dict[str, str] = field(default_factory=dict, repr=False)
 
     def secret(self, prompt: str, again: bool = False) -> str | None:
@@ -59,22 +59,24 @@ class Login:
 class Link:
     """An authenticated connection, through its jump hosts if there are any."""
 
-    def __init__(self, transports: list[paramiko.Transport]) -> None:
-        self._transports = transports
+    def __init__(self, transports: list[paramiko.Transport], silence_s: float) -> None:
+        self.transports = transports
+        self._silence_s = silence_s
 
     def run(self, command: str) -> paramiko.Channel:
         """Start `command` and return its channel; whoever calls has quoted every argument."""
         try:
-            channel = self._transports[-1].open_session(timeout=SILENCE_S)
-            channel.settimeout(SILENCE_S)
+            channel = self.transports[-1].open_session(timeout=self._silence_s)
+            channel.settimeout(self._silence_s)
             channel.exec_command(command)
         except (OSError, EOFError, paramiko.SSHException) as problem:
             raise LinkLostError(f"The link was lost: {_text(problem)}.") from problem
         return channel
 
     def close(self) -> None:
-        for transport in reversed(self._transports):
+        for transport in reversed(self.transports):
             transport.close()
+            transport.sock.close()  # which `close` leaves open where no session was made
 
 
 def connect(server: Endpoint, login: Login) -> Link:
@@ -85,24 +87,22 @@ def connect(server: Endpoint, login: Login) -> Link:
     LinkLostError : it cannot be reached. HostKeyError : it is not who it should be.
     LoginError : it refuses the user.
     """
-    before = connect(server.jump, login)._transports if server.jump else []
+    before = connect(server.jump, login).transports if server.jump else []
     transport = None
     try:
-        transport = paramiko.Transport(_socket(server, before))
-        transport.banner_timeout = transport.handshake_timeout = CONNECT_S + 5
-        transport.auth_timeout = _AUTH_S
+        transport = paramiko.Transport(_socket(server, before, login.silence_s))
+        transport.banner_timeout = transport.handshake_timeout = login.silence_s
+        transport.auth_timeout = login.silence_s
         _prefer(transport, host_keys.known_types(server))
-        transport.start_client(timeout=SILENCE_S)
+        transport.start_client(timeout=login.silence_s)
         told = host_keys.check(server, transport.get_remote_server_key(), login.accept_new_host_key)
         if told:
             login.told(told)
         _authenticate(transport, server, login)
         transport.set_keepalive(_KEEPALIVE_S)
-        return Link([*before, transport])
+        return Link([*before, transport], login.silence_s)
     except BaseException as problem:
-        for opened in (transport, *reversed(before)):
-            if opened is not None:
-                opened.close()
+        Link([*before, *([transport] if transport else [])], 0).close()
         if isinstance(problem, (OSError, EOFError, paramiko.SSHException)):
             raise LinkLostError(
                 f"{server} cannot be reached: {_text(problem)}.",
@@ -112,17 +112,17 @@ def connect(server: Endpoint, login: Login) -> Link:
         raise
 
 
-def _socket(server: Endpoint, before: list[paramiko.Transport]) -> socket.socket:
+def _socket(server: Endpoint, before: list[paramiko.Transport], silence_s: float) -> socket.socket:
     if before:
         there, here = (server.host, server.port), ("127.0.0.1", 0)
-        return before[-1].open_channel("direct-tcpip", there, here, timeout=CONNECT_S)
+        return before[-1].open_channel("direct-tcpip", there, here, timeout=_CONNECT_S)
     if server.proxy_command:
         return paramiko.ProxyCommand(server.proxy_command)
-    made = socket.create_connection((server.host, server.port), CONNECT_S)
+    made = socket.create_connection((server.host, server.port), _CONNECT_S)
     # paramiko leaves Nagle's algorithm on: 40 ms a round trip
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: a link that swallows packets is a dead one
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SILENCE_S * 1e3))
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(silence_s * 1e3))
     return made
 
 

@@ -16,18 +16,16 @@ from edgenas.errors import TargetError
 from edgenas.run_folder import write_bytes, write_json
 
 _PIP_S = 900.0
-# Engine -> what pip shall resolve. tflite-runtime was built against numpy 1.
-_REQUIREMENTS = {
-    "onnxruntime": ("onnxruntime", "numpy"),
-    "litert": ("ai-edge-litert", "numpy"),
-    "tflite_runtime": ("tflite-runtime", "numpy<2"),
-}
-# Engine -> what it may be installed as on a board.
+# Engine -> what it is installed as, and what pip shall resolve. A board may have a build of its own
+# (onnxruntime-gpu). tflite-runtime was built against numpy 1.
 DISTRIBUTIONS = {
     "onnxruntime": ["onnxruntime", "onnxruntime-gpu"],
     "litert": ["ai-edge-litert"],
+    "litert_builtin": ["ai-edge-litert"],
     "tflite_runtime": ["tflite-runtime"],
+    "tflite_runtime_builtin": ["tflite-runtime"],
 }
+_NUMPY = {"tflite-runtime": "numpy<2"}
 _ARM_32 = ("armv6l", "armv7l", "armv8l")
 # glibc at which older names of the same tags end
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
@@ -67,11 +65,6 @@ class Platform:
     def __str__(self) -> str:
         libc = f"glibc 2.{self.glibc}" if self.glibc else "no glibc"
         return f"Python {self.python[0]}.{self.python[1]}, {self.machine}, {libc}"
-
-
-def engines() -> list[str]:
-    """Return the engines that can be sent to a board."""
-    return sorted(_REQUIREMENTS)
 
 
 def version(engine: str, files: list[Path]) -> str:
@@ -159,10 +152,14 @@ def _download(engine: str, platform: Platform, offline: bool, folder: Path) -> N
 
 def requirements(engine: str, platform: Platform) -> tuple[str, ...]:
     """Return what has to be sent; numpy has no wheels for 32-bit ARM: it is the board's own."""
-    wanted = _REQUIREMENTS[engine]
-    if platform.machine in _ARM_32:
-        return tuple(name for name in wanted if not name.startswith("numpy"))
-    return wanted
+    if engine not in DISTRIBUTIONS:
+        raise TargetError(
+            f"There are no wheels of {engine} to send.",
+            'Install it on the board, and say so in the target file: [board] packages = "own"',
+        )
+    name = DISTRIBUTIONS[engine][0]
+    numpy = () if platform.machine in _ARM_32 else (_NUMPY.get(name, "numpy"),)
+    return (name, *numpy)
 
 
 def _reason(errors: str) -> str:

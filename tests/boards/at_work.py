@@ -1,0 +1,136 @@
+"""A search's host and board at work on slow models, watched by a test from outside."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from boards.loopback import LoopbackBoard
+from scripted_runtime import QUICK, scripted_model, scripted_runtime
+
+from edgenas.progress import Silent, Task
+from edgenas.records import Outcome
+from edgenas.targets.base import MeasureSettings, ModelFile
+from edgenas.targets.config import Access
+from edgenas.targets.ssh import SshTarget
+
+PASSES = 8
+SETTINGS = replace(QUICK, min_runs=20, min_passes=PASSES, max_passes=PASSES, anchor="a")
+
+
+class Watcher(Silent):
+    """A progress that keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+        self.messages: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    @contextmanager
+    def task(self, title: str, total: float) -> Iterator[Task]:
+        watcher = self
+
+        class Bar:
+            def advance(self, units: float = 1.0) -> None:
+                pass
+
+            def note(self, text: str) -> None:
+                watcher.notes.append(text)
+
+        yield Bar()
+
+
+class AtWork:
+    """One host that measures models on a board, in a thread of its own."""
+
+    def __init__(self, board: LoopbackBoard, folder: Path, seconds: float = 0.01) -> None:
+        self.board = board
+        self.folder = folder
+        self.models = [scripted_model(folder, key, f"sleep {seconds}") for key in ("a", "b")]
+        self.settings = SETTINGS
+        self.job_dir = folder / "jobs"
+        self.progress = Watcher()
+        self.target = self.new_target()
+        self.outcomes: dict[str, Outcome] = {}
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._measure, daemon=True)
+
+    def new_target(self, **setup: Any) -> SshTarget:
+        config = replace(self.board.target_config(setup=setup), engine="scripted")
+        return SshTarget(config, Access(), scripted_runtime(self.folder / "runtime_copy"))
+
+    def _measure(self) -> None:
+        try:
+            self.outcomes = self.target.measure(
+                self.models, self.settings, self.job_dir, self.progress
+            )
+        except BaseException as problem:  # noqa: BLE001 - for the test to look at
+            self.error = problem
+
+    def start(self) -> AtWork:
+        self._thread.start()
+        return self
+
+    def join(self, seconds: float = 60) -> dict[str, Outcome]:
+        """Return the outcomes; raise what the host raised."""
+        self._thread.join(seconds)
+        assert not self._thread.is_alive(), "the host hangs"
+        self.target.close()
+        if self.error is not None:
+            raise self.error
+        return self.outcomes
+
+    def wait_for_passes(self, count: int) -> None:
+        """Wait until the host's copy of the journal has that many whole passes."""
+        wait_until(lambda: len(passes(self.journal())) >= count or self.error is not None)
+        assert self.error is None, self.error
+
+    def journal(self) -> list[dict[str, Any]]:
+        return records(self.job_dir)
+
+    def board_journal(self) -> list[dict[str, Any]]:
+        return records(self.board.cache / "jobs")
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    found = list(folder.glob("*/journal.jsonl"))
+    content = found[0].read_bytes() if found else b""
+    return [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
+
+
+def passes(journal: list[dict[str, Any]]) -> list[list[int]]:
+    """Return model b's samples in each finished pass, in the journal's order."""
+    finished: list[list[int]] = []
+    timed: list[int] = []
+    for record in journal:
+        if record["type"] == "started":
+            timed = []
+        elif record["type"] == "timed" and record["key"] == "b":
+            timed = record["samples_ns"]
+        elif record["type"] == "pass":
+            finished.append(timed)
+    return finished
+
+
+def wait_until(holds: Callable[[], Any], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def model_of(folder: Path, key: str, behaviour: str) -> ModelFile:
+    return scripted_model(folder, key, behaviour)
+
+
+def quick(**changes: Any) -> MeasureSettings:
+    return replace(SETTINGS, **changes)
