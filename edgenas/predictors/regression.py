@@ -88,7 +88,7 @@ class Regression:
         """Return effects of term differences [n, p] (x1 - x0) with confidence intervals."""
         mean = difference @ self.params[1:]
         variance = np.einsum("ij,ij->i", difference @ self.covariance[1:, 1:], difference)
-        margin = self._student(confidence) * np.sqrt(self.scale * np.maximum(variance, 0.0))
+        margin = self.student(confidence) * np.sqrt(self.scale * np.maximum(variance, 0.0))
         return Prediction(mean, mean - margin, mean + margin)
 
     def coefficients(self, confidence: float) -> tuple[Coefficient, ...]:
@@ -96,7 +96,7 @@ class Regression:
         from scipy import stats
 
         bse = np.sqrt(self.scale * np.maximum(np.diag(self.covariance), 0.0))
-        half = self._student(confidence) * bse
+        half = self.student(confidence) * bse
         tvalues = np.divide(self.params, bse, out=np.zeros_like(bse), where=bse > 0)
         pvalues = 2 * stats.t.sf(np.abs(tvalues), self.df_resid)
         limits = zip(self.params - half, self.params + half, strict=True)
@@ -123,7 +123,8 @@ class Regression:
         """Return all that `load` needs to give the same predictions, signed with its SHA-256."""
         return document.sealed("regression", self)
 
-    def _student(self, confidence: float) -> float:
+    def student(self, confidence: float) -> float:
+        """Return the quantile of Student's t that two-sided confidence intervals take."""
         from scipy import stats
 
         return float(stats.t.ppf(0.5 + check_confidence(confidence) / 2, self.df_resid))
@@ -134,7 +135,7 @@ class Regression:
         if rank <= len(self.scores):
             return float(self.scores[rank - 1])
         spread = float(np.sqrt(np.mean(self.scores**2)))
-        return max(float(self.scores[-1]), spread * self._student(confidence))
+        return max(float(self.scores[-1]), spread * self.student(confidence))
 
 
 def fit(data: TrainingData, seed: int) -> Regression:

@@ -1,0 +1,111 @@
+"""The numbers behind an explanation: where a prediction goes, two boards compared, diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgenas.predictors.regression import Regression
+
+FEWEST = 20
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one group of terms adds to a prediction, with its confidence interval."""
+
+    group: str
+    mean: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One change on two boards: its effect on each, and how many times it costs more on `second`.
+
+    ratio : None where the first effect cannot be told from nothing.
+    """
+
+    change: str
+    first: float
+    second: float
+    ratio: float | None
+
+
+def breakdown(
+    fitted: Regression, row: np.ndarray, groups: Mapping[str, Sequence[int]], confidence: float
+) -> tuple[Share, ...]:
+    """Return what each group of terms adds for `row` [p]; the shares sum to the prediction.
+
+    groups : name -> indices of its terms, no index twice; all other terms and the intercept are
+        in the share "everywhere".
+    """
+    taken = {index for members in groups.values() for index in members}
+    if len(taken) != sum(len(members) for members in groups.values()):
+        raise ValueError("A term is in two groups.")
+    parts = np.zeros((len(groups), row.size))
+    for at, members in enumerate(groups.values()):
+        parts[at, list(members)] = row[list(members)]
+    effects = fitted.contrast(parts, confidence)
+    rest = np.where(np.isin(np.arange(row.size), list(taken)), 0.0, row)
+    nothing = np.append(1.0, rest)
+    mean = float(nothing @ fitted.params)
+    half = float(np.sqrt(max(nothing @ fitted.covariance @ nothing, 0.0) * fitted.scale))
+    half *= fitted.student(confidence)
+    shares = [
+        Share(name, float(m), float(low), float(high))
+        for name, m, low, high in zip(
+            groups, effects.mean, effects.lower, effects.upper, strict=True
+        )
+    ]
+    return (Share("everywhere", mean, mean - half, mean + half), *shares)
+
+
+def compare(
+    first: Regression,
+    second: Regression,
+    changes: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    confidence: float = 0.95,
+) -> tuple[Comparison, ...]:
+    """Return each change's effect on two boards.
+
+    changes : text -> the term differences of the change for the first and the second predictor.
+    """
+    found = []
+    for text, (one, other) in changes.items():
+        a, b = first.contrast(one[None], confidence), second.contrast(other[None], confidence)
+        clear = a.lower[0] > 0 or a.upper[0] < 0
+        ratio = float(b.mean[0] / a.mean[0]) if clear else None
+        found.append(Comparison(text, float(a.mean[0]), float(b.mean[0]), ratio))
+    return tuple(found)
+
+
+def diagnostics(predicted: np.ndarray, measured: np.ndarray) -> tuple[str, ...]:
+    """Return one sentence for each thing that residuals (measured - predicted) tell, or that they
+    tell nothing. Tests at the 1 % level, on held-out or training rows alike."""
+    from scipy import stats
+
+    residual = measured - predicted
+    if len(residual) < FEWEST or np.ptp(predicted) == 0:
+        return (f"{len(residual)} rows are too few to judge the residuals.",)
+    found = []
+    growth = stats.spearmanr(np.abs(residual), predicted)
+    if growth.pvalue < 0.01:
+        way = "slow" if growth.statistic > 0 else "fast"
+        found.append(f"Errors are larger for {way} networks: read their intervals as a mean width.")
+    centred = (predicted - predicted.mean()) / predicted.std()
+    bend = stats.pearsonr(centred**2, residual)
+    if bend.pvalue < 0.01:
+        found.append("Errors bend with the prediction: a curved term is missing.")
+    tails = stats.kurtosistest(residual)
+    if tails.pvalue < 0.01 and tails.statistic > 0:
+        worst = int(np.argmax(np.abs(residual)))
+        found.append(
+            f"A few rows are far off, row {worst + 1} by {residual[worst]:.3g}: measure them again."
+        )
+    return tuple(found) or (
+        "The residuals look like noise: nothing is missing that rows can show.",
+    )

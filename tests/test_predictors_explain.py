@@ -1,0 +1,60 @@
+"""Explanations add up, and residuals are described as they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgenas.predictors import explain, regression
+from edgenas.predictors.base import TrainingData
+
+
+def fitted(slope: float = 2.0, seed: int = 0) -> regression.Regression:
+    rng = np.random.default_rng(seed)
+    matrix = rng.uniform(0, 4, (60, 4))
+    response = 5 + matrix @ np.array([slope, 0.5, 1.0, 0.0]) + rng.normal(0, 0.1, 60)
+    terms = ("stage0.e", "stage0.k", "stage1.e", "stage1.k")
+    return regression.fit(TrainingData("latency_ms", "ms", terms, matrix, response), seed)
+
+
+def test_shares_sum_to_the_prediction_and_hold_the_truth():
+    model, row = fitted(), np.array([1.0, 2.0, 3.0, 1.0])
+    shares = explain.breakdown(model, row, {"stage 1": (0, 1), "stage 2": (2, 3)}, 0.999)
+    assert [share.group for share in shares] == ["everywhere", "stage 1", "stage 2"]
+    assert sum(share.mean for share in shares) == pytest.approx(model.predict(row[None])[0])
+    for share, truth in zip(shares, (5.0, 3.0, 3.0), strict=True):
+        assert share.lower < truth < share.upper
+    with pytest.raises(ValueError, match="two groups"):
+        explain.breakdown(model, row, {"a": (0,), "b": (0, 1)}, 0.9)
+
+
+def test_boards_are_compared_change_by_change():
+    change = np.array([1.0, 0.0, 0.0, 0.0])
+    nothing = np.array([0.0, 0.0, 0.0, 1.0])
+    found = explain.compare(
+        fitted(2.0), fitted(6.0, seed=1), {"e": (change, change), "k": (nothing, nothing)}
+    )
+    assert found[0].ratio == pytest.approx(3.0, rel=0.1)
+    assert found[1].ratio is None
+
+
+def test_residuals_are_described():
+    rng = np.random.default_rng(0)
+    predicted = rng.uniform(10, 100, 200)
+    noise = rng.normal(0, 1, 200)
+    (calm,) = explain.diagnostics(predicted, predicted + noise)
+    assert "noise" in calm
+    assert "slow" in explain.diagnostics(predicted, predicted + noise * predicted / 20)[0]
+    bent = predicted + noise + (predicted - 55) ** 2 / 200
+    assert any("curved" in text for text in explain.diagnostics(predicted, bent))
+    outlier = predicted + noise
+    outlier[7] += 40
+    assert any("row 8" in text for text in explain.diagnostics(predicted, outlier))
+    assert "too few" in explain.diagnostics(predicted[:5], predicted[:5])[0]
+
+
+def test_rows_outside_what_was_measured_are_noticed():
+    model = fitted()
+    inside, far = model.outside(np.array([[2.0, 2.0, 2.0, 2.0], [9.0, 2.0, 2.0, 2.0]]))
+    assert inside < 0.2
+    assert far >= 1
