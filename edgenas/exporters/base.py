@@ -1,8 +1,8 @@
 """Exporters: one file a model format; a member writes a lowered graph down as a model file.
 
-A member defines `emit` below, and FILE_SUFFIX. The model takes float images, "input"
-[batch, channels, height, width], and returns "logits" [batch, classes]; the same arguments give
-the same bytes.
+A member defines `emit` below, and FILE_SUFFIX. The model takes images, "input" [batch, channels,
+height, width], and returns "logits" [batch, classes]; the same arguments give the same bytes. ONNX
+files have float ends; TFLite files have channels last, and integers at the ends of int8 ones.
 """
 
 from __future__ import annotations
