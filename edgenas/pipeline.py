@@ -29,6 +29,8 @@ UNDIVIDED = {
 }
 # Searches until a promise holds: each is refitted with the measured winners of the one before.
 MOST_ROUNDS = 4
+# Subnets measured at once while a wanted error is not reached.
+BATCH = 8
 
 
 def search(
@@ -52,6 +54,8 @@ def search(
 
 def conclude(context: RunContext, added: int) -> dict[str, Any]:
     """Search and verify from the rows in the store, `added` of them new; return the document."""
+    if context.config.target_mape is not None:
+        _measure_until_precise(context, context.config.target_mape)
     if not added and _answers(context):
         context.reuse("the search and its verification")
     else:
@@ -59,6 +63,26 @@ def conclude(context: RunContext, added: int) -> dict[str, Any]:
     for name in ("explain", "report"):
         step(context, name)
     return summary(context)
+
+
+def _measure_until_precise(context: RunContext, target_mape: float) -> None:
+    """Measure a batch more, and again, until the held-out error or the device time is reached."""
+    from edgenas.predictors.design import stop
+
+    while True:
+        step(context, "fit")
+        held_out = context.predictors().latency.heldout
+        mape = held_out.mape if held_out is not None else float("inf")
+        verdict = stop(mape, target_mape, context.device_seconds(), context.config.device_time_s)
+        if verdict.reached:
+            context.progress.message(f"measuring stops: {verdict.reason}")
+            return
+        before = len(context.measurements())
+        context.ask_for_samples(context.config.samples + BATCH)
+        step(context, "measure")
+        if len(context.measurements()) == before:
+            context.progress.warning(f"Measuring stops: nothing is left to measure; {mape:.2%}.")
+            return
 
 
 def _search_until_kept(context: RunContext) -> None:

@@ -128,6 +128,19 @@ class RunContext:
         """Return the newest measurement of each architecture on the run's target."""
         return self.store.measurements(self.target.name)
 
+    def device_seconds(self) -> float:
+        """Return the time that the target spent in timed inferences of the run."""
+        return sum(
+            sum(map(sum, measurement.outcome.latency.samples_ns)) / 1e9
+            for measurement in self.measurements()
+            if measurement.outcome.latency is not None
+        )
+
+    def ask_for_samples(self, samples: int) -> None:
+        """Raise the number of subnets to measure, here and in run.json."""
+        self.config = replace(self.config, samples=samples)
+        write_config(self.folder, self.config, __version__)
+
     def latencies(self) -> dict[Architecture, tuple[float, tuple[float, float]]]:
         """Return median latency and its 95 % interval, in ms, of what was measured.
 

@@ -42,7 +42,9 @@ def _measure(context: RunContext, architectures: list[Architecture]) -> None:
         for architecture in (context.anchor(), *architectures)
     }
     models = list(by_architecture.values())
-    settings = MeasureSettings(anchor=models[0].key, seed=context.config.seed)
+    settings = MeasureSettings(
+        anchor=models[0].key, seed=context.config.seed, budget_s=context.config.device_time_s
+    )
     outcomes = context.target.measure(
         models, settings, context.job_dir("measure", models), context.progress
     )
