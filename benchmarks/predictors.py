@@ -63,7 +63,8 @@ class Mlp:
 
     def fit(self, rows: np.ndarray, response: np.ndarray) -> Mlp:
         torch.manual_seed(0)
-        self.shift, self.scale = rows.mean(axis=0), rows.std(axis=0) + 1e-9
+        self.shift = rows.mean(axis=0)
+        self.scale = np.where(rows.std(axis=0) > 0, rows.std(axis=0), 1.0)
         self.mean, self.spread = response.mean(), response.std()
         x = torch.tensor((rows - self.shift) / self.scale, dtype=torch.float32)
         y = torch.tensor((response - self.mean) / self.spread, dtype=torch.float32)
@@ -209,13 +210,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # peers warn about convergence at small n
     results: dict[str, dict[int, dict[str, np.ndarray]]] = {}
     for task in tasks(options.data):
-        for n in SIZES:
+        for n in options.sizes:
             runs = [compare(task, n, split) for split in range(options.splits)]
             medians = {m: np.median([run[m] for run in runs], axis=0) for m in runs[0]}
             results.setdefault(task.name, {})[n] = medians

@@ -20,7 +20,7 @@ from edgenas.predictors.shrinkage import Level
 
 Criterion = Literal["D", "I"]
 # Variances of the levels before anything is measured, relative to the residual variance.
-VARIANCES = {"own": 3.0, "shared": 1.0, "smooth": 10.0, "blocks alike": 0.03, "blocks": 0.03}
+VARIANCES = {"own": 1.0, "shared": 1.0, "smooth": 5.0, "blocks alike": 0.03, "blocks": 0.03}
 MOST_EXCHANGES = 400
 
 
