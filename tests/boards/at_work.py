@@ -21,7 +21,7 @@ from edgenas.targets.config import Access
 from edgenas.targets.ssh import SshTarget
 
 PASSES = 8
-SETTINGS = replace(QUICK, min_runs=20, min_passes=PASSES, max_passes=PASSES, anchor="a")
+SETTINGS = replace(QUICK, min_runs=10, min_passes=PASSES, max_passes=PASSES, anchor="a")
 
 
 class Watcher(Silent):
