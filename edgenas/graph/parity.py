@@ -1,0 +1,133 @@
+"""Parity: how far an engine's logits are from the host's, in steps of the output's scale.
+
+What is tolerated of each engine is data, `parity_tolerances.json`, with its reason.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from edgenas.errors import ExportError, nearest
+
+_TOLERANCES = Path(__file__).with_name("parity_tolerances.json")
+_Z975 = 1.959964
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The least agreement of the classes, and the greatest mean difference in steps."""
+
+    agreement: float
+    mean_steps: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A fraction of right answers, with its 95 % interval (Wilson 1927)."""
+
+    fraction: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Two engines on the same images.
+
+    agreement : fraction of the images of the same class. max_steps, mean_steps : differences of
+        the logits, in steps of the output's scale. problems : what is not tolerated, in sentences.
+    """
+
+    agreement: float
+    max_steps: float
+    mean_steps: float
+    host: Accuracy
+    device: Accuracy
+    n_images: int
+    tolerance: Tolerance
+    problems: tuple[str, ...]
+
+
+def compare(
+    host: np.ndarray, device: np.ndarray, labels: np.ndarray, scale: float, engine: str
+) -> Parity:
+    """Return how the `device` logits of `engine` compare with those of the `host`.
+
+    host, device : float [n, classes]. labels : integer [n]. scale : of the int8 output, so that a
+    step is the least difference there can be.
+
+    Raises
+    ------
+    ExportError : the arrays do not fit together, or nothing is known of the engine.
+    """
+    tolerance = find_tolerance(engine)
+    if host.shape != device.shape or labels.shape != host.shape[:1] or not len(labels):
+        raise ExportError(
+            f"The host's logits {host.shape}, the target's {device.shape} and the labels "
+            f"{labels.shape} do not belong together."
+        )
+    if not (np.isfinite(device).all() and scale > 0):
+        raise ExportError("The target's logits are not finite, or the output has no scale.")
+    steps = np.abs(device.astype(np.float64) - host) / scale
+    agreement = float((host.argmax(1) == device.argmax(1)).mean())
+    return Parity(
+        agreement,
+        float(steps.max()),
+        float(steps.mean()),
+        _accuracy(host, labels),
+        _accuracy(device, labels),
+        len(labels),
+        tolerance,
+        tuple(_problems(agreement, float(steps.mean()), tolerance)),
+    )
+
+
+def find_tolerance(engine: str) -> Tolerance:
+    """Return what is tolerated of `engine`; `ExportError` if nothing is known of it."""
+    known = _tolerances()
+    if engine not in known:
+        raise ExportError(
+            f"No tolerance is known for the engine '{engine}'.", nearest(engine, known)
+        )
+    return known[engine]
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a fraction of `right` in `n` (Wilson 1927)."""
+    z2 = _Z975**2
+    centre = (right + z2 / 2) / (n + z2)
+    half = _Z975 / (n + z2) * math.sqrt(right * (n - right) / n + z2 / 4)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _accuracy(logits: np.ndarray, labels: np.ndarray) -> Accuracy:
+    right = int((logits.argmax(1) == labels).sum())
+    return Accuracy(right / len(labels), *wilson(right, len(labels)))
+
+
+def _problems(agreement: float, mean_steps: float, tolerance: Tolerance) -> list[str]:
+    problems = []
+    if agreement < tolerance.agreement:
+        problems.append(
+            f"The target chose the host's class on {agreement:.1%} of the images, "
+            f"less than {tolerance.agreement:.0%}."
+        )
+    if mean_steps > tolerance.mean_steps:
+        problems.append(
+            f"Its logits differ by {mean_steps:.2g} steps in the mean, more than "
+            f"{tolerance.mean_steps:g}."
+        )
+    return problems
+
+
+@cache
+def _tolerances() -> dict[str, Tolerance]:
+    document = json.loads(_TOLERANCES.read_text("utf-8"))
+    return {engine: Tolerance(**values) for engine, values in document.items()}
