@@ -117,8 +117,9 @@ class TableRegression:
         ------
         PredictorError : a column is missing, or has missing numbers or text instead of them.
         """
-        columns = as_columns(table)
         needed = {name for atom in self.fitted.atoms for name in atom.columns}
+        read = needed | self.fitted.categorical.keys()
+        columns = as_columns({name: table[name] for name in table if name in read})
         for name in needed & columns.keys() - self.fitted.categorical.keys():
             if columns[name].dtype.kind != "f" or not np.isfinite(columns[name]).all():
                 raise PredictorError(f"The column '{name}' has cells that are not finite numbers.")
