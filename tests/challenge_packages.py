@@ -192,6 +192,13 @@ def changed(name: str, content: bytes | None) -> Builder:
     return build
 
 
+def no_evidence(folder: Path) -> Path:
+    path = good_generic(folder)
+    (path / "evidence" / "samples.json").unlink()
+    (path / "evidence" / "empty").mkdir()
+    return path
+
+
 # challenge -> what is wrong -> (how to make it so, the rule that is broken)
 BROKEN: dict[str, dict[str, tuple[Builder, str]]] = {
     "ovic2020": {
@@ -227,7 +234,7 @@ BROKEN: dict[str, dict[str, tuple[Builder, str]]] = {
         "card without figures": (changed("card.json", b"{}"), "card"),
         "impossible accuracy": (changed("card.json", b'{"accuracy": 50}'), "card"),
         "broken model": (changed("model.onnx", b"nothing"), "model"),
-        "no evidence": (changed("evidence/samples.json", b""), "evidence"),
+        "no evidence": (no_evidence, "evidence"),
         "a file from elsewhere": (changed("SHA256SUMS", b"0" * 64 + b"  ../secret\n"), "hashes"),
     },
 }

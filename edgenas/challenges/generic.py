@@ -133,7 +133,8 @@ def _model(path: Path) -> Iterator[Finding]:
 
 def _evidence(path: Path) -> Iterator[Finding]:
     folder = path / RULES.value("files", "evidence")
-    if not folder.is_dir() or not any(file.stat().st_size for file in folder.rglob("*")):
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    if not any(file.stat().st_size for file in files):
         found = "There is no evidence: nobody can check the card's figures."
         yield RULES.broken("evidence", found, _REBUILD, "warning")
 
