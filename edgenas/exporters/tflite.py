@@ -1,7 +1,8 @@
 """TFLite: float32, or int8 from the input to the logits, in the layout [batch, height, width, c].
 
-Only operators that tflite-runtime 2.13 has in int8 with weights per channel are used; a classifier
-is therefore a convolution of its whole input (fully connected layers were per tensor there).
+Only operators that tflite-runtime 2.14 has in int8 with a scale per channel are used. A classifier is
+therefore a convolution of its whole input: a fully connected layer with such scales gives wrong
+numbers without a word there when it is written as version 4, and is refused as version 12.
 """
 
 from __future__ import annotations
