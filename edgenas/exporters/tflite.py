@@ -1,8 +1,8 @@
 """TFLite: float32, or int8 from the input to the logits, in the layout [batch, height, width, c].
 
-Only operators that tflite-runtime 2.14 has in int8 with a scale per channel are used. A classifier is
-therefore a convolution of its whole input: a fully connected layer with such scales gives wrong
-numbers without a word there when it is written as version 4, and is refused as version 12.
+Only operators that tflite-runtime 2.14 has in int8 with a scale per channel are used. A classifier
+is therefore a convolution of its whole input: a fully connected layer with such scales gives wrong
+numbers there, without a word, if it is written as version 4, and is refused as version 12.
 """
 
 from __future__ import annotations
