@@ -122,3 +122,9 @@ def test_a_wrong_confidence_is_refused():
     fitted = regression.fit(rows(30, 2, 0.1), seed=0)
     with pytest.raises(PredictorError, match="between 0 and 1"):
         fitted.least_margin(95)
+
+
+def test_terms_that_never_vary_leave_the_mean():
+    data = rows(30, 2, 1.0)
+    fitted = regression.fit(replace(data, matrix=np.ones((30, 2))), seed=0)
+    np.testing.assert_allclose(fitted.predict(np.ones((1, 2))), data.response.mean())

@@ -154,6 +154,8 @@ def test_bad_questions_are_answered_in_one_line():
         TableRegression().fit({k: v[:1] for k, v in data.items()}, "latency_ms")
     with pytest.raises(PredictorError, match="no column left"):
         TableRegression().fit({"latency_ms": data["latency_ms"]}, "latency_ms")
+    with pytest.raises(PredictorError, match="No column varies"):
+        TableRegression().fit({"a": np.ones(60), "latency_ms": data["latency_ms"]}, "latency_ms")
     with pytest.raises(PredictorError, match="foxnas"):
         TableRegression("foxnas").fit(data, "latency_ms")
     fitted = TableRegression().fit(data, "latency_ms")

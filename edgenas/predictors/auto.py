@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edgenas.errors import PredictorError
 from edgenas.predictors import annealing, shrinkage, vocabulary
 from edgenas.predictors import atoms as at
 from edgenas.predictors.atoms import Atom, Table
@@ -108,14 +109,16 @@ def annealed(
 
 
 def main(table: Table, numeric: Sequence[str], categorical: Sequence[str]) -> Vocabulary:
-    """Return the terms that are always in."""
+    """Return the terms that are always in; `PredictorError` if no column varies."""
     n = len(next(iter(table.values())))
     found = Vocabulary((), np.zeros((n, 0)), (), ())
     columns = [at.column(name) for name in numeric]
     if columns:
         matrix = at.evaluate(columns, table)
         levels = vocabulary.levels(numeric, matrix)
-        used = np.any([np.any(level.root != 0, axis=1) for level in levels], axis=0)
+        used = np.zeros(len(columns), bool)
+        for level in levels:
+            used |= np.any(level.root != 0, axis=1)
         tables = vocabulary.block_tables([vocabulary.parse(n) for n in numeric], matrix)
         single = _positions(used, {index for table in tables for index in table})
         kept = [atom for atom, needed in zip(columns, used, strict=True) if needed]
@@ -125,6 +128,8 @@ def main(table: Table, numeric: Sequence[str], categorical: Sequence[str]) -> Vo
     if marks:
         matrix = at.evaluate(marks, table)
         found = found.and_also(marks, matrix, _categories(marks), range(len(marks)))
+    if not found.levels:
+        raise PredictorError("No column varies: there is nothing to predict from.")
     return found
 
 

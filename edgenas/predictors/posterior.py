@@ -66,7 +66,7 @@ def shrunken(
         equations, which is faster and the same to rounding.
     """
     mean = matrix.mean(axis=0)
-    root = _merged(levels, variances)
+    root = _merged(levels, variances) if levels else np.zeros((matrix.shape[1], 0))
     rows = with_intercept((matrix - mean) @ root)
     prior = np.eye(rows.shape[1])[1:]
     if final:
@@ -86,7 +86,7 @@ def shrunken(
 def _merged(levels: Sequence[Level], variances: np.ndarray) -> np.ndarray:
     """Return one root of the levels' summed prior covariance, float64 [p, q], q at most p."""
     parts = [level.root * np.sqrt(v) for level, v in zip(levels, variances, strict=True) if v > 0]
-    root = np.hstack(parts) if parts else np.zeros((levels[0].root.shape[0], 0))
+    root = np.hstack([np.zeros((levels[0].root.shape[0], 0)), *parts])
     if root.shape[1] <= root.shape[0]:
         return root
     prior = root @ root.T

@@ -74,7 +74,7 @@ def choose(
     centred = matrix - matrix.mean(axis=0)
     spreads = np.array([np.mean(np.sum((centred @ level.root) ** 2, axis=1)) for level in levels])
     live = spreads > 1e-12 * max(spreads.max(initial=0.0), 1e-300)
-    fixed = np.array([level.flat for level in levels]) & live
+    fixed = np.array([level.flat for level in levels], bool) & live
     free = live & ~fixed
     grams = [
         (part := matrix @ level.root) @ part.T / spread
