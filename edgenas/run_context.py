@@ -128,6 +128,14 @@ class RunContext:
         """Return the newest measurement of each architecture on the run's target."""
         return self.store.measurements(self.target.name)
 
+    def command(self) -> str:
+        """Return the command line that does the same again."""
+        options = {k: v for k, v in to_json(self.config).items() if v is not None}
+        limit_ms, seconds = options.pop("max_latency_ms", None), options.pop("device_time_s")
+        words = [f"--{name.replace('_', '-')} {value}" for name, value in options.items()]
+        words += [] if limit_ms is None else [f"--max-latency {limit_ms:g}ms"]
+        return " ".join(["edgenas search", *words, f"--device-time {seconds:g}s"])
+
     def device_seconds(self) -> float:
         """Return the time that the target spent in timed inferences of the run."""
         return sum(

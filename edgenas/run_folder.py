@@ -77,6 +77,10 @@ class RunFolder:
         return self.path / "explanation.json"
 
     @property
+    def submission(self) -> Path:
+        return self.path / "submission"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 

@@ -18,7 +18,7 @@ SOURCES = sorted(
 # (the families, the steps) never import each other. `graph` is what exporters write down.
 LAYERS: list[set[str]] = [
     {"device_runtime"},
-    {"errors", "progress", "run_folder", "records", "plugins"},
+    {"errors", "progress", "run_folder", "records", "plugins", "versions"},
     {"graph"},
     {
         "config",
@@ -40,8 +40,8 @@ LAYERS: list[set[str]] = [
     {"run_context", "published_search"},
     {"latency_model"},
     {"steps", "summary"},
-    {"pipeline", "comparison"},
-    {"several"},
+    {"pipeline", "comparison", "in_turn"},
+    {"several", "submission"},
     {"cli"},
 ]
 # Units of the second layer are small and may use each other.

@@ -129,3 +129,34 @@ def test_the_report_is_one_page_with_the_answer(searched: tuple[Path, dict[str, 
     assert "<svg" in page
     assert "http-equiv" in page
     assert 'src="http' not in page
+
+
+def test_the_winner_is_packed_checked_and_its_evidence_replays(
+    searched: tuple[Path, dict[str, Any]],
+) -> None:
+    run, document = searched
+    done = edgenas("submit", str(run), "--challenge", "generic", "--json")
+    if document["winner"] is None:
+        assert "passed its verification" in done.stderr
+        return
+    submission = json.loads(done.stdout)
+    assert (done.returncode, submission["status"]) == (0, "pass"), submission["findings"]
+    replayed = edgenas("verify", "--replay", submission["evidence"], "--json")
+    checks = json.loads(replayed.stdout)
+    assert replayed.returncode == 0
+    assert {check["status"] for check in checks["checks"]} == {"follows"}
+
+
+def test_the_explanation_adds_up_and_says_what_to_change(
+    searched: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    run, _ = searched
+    done = edgenas("explain", str(run), "--save", "5us", "--png", str(tmp_path), "--json")
+    document = json.loads(done.stdout)
+    latency = document["result"][0]
+    assert latency["response"] == "latency_ms"
+    assert len(latency["breakdown"]) == 4  # what is fixed, and three stages
+    assert document["savings"][0]["change"]
+    plots = [Path(path) for path in document["plots"]]
+    assert plots
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in plots)

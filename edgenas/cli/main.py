@@ -26,9 +26,10 @@ COMMANDS = {
     "predict": "tables",
     "optimize": "optimize",
     "export": "steps",
-    "verify": "steps",
+    "verify": "verify",
     "explain": "explain",
     "report": "steps",
+    "submit": "submit",
     "target": "steps",
 }
 INTERRUPTED = 130

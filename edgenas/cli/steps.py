@@ -45,7 +45,6 @@ train = _command("train", "Train the supernet of a space on images.")
 measure = _command("measure", "Time sampled subnets as int8 on the target.")
 evaluate = _command("evaluate", "Evaluate sampled subnets with inherited weights.")
 export = _command("export", "Export the candidates of the search as int8 models.")
-verify = _command("verify", "Run the exported models on the target; exit 0 only if one passes.")
 report = _command("report", "Write the report, one self-contained page.")
 
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-from typing import Any
-
 from edgenas.records import DeviceProfile, Measurement, VerifiedModel, from_json, to_json
 from edgenas.reporting.document import (
     EnvironmentReport,
@@ -17,8 +13,7 @@ from edgenas.reporting.document import (
 from edgenas.reporting.page import render
 from edgenas.run_context import RunContext
 from edgenas.run_folder import read_json, write_bytes
-
-PACKAGES = ("edgenas", "torch", "onnx", "onnxruntime", "numpy", "statsmodels")
+from edgenas.versions import installed
 
 
 def run(context: RunContext) -> str:
@@ -40,7 +35,7 @@ def report_data(context: RunContext) -> ReportData:
         status="fail" if winner is None else "pass",
         limit_ms=result.limit_ms,
         confidence=result.confidence,
-        command=_command(context),
+        command=context.command(),
         seed=context.config.seed,
         environment=_environment(context, shown),
         data=context.data_card,
@@ -53,7 +48,7 @@ def report_data(context: RunContext) -> ReportData:
         evaluations=tuple(context.evaluations()),
         predictors=_explanation(context),
         configuration=to_json(context.config),
-        versions=_versions(),
+        versions=installed(),
         seconds=notes.seconds,
         files={"Report": str(folder.report), "Model": shown_candidate.model or ""},
         warnings=notes.warnings,
@@ -106,22 +101,3 @@ def _drift(measurement: Measurement) -> tuple[float, ...]:
 def _explanation(context: RunContext) -> tuple[PredictorReport, ...]:
     path = context.folder.require(context.folder.explanation, "explain")
     return from_json(read_json(path), tuple[PredictorReport, ...], str(path))
-
-
-def _command(context: RunContext) -> str:
-    options = {k: v for k, v in to_json(context.config).items() if v is not None}
-    limit = options.pop("max_latency_ms", None)
-    words = [f"--{name.replace('_', '-')} {value}" for name, value in options.items()]
-    if limit is not None:
-        words.append(f"--max-latency {limit:g}ms")
-    return " ".join(["edgenas search", *words])
-
-
-def _versions() -> dict[str, str]:
-    found: dict[str, Any] = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed as a package"
-    return found

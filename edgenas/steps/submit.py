@@ -1,0 +1,141 @@
+"""submit: the winner as a challenge's package, checked and scored locally. Writes submission/."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgenas import plugins
+from edgenas.challenges import evidence
+from edgenas.challenges.base import Entry, Facts, Parameters
+from edgenas.deployable import deployable
+from edgenas.errors import ExportError, InputError
+from edgenas.graph.pixels import take_pixels, with_background
+from edgenas.host_engine import logits
+from edgenas.records import VerifiedModel, to_json
+from edgenas.run_context import RunContext
+from edgenas.versions import installed
+
+if TYPE_CHECKING:
+    from edgenas.graph.ir import Graph
+    from edgenas.graph.ranges import Ranges
+
+
+def run(context: RunContext, challenge: str, given: Parameters) -> dict[str, Any]:
+    """Build the package of `challenge`, lint it and score it; return what came of each.
+
+    given : parameters of the score (NAME=VALUE) that the challenge's rules leave open.
+
+    Raises
+    ------
+    InputError : no candidate passed, or the run's network is no entry for this challenge.
+    """
+    winner = context.verified().winner
+    if winner is None:
+        raise InputError(
+            f"No candidate of {context.folder.path} passed its verification.",
+            f"Look at why: edgenas verify {context.folder.path}",
+        )
+    member = plugins.load("challenges", challenge)
+    entry = _entry(context, winner)
+    built = member.build(entry, context.folder.submission / challenge)
+    bundle = evidence.write(entry.evidence, context.folder.submission / "evidence.zip")
+    findings = to_json(member.lint(built))
+    return {
+        "challenge": challenge,
+        "built": str(built),
+        "evidence": str(bundle),
+        "findings": findings,
+        "score": _score(context, member, winner, given, str(built)),
+        "status": "fail" if any(f["severity"] == "error" for f in findings) else "pass",
+    }
+
+
+def _score(
+    context: RunContext, member: Any, winner: VerifiedModel, given: Parameters, built: str
+) -> dict[str, Any]:
+    """Return the score, or why there is none: a package is worth building without it."""
+    latency, accuracy = winner.outcome.latency, winner.device_accuracy
+    facts = None
+    if latency is not None and accuracy is not None:
+        facts = Facts(accuracy, latency.median_ms, winner.n_images)
+    try:
+        scored: dict[str, Any] = to_json(member.score(context.folder.path / built, facts, given))
+    except InputError as problem:
+        return {"value": None, "reason": str(problem)}
+    return scored
+
+
+def _entry(context: RunContext, winner: VerifiedModel) -> Entry:
+    model = winner.model
+    folder = context.folder
+    return Entry(
+        name=str(folder.path),
+        models={
+            "int8.onnx": (folder.models / model.int8_file).read_bytes(),
+            "fp32.onnx": (folder.models / model.fp32_file).read_bytes(),
+            **_tflite(context, winner),
+        },
+        class_names=model.class_names,
+        card=_card(context, winner),
+        command=context.command(),
+        evidence=_evidence(context),
+    )
+
+
+def _card(context: RunContext, winner: VerifiedModel) -> dict[str, Any]:
+    latency = winner.outcome.latency
+    return {
+        "network": str(winner.model.candidate.architecture),
+        "accuracy": winner.device_accuracy,
+        "n_images": winner.n_images,
+        "latency_ms": None if latency is None else latency.median_ms,
+        "latency_ci95_ms": None if latency is None else list(latency.ci95_ms),
+        "target": context.target.name,
+        "engine": winner.outcome.engine,
+        "engine_version": winner.outcome.engine_version,
+        "scheme": winner.model.scheme,
+        "sha256": winner.model.sha256,
+        "supernet_sha256": winner.model.supernet_sha256,
+        "mean": list(winner.model.mean),
+        "std": list(winner.model.std),
+        "seed": context.config.seed,
+        "versions": installed(),
+    }
+
+
+def _tflite(context: RunContext, winner: VerifiedModel) -> dict[str, bytes]:
+    """Return the winner as .tflite files; none, with a warning, where the package is missing."""
+    architecture = winner.model.candidate.architecture
+    layers = context.space.layers(architecture)
+    network = deployable(context.supernet(), architecture, layers, context.dataset)
+    emit = plugins.load("exporters", "tflite").emit
+    pixels = _with_background(*take_pixels(network.graph, network.ranges, *_colours(winner)))
+    try:
+        return {
+            "int8.tflite": emit(network.graph, network.ranges, scheme="s8s8"),
+            "uint8.tflite": emit(*pixels, scheme="u8s8"),
+        }
+    except ExportError as problem:
+        context.progress.warning(f"No .tflite files: {problem}")
+        return {}
+
+
+def _colours(winner: VerifiedModel) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return winner.model.mean, winner.model.std
+
+
+def _with_background(graph: Graph, ranges: Ranges) -> tuple[Graph, Ranges]:
+    return with_background(graph, ranges), ranges
+
+
+def _evidence(context: RunContext) -> dict[str, bytes]:
+    test = context.dataset.test
+    classes: dict[str, np.ndarray] = {}
+    for verified in context.verified().models:
+        images = test.resized(verified.model.candidate.architecture.resolution).images
+        content = (context.folder.models / verified.model.int8_file).read_bytes()
+        scores = logits(content, context.dataset.normalize(images))
+        classes[verified.model.sha256] = scores.argmax(1)
+    return evidence.collect(context.folder, test.labels, classes)

@@ -1,0 +1,47 @@
+"""Submissions: of a run, or the check of a file that was made elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgenas import plugins
+from edgenas.challenges.base import Parameters
+from edgenas.errors import InputError
+from edgenas.pipeline import step
+from edgenas.progress import Progress
+from edgenas.records import to_json
+from edgenas.run_context import open_run
+
+if TYPE_CHECKING:
+    from edgenas.targets.config import Access
+
+
+def submit(
+    path: Path,
+    challenge: str,
+    given: Parameters,
+    progress: Progress,
+    access: Access | None = None,
+) -> dict[str, Any]:
+    """Build, lint and score the submission of the run in `path`; see `steps.submit.run`."""
+    with open_run(path, {}, progress, resume=True, create=False, access=access) as context:
+        document: dict[str, Any] = step(context, "submit", challenge=challenge, given=given)
+        return {"run": str(path), **document}
+
+
+def check(challenge: str, file: Path, given: Parameters) -> dict[str, Any]:
+    """Lint and score any file or folder by the rules of `challenge`."""
+    member = plugins.load("challenges", challenge)
+    findings = to_json(member.lint(file))
+    try:
+        score = to_json(member.score(file, None, given))
+    except InputError as problem:
+        score = {"value": None, "reason": str(problem)}
+    return {
+        "challenge": challenge,
+        "built": str(file),
+        "findings": findings,
+        "score": score,
+        "status": "fail" if any(f["severity"] == "error" for f in findings) else "pass",
+    }
