@@ -31,6 +31,8 @@ def validate(
     n = len(response)
     # rows that are alike stay together: one would give the other away
     alike = np.unique(matrix, axis=0, return_inverse=True)[1].reshape(-1)
+    if alike.max() == 0:
+        alike = np.arange(n)
     groups = int(alike.max()) + 1
     folds = min(folds, groups)
     fold_of = (np.random.default_rng(seed).permutation(groups) % folds)[alike]

@@ -71,6 +71,8 @@ def choose(
     """
     from scipy.optimize import minimize
 
+    if not levels:
+        return Shrinkage(np.zeros(0), project(np.eye(len(response)), response))
     centred = matrix - matrix.mean(axis=0)
     spreads = np.array([np.mean(np.sum((centred @ level.root) ** 2, axis=1)) for level in levels])
     live = spreads > 1e-12 * max(spreads.max(initial=0.0), 1e-300)
