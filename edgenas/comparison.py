@@ -19,6 +19,9 @@ def write(path: Path, contexts: Sequence[RunContext], failed: dict[str, str]) ->
     """Compare the finished runs `contexts`; write PATH/report.html and return the JSON of it.
 
     failed : target -> why it has no finished run.
+
+    In the JSON, `speed` and each choice's `ratios` are over the `reference`, the first finished
+    board; `effects` are in `unit`, with the confidence intervals of the boards' own reports.
     """
     from edgenas.reporting.comparison_page import render
 

@@ -36,7 +36,7 @@ class Labelled:
         self._label = label
 
     def task(self, title: str, total: float) -> AbstractContextManager[Task]:
-        said = title if self._label in title else f"{title} for {self._label}"
+        said = title if title.endswith(f" {self._label}") else f"{title} for {self._label}"
         return self._progress.task(said, total)
 
     def message(self, text: str) -> None:

@@ -9,20 +9,19 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from edgenas import __version__, comparison, pipeline
 from edgenas.errors import EdgeNasError, InputError, RunFolderError
+from edgenas.in_turn import InTurn
 from edgenas.progress import Labelled, Progress
-from edgenas.records import DeviceProfile, Outcome, from_json, to_json
+from edgenas.records import from_json, to_json
 from edgenas.run_context import RunContext, locked, open_run
 from edgenas.run_folder import RunFolder, read_json, write_bytes, write_json
-from edgenas.targets.base import Inference, MeasureSettings, ModelFile, Preprocess, Target
+from edgenas.steps.evaluate import wanted
 from edgenas.targets.config import resolve
 from edgenas.targets.local import LocalTarget
 
@@ -45,7 +44,7 @@ class BoardsFile:
 
 
 @dataclass
-class Board:
+class BoardRun:
     """The run of one board, and how it ended: with its document, or with an error."""
 
     context: RunContext
@@ -53,7 +52,7 @@ class Board:
     document: dict[str, Any] | None = None
     error: EdgeNasError | None = None
 
-    def attempt(self, work: Callable[[Board], None]) -> None:
+    def attempt(self, work: Callable[[BoardRun], None]) -> None:
         """Do `work`, unless this board failed before; a failure is kept, and said."""
         if self.error is not None:
             return
@@ -112,7 +111,7 @@ def search_several(
         paths = _board_paths(path, stated.targets)
         write_json(path / "boards.json", to_json(stated))
         boards = [
-            Board(stack.enter_context(_open(paths[target], target, options, progress, access)))
+            BoardRun(stack.enter_context(_open(paths[target], target, options, progress, access)))
             for target, options in _options(paths, stated, asked).items()
         ]
         _search(boards)
@@ -190,18 +189,21 @@ def _open(
     return open_run(path, {**options, "target": target}, labelled, resume=True, access=access)
 
 
-def _search(boards: Sequence[Board]) -> None:
+def _search(boards: Sequence[BoardRun]) -> None:
     for board in boards:  # in turn, for a password may be asked for
         board.attempt(lambda one: pipeline.step(one.context, "probe"))
     if all(board.error is not None for board in boards):
         return
     _share_supernet([board.context for board in boards])
-    for index, board in enumerate(boards):
-        board.attempt(lambda one, before=boards[:index]: _evaluate(one, before))  # type: ignore[misc]
     alone = [board for board in boards if isinstance(board.context.target, MEASURED_ALONE)]
-    _side_by_side([board for board in boards if board not in alone])
-    for board in alone:
-        board.attempt(_measure_and_conclude)
+    remote = [board for board in boards if board not in alone]
+    turn = threading.Lock()
+    for board in remote:
+        board.context.target = InTurn(board.context.target, turn)
+    for work in (_measure, _evaluate_once(boards), _conclude):
+        _side_by_side(remote, work, turn)
+        for board in alone:
+            board.attempt(work)
 
 
 def _share_supernet(contexts: Sequence[RunContext]) -> None:
@@ -231,99 +233,50 @@ def _link(source: Path, path: Path) -> None:
         write_bytes(path, source.read_bytes())
 
 
-def _evaluate(board: Board, before: Sequence[Board]) -> None:
-    """Take over what a board of the same int8 scheme has evaluated; evaluate the rest."""
-    context = board.context
-    wanted = set(context.sampled(context.config.evaluate))
-    wanted -= {evaluation.architecture for evaluation in context.evaluations()}
-    for other in before:
-        if other.error is None and other.context.target.scheme == context.target.scheme:
-            for evaluation in other.context.evaluations():
-                if evaluation.architecture in wanted:
-                    context.store.add_evaluation(evaluation)
-                    wanted.remove(evaluation.architecture)
-                    board.added += 1
-    board.added += pipeline.step(context, "evaluate")
-
-
-def _measure_and_conclude(board: Board) -> None:
+def _measure(board: BoardRun) -> None:
     board.added += pipeline.step(board.context, "measure")
+
+
+def _evaluate_once(boards: Sequence[BoardRun]) -> Callable[[BoardRun], None]:
+    """Return the work of evaluating what no other board of the same int8 scheme has evaluated."""
+
+    def work(board: BoardRun) -> None:
+        context = board.context
+        missing = set(wanted(context)) - {e.architecture for e in context.evaluations()}
+        for other in boards:
+            if other.error is None and other.context.target.scheme == context.target.scheme:
+                for evaluation in other.context.evaluations():
+                    if evaluation.architecture in missing:
+                        context.store.add_evaluation(evaluation)
+                        missing.remove(evaluation.architecture)
+                        board.added += 1
+        board.added += pipeline.step(context, "evaluate")
+
+    return work
+
+
+def _conclude(board: BoardRun) -> None:
     board.document = pipeline.conclude(board.context, board.added)
 
 
-def _side_by_side(boards: Sequence[Board]) -> None:
-    """Measure and search for all boards at once; the host's own work takes turns."""
-    turn, bugs = threading.Lock(), list[BaseException]()
+def _side_by_side(
+    boards: Sequence[BoardRun], work: Callable[[BoardRun], None], turn: threading.Lock
+) -> None:
+    """Do `work` for all boards at once; the host's own part of it takes turns."""
+    bugs: list[BaseException] = []
 
-    def work(board: Board) -> None:
+    def run(board: BoardRun) -> None:
         try:
             with turn:
-                board.attempt(_measure_and_conclude)
+                board.attempt(work)
         except Exception as bug:  # noqa: BLE001 - raised below, in the thread that started this one
             bugs.append(bug)
 
-    for board in boards:
-        board.context.target = InTurn(board.context.target, turn)
     # daemons: an interrupted command ends at once, while the boards go on and are followed later
-    threads = [threading.Thread(target=work, args=(one,), daemon=True) for one in boards]
+    threads = [threading.Thread(target=run, args=(one,), daemon=True) for one in boards]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     if bugs:
         raise bugs[0]
-
-
-class InTurn:
-    """A target that passes the turn on while it works, so that other boards are worked for.
-
-    The steps are not made for several threads (plots, warnings and random numbers have state that
-    is shared): only one holds the turn at a time.
-    """
-
-    def __init__(self, target: Target, turn: threading.Lock) -> None:
-        self.name = target.name
-        self.engine = target.engine
-        self._target = target
-        self._turn = turn
-
-    @property
-    def scheme(self) -> str:
-        return self._target.scheme
-
-    def probe(self) -> DeviceProfile:
-        with self._passed_on():
-            return self._target.probe()
-
-    def clean(self) -> str:
-        with self._passed_on():
-            return self._target.clean()
-
-    def measure(
-        self,
-        models: Sequence[ModelFile],
-        settings: MeasureSettings,
-        job_dir: Path,
-        progress: Progress,
-    ) -> dict[str, Outcome]:
-        with self._passed_on():
-            return self._target.measure(models, settings, job_dir, progress)
-
-    def infer(
-        self,
-        model: ModelFile,
-        images: np.ndarray,
-        preprocess: Preprocess,
-        job_dir: Path,
-        progress: Progress,
-    ) -> Inference:
-        with self._passed_on():
-            return self._target.infer(model, images, preprocess, job_dir, progress)
-
-    @contextlib.contextmanager
-    def _passed_on(self) -> Iterator[None]:
-        self._turn.release()
-        try:
-            yield
-        finally:
-            self._turn.acquire()

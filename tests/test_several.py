@@ -20,6 +20,7 @@ from edgenas.errors import InputError, RunFolderError, TargetError
 from edgenas.progress import Silent
 from edgenas.records import Outcome
 from edgenas.run_context import open_run
+from edgenas.steps.evaluate import wanted
 from edgenas.store import Store
 from edgenas.targets.base import ModelFile
 from edgenas.targets.local import LocalTarget
@@ -109,9 +110,10 @@ def test_the_boards_share_supernet_and_evaluations(
     assert all(content == first for content in others)
     with open_run(folders[0], {}, Silent(), resume=True) as context:
         supernet = context.supernet_sha256()
-        sampled = context.sampled(10)
+        evaluated = wanted(context)
     one, two = (Store(folder / "store.sqlite").evaluations(supernet) for folder in folders[:2])
-    assert [one[a] for a in sampled] == [two[a] for a in sampled]
+    assert len(evaluated) == 10
+    assert [one[a] for a in evaluated] == [two[a] for a in evaluated]
 
 
 def test_the_comparison_has_each_choice_on_each_board(
@@ -179,7 +181,6 @@ def test_remote_boards_measure_at_the_same_time(
 
     monkeypatch.setattr(several, "MEASURED_ALONE", ())
     monkeypatch.setattr(several, "_share_supernet", lambda contexts: None)
-    monkeypatch.setattr(several, "_evaluate", lambda board, before: None)
     monkeypatch.setattr(LocalTarget, "measure", measure)
     targets = [target_file(tmp_path, "a"), target_file(tmp_path, "b")]
     asked = {"samples": 8, "evaluate": 8}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgenas.deployable import deployable
-from edgenas.records import Evaluation
+from edgenas.records import Architecture, Evaluation
 from edgenas.run_context import RunContext
 
 
@@ -14,12 +14,10 @@ def run(context: RunContext) -> int:
     validation images: what is ranked is what is deployed.
     """
     evaluated = {evaluation.architecture for evaluation in context.evaluations()}
-    measured = [m.architecture for m in context.measurements() if m.weights == "random"]
-    sampled = context.sampled(context.config.evaluate)
-    wanted = list(dict.fromkeys((*measured, *sampled)))[: context.config.evaluate]
-    missing = [architecture for architecture in wanted if architecture not in evaluated]
-    if len(missing) < len(wanted):
-        context.reuse(f"{len(wanted) - len(missing)} of {len(wanted)} evaluations")
+    all_wanted = wanted(context)
+    missing = [architecture for architecture in all_wanted if architecture not in evaluated]
+    if len(missing) < len(all_wanted):
+        context.reuse(f"{len(all_wanted) - len(missing)} of {len(all_wanted)} evaluations")
     if not missing:
         return 0
     supernet, sha256 = context.supernet(), context.supernet_sha256()
@@ -35,3 +33,10 @@ def run(context: RunContext) -> int:
             )
             task.advance()
     return len(missing)
+
+
+def wanted(context: RunContext) -> list[Architecture]:
+    """Return the architectures to evaluate: those measured, filled up with the run's sample."""
+    measured = [m.architecture for m in context.measurements() if m.weights == "random"]
+    sampled = context.sampled(context.config.evaluate)
+    return list(dict.fromkeys((*measured, *sampled)))[: context.config.evaluate]
