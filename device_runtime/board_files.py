@@ -77,15 +77,15 @@ class BoardFiles:
 
     def unpack(self, blob: str, package: str) -> None:
         """Unpack a blob, a .tar.gz of plain files, and drop it."""
-        final, part = self.package(package), self.package(package + "-part")
-        shutil.rmtree(str(part), ignore_errors=True)
+        final = self.package(package)
+        # an agent whose link was cut may still be unpacking the same
+        part = self.package(f"{package}-part-{os.getpid()}")
         try:
             if not final.is_dir():
                 _extract(self._blob(blob), part)
                 part.rename(final)
-        except BaseException:
+        finally:
             shutil.rmtree(str(part), ignore_errors=True)
-            raise
         if self._blob(blob).exists():
             self._blob(blob).unlink()
 

@@ -180,8 +180,14 @@ class Connection:
         except (OSError, EOFError, paramiko.SSHException) as problem:
             raise _lost(self._name, problem) from problem
         if not chunk:
-            raise _lost(self._name, EOFError())
+            raise _lost(self._name, EOFError(self._last_words()))
         self._unread += chunk
+
+    def _last_words(self) -> str:
+        self._channel.status_event.wait(_STATUS_S)  # what it says may come after its end
+        if not self._channel.recv_stderr_ready():
+            return ""
+        return self._channel.recv_stderr(2000).decode("utf-8", "replace").strip()[-300:]
 
     def _nonsense(self, what: str) -> MeasurementError:
         return MeasurementError(f"Target '{self._name}' answered what is no answer: {what}.")

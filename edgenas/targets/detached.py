@@ -22,7 +22,7 @@ from edgenas.targets.board import Board
 from edgenas.targets.connection import LONG_S
 from edgenas.targets.provision import Done, Packages
 
-_TAIL_SHARE = 0.25  # of the silence that is borne: how long the agent waits for news
+_TAIL_S, _TAIL_SHARE = 5.0, 0.25  # how long the agent waits for news: of the silence borne, too
 _BUSY_PAUSE_S = 2.0
 _MAX_LINE_BYTES = 1 << 20
 _FRUITLESS_STARTS = 3  # a runtime that was started so often without a new record is given up
@@ -188,7 +188,7 @@ class DetachedJob:
                 Tail,
                 job=self._name,
                 offset=self._follower.offset,
-                wait_s=_TAIL_SHARE * self._board.silence_s,
+                wait_s=min(_TAIL_S, _TAIL_SHARE * self._board.silence_s),
             )
             whole = self._follower.offset + len(content) >= said.size
             if content:

@@ -23,6 +23,7 @@ from edgenas.targets.connection import LONG_S, Connection
 from edgenas.targets.runtime import RUNTIME
 from edgenas.targets.wheels import Platform
 
+_FORMAT = 1  # of the archives: another one makes others of the same wheels
 _UNPACKED_SHARE = 5  # an unpacked archive takes at most so many times its size
 # What only developers need, and half of all files: unpacking them on a slow card takes minutes.
 _LEFT_OUT = re.compile(
@@ -178,7 +179,7 @@ def send(board: Board, blobs: dict[str, bytes], progress: Progress, title: str) 
 
 
 def _digest(files: Iterable[Path], root: Path) -> str:
-    whole = hashlib.sha256()
+    whole = hashlib.sha256(f"{_FORMAT} {_LEFT_OUT.pattern}".encode())
     for path in sorted(files):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         whole.update(f"{path.relative_to(root).as_posix()} {digest}\n".encode())

@@ -22,6 +22,7 @@ if __package__:
 else:
     from loopback import free_port
 
+ROOT = Path(__file__).parents[2]
 QEMU = shutil.which("qemu-system-aarch64")
 IMAGE = Path(os.environ.get("EDGENAS_BOARDS", Path("~/.cache/edgenas-boards").expanduser()))
 
@@ -109,11 +110,12 @@ class EmulatedBoard:
         return f"[127.0.0.1]:{self.port} {kind} {key}\n"
 
     def target_file(self) -> str:
-        """The text of a target file for this board."""
-        return (
-            'kind = "ssh"\nscheme = "s8s8"\n[connection]\nhost = "127.0.0.1"\nuser = "root"\n'
-            f'port = {self.port}\nkey_file = "{self.user_key}"\n'
-        )
+        """The shipped target file, with this board's port and key."""
+        text = (ROOT / "targets" / "emulated.toml").read_text("utf-8")
+        text = text.replace("port = 2222", f"port = {self.port}")
+        key = '# key_file = "…/edgenas-boards/user_key"'
+        assert key in text
+        return text.replace(key, f'key_file = "{self.user_key}"')
 
     def stop(self) -> None:
         if self._process is not None:

@@ -47,7 +47,7 @@ class LoopbackBoard:
         self.user_key = make_key(self.folder / "user_key")
         self.user = getpass.getuser()
         self.link = Link()
-        self._settings = settings
+        self.settings = settings
         self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -97,7 +97,7 @@ class LoopbackBoard:
             "UseDNS no",
             "AllowTcpForwarding yes",
             f"SetEnv {set_env}",
-            *self._settings,
+            *self.settings,
         )
         return "\n".join(lines) + "\n"
 
@@ -210,6 +210,7 @@ class Link:
                 here.close()
                 continue
             for end in (here, there):
+                end.settimeout(None)
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open += [here, there]
             for source, sink in ((here, there), (there, here)):
