@@ -1,27 +1,13 @@
-"""Where the milliseconds of one architecture go, and what to change to save some of them."""
+"""What to change in an architecture to save milliseconds at the least predicted accuracy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from edgenas.predictors.base import FittedPredictor, Prediction
 from edgenas.records import Architecture, Candidate
 from edgenas.search_problem import Predictors
-from edgenas.term_rows import TermRows
 
-MOST_CHANGES = 12
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one part of an architecture adds to a response, with its interval."""
-
-    name: str
-    effect: float
-    lower: float
-    upper: float
+MOST_CHANGES = 25
 
 
 @dataclass(frozen=True)
@@ -32,38 +18,11 @@ class Saving:
     candidate: Candidate
 
 
-def breakdown(
-    predictor: FittedPredictor, rows: TermRows, architecture: Architecture, confidence: float
-) -> tuple[Part, ...]:
-    """Return what the fixed part and each stage add; the effects sum to the predicted mean.
-
-    The first part holds the intercept, stem, head and resolution. Intervals are confidence
-    intervals of each part; the first one's leaves the intercept's own uncertainty out.
-    """
-    size = rows.space.resolutions.index(architecture.resolution)
-    stages = [
-        rows.stage_row(architecture.resolution, stage, choice)
-        for stage, choice in enumerate(architecture.stages)
-    ]
-    found = predictor.contrast(np.array([rows.size_rows[size], *stages]), confidence)
-    nothing = float(predictor.predict(np.zeros((1, len(rows.terms.names))))[0])
-    names = ["stem, head and fixed cost", *(f"stage {i + 1}" for i in range(len(stages)))]
-    return tuple(
-        _part(name, found, index, nothing if index == 0 else 0.0)
-        for index, name in enumerate(names)
-    )
-
-
-def _part(name: str, found: Prediction, index: int, offset: float) -> Part:
-    bounds = (float(x[index]) + offset for x in (found.mean, found.lower, found.upper))
-    return Part(name, *bounds)
-
-
 def savings(predictors: Predictors, start: Architecture, save_ms: float) -> tuple[Saving, ...]:
     """Return one-step changes that save `save_ms` of predicted mean latency, one after the other.
 
     Each step takes the neighbour that loses the least predicted accuracy for each millisecond
-    saved. Ends early, with less saved, where no neighbour is faster, or after 12 changes.
+    saved. Ends early, with less saved, where no neighbour is faster, or after 25 changes.
     """
     path: list[Saving] = []
     current = predictors.candidates([start])[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgenas.errors import PredictorError
 from edgenas.optimizers.base import Point, StageProblem
 from edgenas.predictors.base import FittedPredictor, Prediction
 from edgenas.records import Architecture, Candidate, Interval, StageChoice
@@ -22,6 +23,14 @@ class Predictors:
     latency: FittedPredictor
     accuracy: FittedPredictor
     confidence: float
+
+    def __post_init__(self) -> None:
+        for predictor, terms in ((self.latency, "physical"), (self.accuracy, "choices")):
+            if predictor.terms != TermRows(self.space, terms).terms.names:
+                raise PredictorError(
+                    f"The predictor of {predictor.name} has other terms than this edgenas makes.",
+                    "Fit it again: edgenas fit RUN",
+                )
 
     def candidates(self, architectures: Sequence[Architecture]) -> tuple[Candidate, ...]:
         """Return the architectures with their prediction intervals."""

@@ -28,16 +28,6 @@ def test_shares_sum_to_the_prediction_and_hold_the_truth():
         explain.breakdown(model, row, {"a": (0,), "b": (0, 1)}, 0.9)
 
 
-def test_boards_are_compared_change_by_change():
-    change = np.array([1.0, 0.0, 0.0, 0.0])
-    nothing = np.array([0.0, 0.0, 0.0, 1.0])
-    found = explain.compare(
-        fitted(2.0), fitted(6.0, seed=1), {"e": (change, change), "k": (nothing, nothing)}
-    )
-    assert found[0].ratio == pytest.approx(3.0, rel=0.1)
-    assert found[1].ratio is None
-
-
 def test_residuals_are_described():
     rng = np.random.default_rng(0)
     predicted = rng.uniform(10, 100, 200)

@@ -76,7 +76,7 @@ class HeldOut:
     kendall_tau: float
     coverage: float
     confidence: float
-    r2: float = 0.0
+    r2: float
 
 
 class FittedPredictor(Protocol):
@@ -87,6 +87,13 @@ class FittedPredictor(Protocol):
     terms: tuple[str, ...]
     n: int
     heldout: HeldOut | None
+    params: np.ndarray  # float64 [p + 1], intercept first
+    covariance: np.ndarray  # float64 [p + 1, p + 1], of the params, over `scale`
+    scale: float  # residual variance, in unit²
+
+    def student(self, confidence: float) -> float:
+        """Return the two-sided quantile that confidence intervals of the params use."""
+        ...
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """Return the predicted means, float64 [n]."""

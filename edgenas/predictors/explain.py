@@ -1,4 +1,4 @@
-"""The numbers behind an explanation: where a prediction goes, two boards compared, diagnostics."""
+"""The numbers behind an explanation: where a prediction comes from, and what residuals tell."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenas.predictors.regression import Regression
+from edgenas.predictors.base import FittedPredictor
 
 FEWEST = 20
 
@@ -22,21 +22,8 @@ class Share:
     upper: float
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One change on two boards: its effect on each, and how many times it costs more on `second`.
-
-    ratio : None where the first effect cannot be told from nothing.
-    """
-
-    change: str
-    first: float
-    second: float
-    ratio: float | None
-
-
 def breakdown(
-    fitted: Regression, row: np.ndarray, groups: Mapping[str, Sequence[int]], confidence: float
+    fitted: FittedPredictor, row: np.ndarray, groups: Mapping[str, Sequence[int]], confidence: float
 ) -> tuple[Share, ...]:
     """Return what each group of terms adds for `row` [p]; the shares sum to the prediction.
 
@@ -62,25 +49,6 @@ def breakdown(
         )
     ]
     return (Share("everywhere", mean, mean - half, mean + half), *shares)
-
-
-def compare(
-    first: Regression,
-    second: Regression,
-    changes: Mapping[str, tuple[np.ndarray, np.ndarray]],
-    confidence: float = 0.95,
-) -> tuple[Comparison, ...]:
-    """Return each change's effect on two boards.
-
-    changes : text -> the term differences of the change for the first and the second predictor.
-    """
-    found = []
-    for text, (one, other) in changes.items():
-        a, b = first.contrast(one[None], confidence), second.contrast(other[None], confidence)
-        clear = a.lower[0] > 0 or a.upper[0] < 0
-        ratio = float(b.mean[0] / a.mean[0]) if clear else None
-        found.append(Comparison(text, float(a.mean[0]), float(b.mean[0]), ratio))
-    return tuple(found)
 
 
 def diagnostics(predicted: np.ndarray, measured: np.ndarray) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ from dataclasses import fields
 
 import numpy as np
 
-from edgenas.advice import breakdown
 from edgenas.marginal import changes
 from edgenas.predictors.base import FittedPredictor
+from edgenas.predictors.explain import breakdown, diagnostics
 from edgenas.records import Architecture, Interval, to_json
 from edgenas.reporting.document import (
     CoefficientRow,
@@ -60,6 +60,7 @@ def _explain(
         effects=_effects(predictor, rows, architectures, confidence),
         rows=_rows(predictor, matrix, observed, confidence),
         breakdown=_breakdown(context, predictor, rows),
+        notes=diagnostics(predictor.predict(matrix), np.array([v for v, _ in observed.values()])),
     )
 
 
@@ -70,11 +71,21 @@ def _breakdown(
     architecture = context.best()
     if architecture is None:
         return ()
-    parts = breakdown(predictor, rows, architecture, context.config.confidence)
+    groups: dict[str, list[int]] = {}
+    for index, name in enumerate(rows.terms.names):
+        if name.startswith("stage"):
+            groups.setdefault(_group(name), []).append(index)
+    row = rows.row(architecture)
     return tuple(
-        MarginalEffect(part.name, part.effect, part.lower, part.upper, predictor.unit)
-        for part in parts
+        MarginalEffect(share.group, share.mean, share.lower, share.upper, predictor.unit)
+        for share in breakdown(predictor, row, groups, context.config.confidence)
     )
+
+
+def _group(term: str) -> str:
+    """Return "stage 1" for a term of the first stage, "" for one of the whole network."""
+    stage, dot, _ = term.partition(".")
+    return f"stage {int(stage.removeprefix('stage')) + 1}" if dot else ""
 
 
 def _held_out(predictor: FittedPredictor) -> HeldOutErrors | None:
@@ -99,7 +110,7 @@ def _coefficients(
             conf_int=line.conf_int,
             vif=float(line.vif) if np.isfinite(line.vif) else None,
             term_sd=float(spread[line.name]) if line.name in spread else None,
-            group=line.name.partition(".")[0].replace("stage", "stage "),
+            group=_group(line.name),
         )
         for line in predictor.coefficients(confidence)
     )
