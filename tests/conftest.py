@@ -14,6 +14,10 @@ from boards.loopback import LoopbackBoard
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "emulated: runs ARM64 programs; takes minutes")
+
+
 @pytest.fixture
 def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackBoard]:
     """A board on loopback whose key is known to this user, who has a home of their own."""

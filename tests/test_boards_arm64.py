@@ -1,0 +1,158 @@
+"""ARM64 boards without hardware: real wheels, the real runtime, int8 outputs against the host's."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from boards import emulated, userland
+from boards.emulated import IMAGE, EmulatedBoard
+from boards.userland import userland_board
+from scripted_runtime import model_file
+
+from edgenas import plugins
+from edgenas.graph.lower import lower
+from edgenas.graph.random_state import random_state
+from edgenas.graph.ranges import random_ranges
+from edgenas.host_engine import logits
+from edgenas.progress import Silent
+from edgenas.spaces import mbv3_tiny
+from edgenas.targets.base import MeasureSettings, ModelFile, Preprocess
+from edgenas.targets.config import open_target
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.emulated
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user whose wheels are kept beside the image between runs."""
+    (tmp_path / ".ssh").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(IMAGE / "cache"))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return tmp_path
+
+
+def know(home: Path, line: str) -> None:
+    (home / ".ssh" / "known_hosts").write_text(line)
+
+
+def int8_model(path: Path) -> ModelFile:
+    space = mbv3_tiny.create(10, 1, 16)
+    layers = space.layers(space.smallest())
+    graph = lower(layers, random_state(layers, 0))
+    exporter = plugins.load("exporters", "onnx")
+    path.write_bytes(exporter.emit(graph, random_ranges(graph, 0), scheme="s8s8"))
+    return model_file(path)
+
+
+def normalised(images: np.ndarray, preprocess: Preprocess) -> np.ndarray:
+    mean, std = (
+        np.asarray(value, np.float32)[:, None, None] for value in (preprocess.mean, preprocess.std)
+    )
+    return (images.astype(np.float32) / np.float32(255) - mean) / std
+
+
+@pytest.mark.skipif(bool(userland.missing()), reason=userland.missing())
+def test_aarch64_userland_gets_real_wheels_and_computes_the_hosts_bits(
+    home: Path, tmp_path: Path
+) -> None:
+    board = userland_board().start()
+    try:
+        know(home, board.known_hosts_line())
+        setup = {"python": "python3", "packages": "sent", "silence_s": 120}
+        target = open_target(board.target_config(setup=setup))
+        profile = target.probe()
+        assert profile.machine == "aarch64" and "onnxruntime" in profile.engines
+        assert target.scheme == "s8s8"
+        model = int8_model(tmp_path / "model.onnx")
+        size = mbv3_tiny.create(10, 1, 16).smallest().resolution
+        images = np.random.default_rng(0).integers(0, 256, (20, 1, size, size), np.uint8)
+        preprocess = Preprocess((0.3,), (0.4,))
+        inference = target.infer(model, images, preprocess, tmp_path / "jobs", Silent())
+        assert inference.outcome.status == "ok" and inference.logits is not None
+        expected = logits(model.path.read_bytes(), normalised(images, preprocess))
+        np.testing.assert_array_equal(inference.logits, expected)
+        assert "Removed" in target.clean()  # type: ignore[attr-defined]
+        target.close()  # type: ignore[attr-defined]
+    finally:
+        board.close()
+
+
+@pytest.fixture
+def arm64_board(home: Path) -> Iterator[EmulatedBoard]:
+    board = EmulatedBoard().start()
+    know(home, board.known_hosts_line())
+    yield board
+    board.stop()
+
+
+@pytest.mark.skipif(bool(emulated.missing()), reason=emulated.missing())
+def test_whole_search_on_the_emulated_board(arm64_board: EmulatedBoard, tmp_path: Path) -> None:
+    target = tmp_path / "emulated.toml"
+    target.write_text(arm64_board.target_file())
+    run = tmp_path / "run"
+    arguments = ["search", "--target", target, "--out", run, "--samples", "8", "--evaluate", "8"]
+    arguments += ["--epochs", "2", "--top", "1", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", "from edgenas.cli.main import run; run()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=1800,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr  # 1: measured, and over its limit
+    profile = json.loads((run / "profile.json").read_text())
+    assert profile["machine"] == "aarch64" and "asimddp" in profile["cpu_features"]
+    verified = json.loads((run / "verification.json").read_text())["models"]
+    assert verified and all(model["agreement"] == 1.0 for model in verified)
+    for model in verified:
+        latency = model["outcome"]["latency"]
+        low, high = latency["ci95_ms"]
+        assert high - low < 0.01 * latency["median_ms"]  # its clock counts instructions
+    assert_bit_identical(run)
+
+
+def assert_bit_identical(run: Path) -> None:
+    """The board's logits of every verified model are the host's, bit by bit."""
+    jobs = [path.parent for path in run.glob("jobs/infer-*/*/job.json")]
+    assert jobs
+    for folder in jobs:
+        said = json.loads((folder / "job.json").read_text())["images"]
+        images = np.load(folder / "images.npy", allow_pickle=False)
+        inputs = normalised(images, Preprocess(tuple(said["mean"]), tuple(said["std"])))
+        (model,) = (folder / "models").iterdir()
+        parts = sorted(folder.glob("logits-*.npy"), key=lambda path: int(path.stem[7:]))
+        computed = np.concatenate([np.load(part, allow_pickle=False) for part in parts])
+        np.testing.assert_array_equal(computed, logits(model.read_bytes(), inputs))
+
+
+@pytest.mark.skipif(bool(emulated.missing()), reason=emulated.missing())
+def test_latency_repeats_on_another_boot(
+    arm64_board: EmulatedBoard, home: Path, tmp_path: Path
+) -> None:
+    model = int8_model(tmp_path / "model.onnx")
+    settings = MeasureSettings(warmup_ms=0, run_ms=0.001, min_runs=3, min_passes=2)
+    medians = []
+    for boot in range(2):
+        target_file = tmp_path / f"boot{boot}.toml"
+        target_file.write_text(arm64_board.target_file())
+        from edgenas.targets.config import resolve
+
+        target = resolve(str(target_file))
+        outcome = target.measure([model], settings, tmp_path / f"jobs{boot}", Silent())["model"]
+        assert outcome.latency is not None
+        medians.append(outcome.latency.median_ms)
+        target.close()  # type: ignore[attr-defined]
+        if boot == 0:
+            arm64_board.press_reset()
+            arm64_board.wait()
+    assert abs(medians[1] / medians[0] - 1) < 0.005
