@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgenas.advice import savings
+from edgenas.errors import PredictorError
 from edgenas.progress import Progress
 from edgenas.records import Verification, to_json
 from edgenas.run_context import RunContext, open_run
@@ -104,6 +105,10 @@ def _answers(context: RunContext) -> bool:
     """Whether the run's verification is of a search under the options of now."""
     if not context.folder.verification.exists():
         return False
+    try:
+        context.predictors()
+    except PredictorError:
+        return False  # fitted by an edgenas that made other terms
     config, result, verification = context.config, context.search_result(), context.verified()
     return (
         config.max_latency_ms in (None, result.limit_ms)

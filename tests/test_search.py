@@ -50,7 +50,9 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     process.wait()
     resumed = edgenas("search", "--out", str(run), "--resume", "--json")
     assert resumed.returncode in (0, 1), resumed.stderr
-    return run, json.loads(resumed.stdout)
+    document = json.loads(resumed.stdout)
+    assert resumed.returncode == (0 if document["status"] == "pass" else 1)
+    return run, document
 
 
 def test_the_document_has_what_scripts_depend_on(searched: tuple[Path, dict[str, Any]]) -> None:
