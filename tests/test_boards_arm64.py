@@ -118,11 +118,11 @@ def test_whole_search_on_the_emulated_board(arm64_board: EmulatedBoard, tmp_path
         latency = model["outcome"]["latency"]
         low, high = latency["ci95_ms"]
         assert high - low < 0.01 * latency["median_ms"]  # its clock counts instructions
-    assert_bit_identical(run)
+    assert_hosts_logits(run)
 
 
-def assert_bit_identical(run: Path) -> None:
-    """The board's logits of every verified model are the host's, bit by bit."""
+def assert_hosts_logits(run: Path) -> None:
+    """All but a few of the board's logits are the host's, those by one quantization step."""
     jobs = [path.parent for path in run.glob("jobs/infer-*/*/job.json")]
     assert jobs
     for folder in jobs:
@@ -132,7 +132,11 @@ def assert_bit_identical(run: Path) -> None:
         (model,) = (folder / "models").iterdir()
         parts = sorted(folder.glob("logits-*.npy"), key=lambda path: int(path.stem[7:]))
         computed = np.concatenate([np.load(part, allow_pickle=False) for part in parts])
-        np.testing.assert_array_equal(computed, logits(model.read_bytes(), inputs))
+        expected = logits(model.read_bytes(), inputs)
+        step = np.diff(np.unique(expected)).min()
+        assert np.abs(computed - expected).max() < 1.01 * step
+        assert (computed == expected).mean() > 0.98
+        np.testing.assert_array_equal(computed.argmax(1), expected.argmax(1))
 
 
 @pytest.mark.skipif(bool(emulated.missing()), reason=emulated.missing())
