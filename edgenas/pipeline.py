@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgenas.advice import savings
 from edgenas.errors import PredictorError
+from edgenas.open_run import open_run
 from edgenas.progress import Progress
 from edgenas.records import Verification, to_json
-from edgenas.run_context import RunContext, open_run
+from edgenas.run_context import RunContext
 from edgenas.run_folder import write_bytes
 from edgenas.summary import summary
 

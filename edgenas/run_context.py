@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime
-import fcntl
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgenas import __version__, plugins
-from edgenas.config import RunConfig, merge, no_run, read_config, write_config
+from edgenas.config import RunConfig, write_config
 from edgenas.errors import DataError, RunFolderError
 from edgenas.progress import Progress
 from edgenas.records import (
@@ -258,91 +255,3 @@ class RunContext:
         """Return the folder of the job that runs these models: the same models, the same folder."""
         keys = canonical([(model.key, model.sha256) for model in models])
         return self.folder.jobs / f"{kind}-{hashlib.sha256(keys.encode()).hexdigest()[:12]}"
-
-
-@contextlib.contextmanager
-def open_run(
-    path: Path,
-    asked: dict[str, Any],
-    progress: Progress,
-    resume: bool,
-    *,
-    create: bool = True,
-    access: Access | None = None,
-) -> Iterator[RunContext]:
-    """Open a run folder, or make one, and hold its lock.
-
-    Parameters
-    ----------
-    asked : the options that the user gave; the rest is the run's own, or the default.
-    resume : whether a run that is there already may be gone on with.
-    create : whether a run that is not there yet is made.
-    access : what the user allows a remote target.
-
-    Raises
-    ------
-    RunFolderError : it cannot be written, is another's, in use, of a newer version, or damaged.
-    """
-    folder = RunFolder(path)
-    if folder.config.exists():
-        if not resume:
-            raise RunFolderError(
-                f"{path} holds a run already.", "Go on with --resume, or choose another --out."
-            )
-        config = merge(read_config(folder), asked)
-    elif not create:
-        raise no_run(path)
-    elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise RunFolderError(
-            f"{path} exists and is not a run folder.", "Choose an empty or new folder with --out."
-        )
-    else:
-        config = RunConfig(**asked)
-    with locked(folder):
-        write_config(folder, config, __version__)
-        yield RunContext(folder, config, progress, access)
-
-
-@contextlib.contextmanager
-def locked(folder: RunFolder) -> Iterator[None]:
-    """Make the folder if need be and hold its lock; `RunFolderError` if another process does."""
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        lock = folder.lock.open("w")
-    except OSError as problem:
-        raise RunFolderError(
-            f"Cannot write to {folder.path}: {problem.strerror}.", "Choose another --out."
-        ) from problem
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as problem:
-            raise RunFolderError(
-                f"Another edgenas is working in {folder.path}.",
-                "Wait for it, or choose another --out.",
-            ) from problem
-        yield
-
-
-def new_run_path(parent: Path = Path("runs")) -> Path:
-    """Return a run folder's path that is not there yet, named by the time."""
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    candidates = (parent / (stamp + suffix) for suffix in ("", *(f"-{i}" for i in range(2, 100))))
-    return next(path for path in candidates if not path.exists())
-
-
-def newest_run_path(parent: Path = Path("runs")) -> Path:
-    """Return the run folder in `parent` that was started last.
-
-    Raises
-    ------
-    RunFolderError : there is none.
-    """
-    names = ("run.json", "boards.json")
-    files = (path for name in names for path in parent.glob(f"*/{name}"))
-    found = sorted(files, key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise RunFolderError(
-            f"There is no run to resume in {parent}/.", "Name its folder with --out DIR."
-        )
-    return found[-1].parent

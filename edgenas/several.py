@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from edgenas import __version__, comparison, pipeline
 from edgenas.errors import EdgeNasError, InputError, RunFolderError
 from edgenas.in_turn import InTurn
+from edgenas.open_run import locked, open_run
 from edgenas.progress import Labelled, Progress
 from edgenas.records import from_json, to_json
-from edgenas.run_context import RunContext, locked, open_run
+from edgenas.run_context import RunContext
 from edgenas.run_folder import RunFolder, read_json, write_bytes, write_json
 from edgenas.steps.evaluate import wanted
 from edgenas.targets.config import resolve

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from edgenas import plugins
 from edgenas.challenges.base import Parameters
 from edgenas.errors import InputError
+from edgenas.open_run import open_run
 from edgenas.pipeline import step
 from edgenas.progress import Progress
 from edgenas.records import to_json
-from edgenas.run_context import open_run
 
 if TYPE_CHECKING:
     from edgenas.targets.config import Access

@@ -38,7 +38,7 @@ LAYERS: list[set[str]] = [
     {"search_problem", "marginal", "measuring_plan", "ratio"},
     {"advice"},
     {"run_context", "published_search"},
-    {"latency_model"},
+    {"latency_model", "open_run"},
     {"steps", "summary"},
     {"pipeline", "comparison", "in_turn"},
     {"several", "submission"},

@@ -9,8 +9,9 @@ import pytest
 
 from edgenas import run_folder
 from edgenas.errors import InputError, RunFolderError
+from edgenas.open_run import newest_run_path, open_run
 from edgenas.progress import Silent
-from edgenas.run_context import RunContext, newest_run_path, open_run
+from edgenas.run_context import RunContext
 
 
 def opened(path: Path, resume: bool = False, **asked: object) -> RunContext:

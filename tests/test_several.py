@@ -17,9 +17,9 @@ import pytest
 
 from edgenas import pipeline, several
 from edgenas.errors import InputError, RunFolderError, TargetError
+from edgenas.open_run import open_run
 from edgenas.progress import Silent
 from edgenas.records import Outcome
-from edgenas.run_context import open_run
 from edgenas.steps.evaluate import wanted
 from edgenas.store import Store
 from edgenas.targets.base import ModelFile

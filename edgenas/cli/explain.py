@@ -10,14 +10,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from edgenas.cli.options import Milliseconds, access, access_options, json_option
+from edgenas.cli.options import MILLISECONDS, access, access_options, json_option
 from edgenas.cli.progress_bars import Bars
 from edgenas.cli.render import emit_json
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--save", "save_ms", type=Milliseconds(), help="Say what to change to save so much.")
+@click.option("--save", "save_ms", type=MILLISECONDS, help="Say what to change to save so much.")
 @click.option(
     "--png", type=click.Path(path_type=Path, file_okay=False), help="Write the plots there."
 )

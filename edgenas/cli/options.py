@@ -16,23 +16,30 @@ if TYPE_CHECKING:
     from edgenas.targets.config import Access
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
 
-class Milliseconds(click.ParamType):
-    """A duration such as "2ms", "350us" or "1.5s"; a plain number is milliseconds."""
+class Quantity(click.ParamType):
+    """A number with a unit, such as "2ms"; a plain number is in the unit that counts 1."""
 
-    name = "duration"
+    def __init__(self, name: str, units: dict[str, float], examples: str) -> None:
+        self.name = name
+        self._units = units
+        self._examples = examples
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         if isinstance(value, float):
             return value
-        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e-?[0-9]+)?)\s*(us|ms|s)?\s*", value)
-        if match is None:
-            self.fail(f"'{value}' is not a duration; write 2ms, 350us or 1.5s", param, ctx)
-        return float(match.group(1)) * UNITS_MS[match.group(2) or "ms"]
+        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e-?[0-9]+)?)\s*([a-z%]*)\s*", value)
+        if match is None or match.group(2) not in {"", *self._units}:
+            self.fail(f"'{value}' is not a {self.name}; write {self._examples}", param, ctx)
+        return float(match.group(1)) * self._units.get(match.group(2), 1.0)
+
+
+MILLISECONDS = Quantity("duration", {"us": 1e-3, "ms": 1.0, "s": 1e3}, "2ms, 350us or 1.5s")
+SECONDS = Quantity("duration", {"s": 1.0, "m": 60.0, "h": 3600.0}, "10m or 90s")
+SHARE = Quantity("share", {"%": 0.01}, "1% or 0.01")
 
 
 class PluginName(click.ParamType):
@@ -50,38 +57,6 @@ class PluginName(click.ParamType):
         return str(value)
 
 
-class Percent(click.ParamType):
-    """A share such as "1%" or 0.01."""
-
-    name = "share"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(%?)\s*", value)
-        if match is None:
-            self.fail(f"'{value}' is not a share; write 1% or 0.01", param, ctx)
-        return float(match.group(1)) / (100.0 if match.group(2) else 1.0)
-
-
-class Seconds(click.ParamType):
-    """A duration such as "10m", "90s" or "1h"; a plain number is seconds."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(s|m|h)?\s*", value)
-        if match is None:
-            self.fail(f"'{value}' is not a duration; write 10m or 90s", param, ctx)
-        return float(match.group(1)) * {"s": 1.0, "m": 60.0, "h": 3600.0}[match.group(2) or "s"]
-
-
 # The options of RunConfig; None means: not given (the run's own value, or the default).
 TARGET_HELP = "Target: a name in targets/, user@host, or a .toml file"
 CONFIG_OPTIONS = [
@@ -90,20 +65,20 @@ CONFIG_OPTIONS = [
     click.option(
         "--max-latency",
         "max_latency_ms",
-        type=Milliseconds(),
+        type=MILLISECONDS,
         help="Limit, such as 2ms.  [half-way between least and greatest predicted]",
     ),
     click.option("--confidence", type=float, help="Of the upper prediction bound.  [0.95]"),
     click.option("--samples", type=int, help="Subnets measured on the target.  [40]"),
     click.option(
         "--target-mape",
-        type=Percent(),
+        type=SHARE,
         help="Measure more subnets until the held-out error is this small, such as 3%.",
     ),
     click.option(
         "--device-time",
         "device_time_s",
-        type=Seconds(),
+        type=SECONDS,
         help="Time on the target after which measuring stops.  [10m]",
     ),
     click.option("--evaluate", type=int, help="Subnets whose accuracy is evaluated.  [64]"),

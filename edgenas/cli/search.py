@@ -45,7 +45,7 @@ def search(
       edgenas search --out runs/flowers --resume
     """
     from edgenas import pipeline, several
-    from edgenas.run_context import new_run_path, newest_run_path
+    from edgenas.open_run import new_run_path, newest_run_path
 
     path = out or (newest_run_path() if resume else new_run_path())
     bars = Bars()
