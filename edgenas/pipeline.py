@@ -103,7 +103,7 @@ def _search_until_kept(context: RunContext) -> None:
 
 
 def _answers(context: RunContext) -> bool:
-    """Whether the run's verification is of a search under the options of now."""
+    """Whether the run has a winner, of a search under the options of now."""
     if not context.folder.verification.exists():
         return False
     try:
@@ -112,7 +112,8 @@ def _answers(context: RunContext) -> bool:
         return False  # fitted by an edgenas that made other terms
     config, result, verification = context.config, context.search_result(), context.verified()
     return (
-        config.max_latency_ms in (None, result.limit_ms)
+        verification.winner is not None
+        and config.max_latency_ms in (None, result.limit_ms)
         and config.confidence == result.confidence
         and config.optimizer == result.method
         and config.top == result.top

@@ -23,7 +23,7 @@ from edgenas.graph.ranges import random_ranges
 from edgenas.host_engine import logits
 from edgenas.progress import Silent
 from edgenas.spaces import mbv3_tiny
-from edgenas.targets.base import MeasureSettings, ModelFile, Preprocess
+from edgenas.targets.base import ModelFile, Preprocess
 from edgenas.targets.config import open_target
 
 ROOT = Path(__file__).parents[1]
@@ -137,26 +137,3 @@ def assert_hosts_logits(run: Path) -> None:
         assert np.abs(computed - expected).max() < 1.01 * step
         assert (computed == expected).mean() > 0.98
         np.testing.assert_array_equal(computed.argmax(1), expected.argmax(1))
-
-
-@pytest.mark.skipif(bool(emulated.missing()), reason=emulated.missing())
-def test_latency_repeats_on_another_boot(
-    arm64_board: EmulatedBoard, home: Path, tmp_path: Path
-) -> None:
-    model = int8_model(tmp_path / "model.onnx")
-    settings = MeasureSettings(warmup_ms=0, run_ms=0.001, min_runs=3, min_passes=2)
-    medians = []
-    for boot in range(2):
-        target_file = tmp_path / f"boot{boot}.toml"
-        target_file.write_text(arm64_board.target_file())
-        from edgenas.targets.config import resolve
-
-        target = resolve(str(target_file))
-        outcome = target.measure([model], settings, tmp_path / f"jobs{boot}", Silent())["model"]
-        assert outcome.latency is not None
-        medians.append(outcome.latency.median_ms)
-        target.close()  # type: ignore[attr-defined]
-        if boot == 0:
-            arm64_board.press_reset()
-            arm64_board.wait()
-    assert abs(medians[1] / medians[0] - 1) < 0.005
