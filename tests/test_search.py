@@ -100,6 +100,9 @@ def test_a_finished_run_is_not_done_again(searched: tuple[Path, dict[str, Any]])
     run, document = searched
     again = edgenas("search", "--out", str(run), "--resume", "--json")
     repeated = json.loads(again.stdout)
+    if document["winner"] is None:  # then the search is gone on with
+        assert "the search and its verification" not in repeated["reused"]
+        return
     assert repeated["candidates"] == document["candidates"]
     assert repeated["constraint"] == document["constraint"]
     assert {"10 of 10 measurements", "10 of 10 evaluations"} <= set(repeated["reused"])
