@@ -117,7 +117,7 @@ def test_whole_search_on_the_emulated_board(arm64_board: EmulatedBoard, tmp_path
     for model in verified:
         latency = model["outcome"]["latency"]
         low, high = latency["ci95_ms"]
-        assert high - low < 0.01 * latency["median_ms"]  # its clock counts instructions
+        assert high - low < 0.04 * latency["median_ms"]  # the protocol's own 2 % either way
     assert_hosts_logits(run)
 
 
