@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from edgenas.records import Candidate, Interval
@@ -108,11 +109,22 @@ def effects(predictor: PredictorReport) -> Plot | None:
         return None
     scale, _ = scale_and_unit(predictor)
     rows = [
-        plots.Row(one.change, _scaled(Interval(one.effect, one.lower, one.upper), scale))
+        plots.Row(
+            _stage_first(one.change), _scaled(Interval(one.effect, one.lower, one.upper), scale)
+        )
         for one in shown
     ]
     label = f"Change in {predictor.label} ({_change_unit(predictor)})"
     return plots.interval_rows(f"{slug(predictor)}-effects", rows, label, bars=True)
+
+
+def _stage_first(change: str) -> str:
+    """Return "stage 2: kernel 5 instead of 3" for "kernel 5 instead of 3 in one block of stage 2".
+
+    What tells the bars apart then comes before a long label is cut.
+    """
+    match = re.fullmatch(r"(.+?) in (?:one block of )?(stage \d+)", change)
+    return f"{match[2]}: {match[1]}" if match else change
 
 
 def plotted_effects(predictor: PredictorReport) -> list[MarginalEffect]:
