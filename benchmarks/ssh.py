@@ -2,74 +2,33 @@
 
 Run: python benchmarks/ssh.py overhead        60 subnets on a loopback board (needs sshd)
      python benchmarks/ssh.py cuts            20 cuts of the link at random moments
-     python benchmarks/ssh.py emulated        30 subnets fitted, 30 predicted (needs .ci/boards.sh)
+     python benchmarks/ssh.py emulated [FOLDER]
+                                              30 subnets fitted, 30 predicted, 10 searches (needs
+                                              .ci/boards.sh); goes on where it was stopped
 """
 
 from __future__ import annotations
 
 import json
-import os
 import random
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from boards.at_work import PASSES, AtWork, passes
-from boards.emulated import IMAGE, EmulatedBoard
+from boards.emulated import IMAGE
 from boards.loopback import LoopbackBoard
-from scripted_runtime import model_file
+from subnets import drawn, model_files, user_of
 
 from edgenas import plugins
-from edgenas.graph.lower import lower
-from edgenas.graph.random_state import random_state
-from edgenas.graph.ranges import random_ranges
-from edgenas.predictors.base import TrainingData
 from edgenas.progress import Silent
-from edgenas.records import Architecture, Outcome
-from edgenas.spaces.base import MobileSpace
-from edgenas.targets.base import MeasureSettings, ModelFile
-from edgenas.targets.config import open_target, read
+from edgenas.records import Outcome
+from edgenas.targets.base import MeasureSettings
+from edgenas.targets.config import open_target
 from edgenas.targets.transport import LinkLostError
-from edgenas.term_rows import TermRows
-
-
-def subnets(space: MobileSpace, count: int, scheme: str, folder: Path) -> dict[str, Architecture]:
-    """Write int8 models of `count` subnets with random weights; return key -> architecture."""
-    rng = np.random.default_rng(0)
-    drawn: dict[Architecture, None] = {}
-    while len(drawn) < count:
-        drawn.setdefault(space.sample(rng))
-    for architecture in drawn:
-        layers = space.layers(architecture)
-        graph = lower(layers, random_state(layers, 0))
-        emitted = plugins.load("exporters", "onnx").emit(
-            graph, random_ranges(graph, 0), scheme=scheme
-        )
-        (folder / f"{architecture.short_name}.onnx").write_bytes(emitted)
-    return {architecture.short_name: architecture for architecture in drawn}
-
-
-def files(folder: Path) -> list[ModelFile]:
-    return [model_file(path) for path in sorted(folder.glob("*.onnx"))]
-
-
-@contextmanager
-def user_of(line: str) -> Iterator[Path]:
-    """Give this process a home in which the board's host key is known."""
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        (home / ".ssh").mkdir()
-        (home / ".ssh" / "known_hosts").write_text(line)
-        os.environ["HOME"] = str(home)
-        yield home
 
 
 def overhead() -> dict[str, Any]:
@@ -77,14 +36,12 @@ def overhead() -> dict[str, Any]:
     board = LoopbackBoard().start()
     try:
         with user_of(board.known_hosts_line()) as home:
-            models = home / "models"
-            models.mkdir()
             space = plugins.load("spaces", "foxnas-cpu").create(10, 3, 192)
-            keys = subnets(space, 60, "u8s8", models)
+            models = model_files(space, drawn(space, 60), "u8s8", home / "models")
             target = open_target(board.target_config())
-            settings = MeasureSettings(anchor=next(iter(keys)))
+            settings = MeasureSettings(anchor=models[0].key)
             began = time.perf_counter()
-            outcomes = target.measure(files(models), settings, home / "jobs", Silent())
+            outcomes = target.measure(models, settings, home / "jobs", Silent())
             whole_s = time.perf_counter() - began
             target.close()  # type: ignore[attr-defined]
             return {"whole_s": round(whole_s, 1), **_inference(home, outcomes, settings, whole_s)}
@@ -141,46 +98,13 @@ def cuts(repeats: int = 20) -> dict[str, Any]:
     return {"cuts": repeats, "runs_that_lost_a_pass": lost, "runs_that_counted_one_twice": doubled}
 
 
-def emulated(count: int = 30) -> dict[str, Any]:
-    """Measure 2 x `count` subnets on the emulated board; fit one half, predict the other."""
-    from scipy.stats import kendalltau
+def emulated(folder: str = str(IMAGE / "benchmark")) -> dict[str, Any]:
+    """Fit the latencies of 30 subnets, predict 30 others; measure the winners of 10 searches."""
+    from emulated import figures
 
-    os.environ["XDG_CACHE_HOME"] = str(IMAGE / "cache")
-    board = EmulatedBoard().start()
-    try:
-        with user_of(board.known_hosts_line()) as home:
-            models = home / "models"
-            models.mkdir()
-            space = plugins.load("spaces", "mbv3-tiny").create(10, 1, 16)
-            keys = subnets(space, 2 * count, "s8s8", models)
-            target_file = home / "emulated.toml"
-            target_file.write_text(board.target_file())
-            target = open_target(read(target_file))
-            began = time.perf_counter()
-            outcomes = target.measure(
-                files(models), MeasureSettings(budget_s=1e5), home / "jobs", Silent()
-            )
-            seconds = time.perf_counter() - began
-            target.close()  # type: ignore[attr-defined]
-    finally:
-        board.stop()
-    architectures = list(keys.values())
-    measured = np.array([outcomes[key].latency.median_ms for key in keys])  # type: ignore[union-attr]
-    rows = TermRows(space, "physical")
-    matrix, terms = rows.matrix(architectures), rows.terms
-    data = TrainingData(
-        "latency_ms", "ms", terms.names, matrix[:count], measured[:count], cost=terms.cost
-    )
-    model = plugins.load("predictors", "regression").fit(data, 0)
-    predicted = model.predict(matrix[count:])
-    truth = measured[count:]
-    return {
-        "mape_percent": round(100 * float(np.mean(np.abs(predicted / truth - 1))), 2),
-        "kendall_tau": round(float(kendalltau(predicted, truth).statistic), 3),
-        "latency_ms": [round(float(f(measured)), 3) for f in (np.min, np.max)],
-        "seconds": round(seconds),
-    }
+    return figures(Path(folder))
 
 
 if __name__ == "__main__":
-    print(json.dumps({"overhead": overhead, "cuts": cuts, "emulated": emulated}[sys.argv[1]]()))
+    figure = {"overhead": overhead, "cuts": cuts, "emulated": emulated}[sys.argv[1]]
+    print(json.dumps(figure(*sys.argv[2:])))
