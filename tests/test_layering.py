@@ -18,7 +18,7 @@ SOURCES = sorted(
 # (the families, the steps) never import each other. `graph` is what exporters write down.
 LAYERS: list[set[str]] = [
     {"device_runtime"},
-    {"errors", "progress", "run_folder", "records", "plugins", "versions"},
+    {"errors", "progress", "run_folder", "records", "plugins", "responses", "versions"},
     {"graph"},
     {
         "config",

@@ -1,0 +1,313 @@
+"""Responses: what can be known of a network, its unit, and which direction is better.
+
+The registry holds those of a run on a board. A table's columns are responses too: `of_column`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from edgenas.errors import InputError, nearest
+from edgenas.records import Layer, Measurement
+
+Goal = Literal["max", "min"]
+# What explains a response: a term set of the predictors, or the layers themselves, exactly.
+Source = Literal["physical", "choices", "size", "layers"]
+
+TIME = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+ENERGY = {"uJ": 1e-3, "mJ": 1.0, "J": 1e3}
+STORAGE = {
+    **{"B": 1.0, "bytes": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9},
+    **{"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30},
+}
+COUNT = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
+SHARE = {"%": 0.01}
+PERCENT = {"%": 1.0}
+
+
+@dataclass(frozen=True)
+class ResponseKind:
+    """One response.
+
+    label : its name in a sentence. unit : of every number of it; "fraction" is shown in percent.
+    units : what a constraint may be written in, over `unit`. aliases : other names for it.
+    measured : reads it from a measurement that is ok; None where the target did not give it.
+    counted : what one layer adds, for a response that follows exactly from the layers.
+    """
+
+    name: str
+    label: str
+    unit: str
+    goal: Goal | None
+    units: Mapping[str, float] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    source: Source = "physical"
+    measured: Callable[[Measurement], float | None] | None = None
+    counted: Callable[[Layer], int] | None = None
+
+    def shown(self, value: float) -> str:
+        """Return a value with its unit, such as "64 MB", "2.31 ms" or "90.0 %"."""
+        if self.unit == "fraction":
+            return f"{100 * value:.4g} %"
+        for divisor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+            if self.unit in ("bytes", "") and abs(value) >= divisor:
+                suffix = f"{prefix}B" if self.unit == "bytes" else prefix
+                return f"{value / divisor:.4g} {suffix}"
+        return f"{value:.4g} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The limits that constraints put on one response, in its own unit; None for no limit."""
+
+    response: str
+    at_most: float | None = None
+    at_least: float | None = None
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A response to optimize, and which way."""
+
+    response: str
+    goal: Goal
+
+
+def _median_ms(measurement: Measurement) -> float | None:
+    latency = measurement.outcome.latency
+    return None if latency is None else latency.median_ms
+
+
+def _p90_ms(measurement: Measurement) -> float | None:
+    latency = measurement.outcome.latency
+    return None if latency is None else latency.p90_ms
+
+
+def _peak_rss_bytes(measurement: Measurement) -> float | None:
+    return measurement.outcome.peak_rss_bytes
+
+
+def _model_bytes(measurement: Measurement) -> float | None:
+    return measurement.model_bytes
+
+
+_KINDS = (
+    ResponseKind(
+        "accuracy", "accuracy", "fraction", "max", SHARE,
+        ("acc", "top1", "int8_accuracy"), "choices",
+    ),
+    ResponseKind(
+        "latency_ms", "latency", "ms", "min", TIME, ("latency", "median_ms"), measured=_median_ms
+    ),
+    ResponseKind(
+        "latency_p90_ms", "90th percentile of latency", "ms", "min", TIME,
+        ("latency_p90", "p90_ms", "p90"), measured=_p90_ms,
+    ),
+    ResponseKind(
+        "peak_rss_bytes", "peak memory", "bytes", "min", STORAGE,
+        ("peak_rss", "peak_memory", "memory", "rss"), measured=_peak_rss_bytes,
+    ),
+    ResponseKind("energy_mj", "energy", "mJ", "min", ENERGY, ("energy",)),
+    ResponseKind(
+        "model_bytes", "model size", "bytes", "min", STORAGE, ("model_size", "size"), "size",
+        measured=_model_bytes,
+    ),
+    ResponseKind(
+        "params", "parameters", "", "min", COUNT, ("parameters", "weights"), "layers",
+        counted=lambda layer: layer.params,
+    ),
+    ResponseKind(
+        "macs", "multiply-accumulates", "", "min", COUNT, ("mac",), "layers",
+        counted=lambda layer: layer.macs,
+    ),
+)  # fmt: skip
+REGISTRY: dict[str, ResponseKind] = {kind.name: kind for kind in _KINDS}
+
+_CONSTRAINT = re.compile(r"\s*(.+?)\s*(<=|>=|<|>|≤|≥)\s*([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*(\S*)\s*")
+_EXAMPLE = (
+    'Write a response, <= or >=, and a number with its unit: "energy_mj<=12" or "latency<=3ms".'
+)
+
+
+def find(name: str, known: Mapping[str, ResponseKind] = REGISTRY) -> ResponseKind:
+    """Return the response of that name or alias.
+
+    Raises
+    ------
+    InputError : there is none; names the nearest.
+    """
+    wanted = name.strip()
+    if wanted in known:
+        return known[wanted]
+    for kind in known.values():
+        if wanted.lower() in (kind.name.lower(), *kind.aliases):
+            return kind
+    aliases = (alias for kind in known.values() for alias in kind.aliases)
+    raise InputError(f"There is no response '{wanted}'.", _nearest(wanted, known, aliases))
+
+
+def parse_objective(text: str, known: Mapping[str, ResponseKind] = REGISTRY) -> Objective:
+    """Return the objective of "latency_ms", or of "score:max" where no direction is known.
+
+    Raises
+    ------
+    InputError : no such response, or its direction is not known, or is another.
+    """
+    name, colon, goal = text.partition(":")
+    kind = find(name, known)
+    if colon and goal not in ("max", "min"):
+        raise InputError(f"The objective '{text}' must end in :max or :min.")
+    if kind.goal is None and not colon:
+        raise InputError(
+            f"Whether more or less {kind.name} is better is not known.",
+            f"Write --objective {kind.name}:max or --objective {kind.name}:min.",
+        )
+    if colon and kind.goal is not None and goal != kind.goal:
+        better = "more" if kind.goal == "max" else "less"
+        raise InputError(f"The objective '{text}' is backwards: {better} {kind.label} is better.")
+    return Objective(kind.name, kind.goal or ("max" if goal == "max" else "min"))
+
+
+def parse_objectives(
+    texts: Iterable[str], known: Mapping[str, ResponseKind] = REGISTRY
+) -> tuple[Objective, ...]:
+    """Return the objectives, each response once, in the order given."""
+    found = {one.response: one for one in (parse_objective(text, known) for text in texts)}
+    return tuple(found.values())
+
+
+def parse_constraint(text: str, known: Mapping[str, ResponseKind] = REGISTRY) -> Limit:
+    """Return the limit of "energy_mj<=12", "peak_rss<=64MB" or "accuracy>=90%".
+
+    Raises
+    ------
+    InputError : not a constraint, no such response or unit, or a number it can never have.
+    """
+    match = _CONSTRAINT.fullmatch(text)
+    if match is None:
+        raise InputError(f"'{text}' is not a constraint.", _EXAMPLE)
+    kind = find(match[1], known)
+    try:
+        number = float(match[3])
+    except ValueError:
+        raise InputError(f"'{match[3]}' in '{text}' is not a number.", _EXAMPLE) from None
+    value = number * _factor(kind, match[4], text)
+    _check_value(kind, value, text)
+    if match[2] in ("<=", "<", "≤"):
+        return Limit(kind.name, at_most=value)
+    return Limit(kind.name, at_least=value)
+
+
+def parse_constraints(
+    texts: Sequence[str], known: Mapping[str, ResponseKind] = REGISTRY
+) -> dict[str, Limit]:
+    """Return the tightest limits on each response.
+
+    Raises
+    ------
+    InputError : two constraints contradict each other.
+    """
+    found: dict[str, Limit] = {}
+    for text in texts:
+        limit = parse_constraint(text, known)
+        found[limit.response] = tightest(found.get(limit.response), limit)
+    for name, limit in found.items():
+        at_most, at_least = limit.at_most, limit.at_least
+        if at_most is not None and at_least is not None and at_least > at_most:
+            kind = known[name]
+            raise InputError(
+                f"The constraints contradict each other: no network has {kind.label} of at least "
+                f"{kind.shown(at_least)} and at most {kind.shown(at_most)}."
+            )
+    return found
+
+
+def tightest(one: Limit | None, other: Limit) -> Limit:
+    """Return what holds only where both limits on one response hold."""
+    if one is None:
+        return other
+    most = [x for x in (one.at_most, other.at_most) if x is not None]
+    least = [x for x in (one.at_least, other.at_least) if x is not None]
+    return Limit(one.response, min(most, default=None), max(least, default=None))
+
+
+def limit_text(limit: Limit, known: Mapping[str, ResponseKind] = REGISTRY) -> str:
+    """Return "latency at most 3 ms"."""
+    kind = known[limit.response]
+    parts = []
+    if limit.at_least is not None:
+        parts.append(f"at least {kind.shown(limit.at_least)}")
+    if limit.at_most is not None:
+        parts.append(f"at most {kind.shown(limit.at_most)}")
+    return f"{kind.label} {' and '.join(parts)}"
+
+
+def of_column(name: str, greatest: float = math.nan) -> ResponseKind:
+    """Return the response that a table's column is, its unit and direction read off its name.
+
+    greatest : greatest value of the column; an accuracy above 1 is in percent.
+    """
+    words = re.split(r"[^a-z0-9]+", name.lower())
+    for kind in _KINDS:
+        if name in (kind.name, *kind.aliases):
+            return (
+                _as_percent(kind, name) if _is_percent(kind, greatest) else replace(kind, name=name)
+            )
+    if {"accuracy", "acc", "top1"} & set(words):
+        kind = replace(REGISTRY["accuracy"], label=name, aliases=())
+        return _as_percent(kind, name) if greatest > 1 else replace(kind, name=name)
+    for suffix, unit, units in (
+        ("ms", "ms", TIME),
+        ("mj", "mJ", ENERGY),
+        ("bytes", "bytes", STORAGE),
+    ):
+        if words[-1] == suffix:
+            return ResponseKind(name, name, unit, "min", units)
+    if set(words) & {"latency", "energy", "params", "macs", "flops", "loss", "error"}:
+        return ResponseKind(name, name, "", "min", COUNT)
+    return ResponseKind(name, name, "", None, COUNT)
+
+
+def _is_percent(kind: ResponseKind, greatest: float) -> bool:
+    return kind.unit == "fraction" and greatest > 1
+
+
+def _as_percent(kind: ResponseKind, name: str) -> ResponseKind:
+    return replace(kind, name=name, unit="%", units=PERCENT)
+
+
+def _factor(kind: ResponseKind, unit: str, text: str) -> float:
+    """Return what a number in `unit` is multiplied by; "mb" is read as "MB"."""
+    if unit in ("", kind.unit):
+        return 1.0
+    if unit in kind.units:
+        return kind.units[unit]
+    loose = {name.lower(): factor for name, factor in kind.units.items()}
+    if unit.islower() and unit in loose:
+        return loose[unit]
+    raise InputError(
+        f"'{text}': {kind.label} has no unit '{unit}'.",
+        f"Units: {', '.join(kind.units) or 'none'}.",
+    )
+
+
+def _check_value(kind: ResponseKind, value: float, text: str) -> None:
+    if kind.unit == "fraction" and not 0 <= value <= 1:
+        raise InputError(
+            f"'{text}': an accuracy is between 0 and 1.", f'Write "{kind.name}>=90%" or >=0.9.'
+        )
+    if kind.goal is not None and (not math.isfinite(value) or value < 0):
+        raise InputError(f"'{text}': {kind.label} is never negative.")
+    if kind.goal == "min" and value == 0:
+        raise InputError(f"'{text}': {kind.label} is never zero.")
+
+
+def _nearest(name: str, known: Mapping[str, ResponseKind], aliases: Iterable[str]) -> str:
+    """Return the nearest name, an alias too, and the list without the aliases."""
+    hint = nearest(name, {*known, *aliases})
+    suggestion = hint.partition("Known:")[0]
+    return f"{suggestion}Known: {', '.join(sorted(known))}."
