@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from edgenas.optimizers.base import StageProblem
+from edgenas.errors import InfeasibleError, InputError
+
+_TINY = np.finfo(float).tiny
 
 
 @dataclass(frozen=True)
@@ -16,12 +19,48 @@ class Response:
     """One number known of each point: an objective (`goal`), limited, both, or only recorded.
 
     at_most, at_least : limits in the response's own unit; None for no limit.
+
+    Raises
+    ------
+    InputError : no number can keep both limits.
     """
 
     name: str
     goal: Literal["max", "min"] | None = None
     at_most: float | None = None
     at_least: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.at_most is not None and self.at_least is not None and self.at_least > self.at_most:
+            raise InputError(
+                f"No {self.name} is at least {self.at_least:g} and at most {self.at_most:g}.",
+                "Drop or change one of the two limits.",
+            )
+
+    @property
+    def matters(self) -> bool:
+        """Whether a point must have this response to be chosen."""
+        return self.goal is not None or self.at_most is not None or self.at_least is not None
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Responses as sums over variables, of which the first (the size) may change every summand.
+
+    offsets : float64 [n_sizes, n_responses], by the option of variable 0.
+    parts : one for each further variable, float64 [n_sizes, n_options, n_responses].
+    """
+
+    offsets: np.ndarray
+    parts: tuple[np.ndarray, ...]
+
+    def values(self, points: np.ndarray) -> np.ndarray:
+        """Return the sums of points, int64 [n, n_variables], as float64 [n, n_responses]."""
+        sizes = points[:, 0]
+        totals: np.ndarray = self.offsets[sizes].copy()
+        for part, options in zip(self.parts, points.T[1:], strict=True):
+            totals += part[sizes, options]
+        return totals
 
 
 @dataclass(frozen=True)
@@ -33,19 +72,34 @@ class Problem:
         evaluation of the budget.
     project : the nearest points that exist, [n, n_variables], for a table that lacks some
         combinations; None where every combination exists.
-    stages : the same problem as sums over stages, where the responses are separable.
+    sums : the same responses as sums, where they are separable; of a response that is limited
+        only (an upper bound, say), sums that are never farther from the limit's good side than
+        the true values are enough.
     """
 
     options: tuple[int, ...]
     responses: tuple[Response, ...]
     evaluate: Callable[[np.ndarray], np.ndarray]
     project: Callable[[np.ndarray], np.ndarray] | None = None
-    stages: StageProblem | None = None
+    sums: Sums | None = None
 
     @property
     def objectives(self) -> list[int]:
         """Columns of the responses that have a goal."""
         return [i for i, response in enumerate(self.responses) if response.goal is not None]
+
+    @property
+    def combinations(self) -> int:
+        """How many points the options span, of which a table may lack some."""
+        return math.prod(self.options)
+
+    def limits(self) -> Iterator[tuple[int, float, float]]:
+        """Yield each limit as column, sign and bound: it is kept where sign * value <= bound."""
+        for i, response in enumerate(self.responses):
+            if response.at_most is not None:
+                yield i, 1.0, response.at_most
+            if response.at_least is not None:
+                yield i, -1.0, -response.at_least
 
     def costs(self, values: np.ndarray) -> np.ndarray:
         """Return the objectives of values [n, n_responses] as costs [n, n_objectives]: less is
@@ -57,16 +111,23 @@ class Problem:
     def excess(self, values: np.ndarray) -> np.ndarray:
         """Return by how much each limit is broken, [n, n_responses] in the responses' units.
 
-        0.0 where it holds or there is none; infinite where the response is missing.
+        0.0 where it holds or there is none; infinite where a response that matters is missing.
         """
         excess = np.zeros_like(values)
-        for i, response in enumerate(self.responses):
-            if response.at_most is not None:
-                excess[:, i] = np.maximum(excess[:, i], values[:, i] - response.at_most)
-            if response.at_least is not None:
-                excess[:, i] = np.maximum(excess[:, i], response.at_least - values[:, i])
-        excess[np.isnan(values)] = np.inf
+        for i, sign, bound in self.limits():
+            excess[:, i] = np.fmax(excess[:, i], sign * values[:, i] - bound)
+        matters = np.array([response.matters for response in self.responses])
+        excess[np.isnan(values) & matters] = np.inf
         return excess
+
+    def violation(self, values: np.ndarray) -> np.ndarray:
+        """Return the summed excess, each limit's as a share of the limit, float64 [n]; 0.0 where
+        all hold."""
+        scales = np.ones(len(self.responses))
+        for i, _, bound in self.limits():
+            scales[i] = max(abs(bound), _TINY)
+        violation: np.ndarray = (self.excess(values) / scales).sum(axis=1)
+        return violation
 
     def feasible(self, values: np.ndarray) -> np.ndarray:
         """Return which values [n, n_responses] are complete and within all limits, bool [n]."""
@@ -100,14 +161,23 @@ class Archive:
         return kept[order]
 
 
-def nondominated(costs: np.ndarray) -> np.ndarray:
-    """Return the indices of rows of costs [n, n_objectives] that no other row dominates.
+class NoneFeasibleError(InfeasibleError):
+    """Nothing that a search saw meets the limits; `archive` is what it saw, to go on from."""
 
-    Of equal rows the first stays.
+    def __init__(self, message: str, hint: str, archive: Archive) -> None:
+        super().__init__(message, hint)
+        self.archive = archive
+
+
+def nondominated(costs: np.ndarray) -> np.ndarray:
+    """Return the indices, rising, of rows of costs [n, n_objectives] that no other row dominates.
+
+    Of equal rows the first stays. Rows must not hold NaN.
     """
-    order = np.lexsort(costs.T[::-1])
+    left = np.lexsort(costs.T[::-1])  # nothing is dominated by a row after it in this order
     kept: list[int] = []
-    for index in order:
-        if not kept or not (costs[kept] <= costs[index]).all(axis=1).any():
-            kept.append(int(index))
+    while len(left):
+        first, rest = left[0], left[1:]
+        kept.append(int(first))
+        left = rest[(costs[rest] < costs[first]).any(axis=1)]
     return np.array(sorted(kept), dtype=np.int64)

@@ -1,0 +1,194 @@
+"""The evaluations of one search: counted against the budget, cached, kept for the archive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from edgenas.errors import InputError
+from edgenas.optimizers.base import check_budget
+from edgenas.optimizers.problem import Archive, NoneFeasibleError, Problem
+from edgenas.progress import Task
+
+_ROOM = 256  # points held at first
+_STALLED = 2_000  # calls in sequence that show the search nothing it has not seen
+
+
+class SpentError(Exception):
+    """The budget is spent, or there is nothing left to evaluate."""
+
+
+class Evaluations:
+    """What one search has seen. Call it with points to get their values.
+
+    A point of the earlier `archive` costs nothing, but is only seen once it is asked for: a
+    search that starts again with its seed retraces its steps and then goes on.
+
+    points : int64 [n, n_variables]. values : float64 [n, n_responses]; in the order of asking.
+    """
+
+    def __init__(
+        self, problem: Problem, budget: int, archive: Archive | None, progress: Task | None
+    ) -> None:
+        check_budget(budget)
+        self.problem = problem
+        self.left = budget
+        self._points = np.empty((_ROOM, len(problem.options)), np.int64)
+        self._values = np.empty((_ROOM, len(problem.responses)))
+        self._earlier = archive or Archive(self._points[:0], self._values[:0])
+        if self._earlier.values.shape[1] != len(problem.responses):
+            raise InputError(
+                f"The archive to go on from has {self._earlier.values.shape[1]} responses, "
+                f"the search {len(problem.responses)}.",
+                "Start a new search.",
+            )
+        self._known = dict(zip(_keys(self._earlier.points), self._earlier.values, strict=True))
+        self._seen: dict[bytes, int] = {}
+        self._new: list[int] = []
+        self._stalled = 0
+        self._progress = progress
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    @property
+    def points(self) -> np.ndarray:
+        return self._points[: len(self)]
+
+    @property
+    def values(self) -> np.ndarray:
+        return self._values[: len(self)]
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Return the values of points, int64 [n, n_variables], as float64 [n, n_responses].
+
+        Raises
+        ------
+        SpentError : the budget did not suffice for all; those that it did suffice for are seen.
+        """
+        points = self.existing(points)
+        keys = _keys(points)
+        first = {key: i for i, key in reversed(list(enumerate(keys)))}
+        fresh = sorted(i for key, i in first.items() if key not in self._seen)
+        self._stalled = 0 if fresh else self._stalled + 1
+        cut = self._within_budget(fresh, keys)
+        self._take(points[fresh[:cut]], [keys[i] for i in fresh[:cut]])
+        everything = self.problem.project is None and len(self) == self.problem.combinations
+        if cut < len(fresh) or self.left == 0 or self._stalled > _STALLED or everything:
+            raise SpentError
+        values: np.ndarray = self._values[[self._seen[key] for key in keys]]
+        return values
+
+    def existing(self, points: np.ndarray) -> np.ndarray:
+        """Return the nearest points that exist."""
+        points = np.asarray(points, dtype=np.int64).reshape(-1, len(self.problem.options))
+        return points if self.problem.project is None else self.problem.project(points)
+
+    def unseen(self, points: np.ndarray) -> np.ndarray:
+        """Return which existing points this search has not seen yet, bool [n]."""
+        return np.array([key not in self._seen for key in _keys(points)], dtype=bool)
+
+    def archive(self, *, optimal: bool = False, gap: float | None = None) -> Archive:
+        """Return the earlier archive and what is new.
+
+        Raises
+        ------
+        NoneFeasibleError : nothing in it meets the limits; says which limit binds.
+        """
+        archive = Archive(
+            np.concatenate((self._earlier.points, self.points[self._new])),
+            np.concatenate((self._earlier.values, self.values[self._new])),
+            optimal,
+            gap,
+            self._earlier.evaluations + len(self._new),
+        )
+        if not self.problem.feasible(archive.values).any():
+            raise NoneFeasibleError(
+                _why(self.problem, archive.values), "Loosen that limit or search longer.", archive
+            )
+        return archive
+
+    def _within_budget(self, fresh: list[int], keys: list[bytes]) -> int:
+        """Return how many of `fresh` come before the budget is over."""
+        left = self.left
+        for place, i in enumerate(fresh):
+            left -= keys[i] not in self._known
+            if left < 0:
+                return place
+        return len(fresh)
+
+    def _take(self, points: np.ndarray, keys: list[bytes]) -> None:
+        new = [i for i, key in enumerate(keys) if key not in self._known]
+        done, room = len(self), len(self._points)
+        while done + len(points) > room:
+            room *= 2
+        if room > len(self._points):
+            self._points = np.resize(self._points, (room, self._points.shape[1]))
+            self._values = np.resize(self._values, (room, self._values.shape[1]))
+        values = np.empty((len(points), len(self.problem.responses)))
+        if new:
+            values[new] = self.problem.evaluate(points[new])
+        for i, key in enumerate(keys):
+            values[i] = self._known.get(key, values[i])
+            self._seen[key] = done + i
+        self._points[done : len(self)], self._values[done : len(self)] = points, values
+        self._new += [done + i for i in new]
+        self.left -= len(new)
+        if self._progress is not None and new:
+            self._progress.advance(len(new))
+
+
+def run(
+    search: Callable[[Evaluations, np.random.Generator], None],
+    problem: Problem,
+    *,
+    seed: int,
+    budget: int,
+    archive: Archive | None,
+    start: np.ndarray | None,
+    progress: Task | None,
+) -> Archive:
+    """Let `search` ask for points until it returns or the budget is spent; return what was seen.
+
+    The points of `start` are asked for first.
+
+    Raises
+    ------
+    InputError : the budget is not positive. NoneFeasibleError : nothing seen meets the limits.
+    """
+    evaluations = Evaluations(problem, budget, archive, progress)
+    try:
+        if start is not None and len(start):
+            evaluations(start)
+        search(evaluations, np.random.default_rng(seed))
+    except SpentError:
+        pass
+    return evaluations.archive()
+
+
+def random_points(problem: Problem, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return n points drawn evenly, int64 [n, n_variables]; some may not exist in a table."""
+    return rng.integers(0, problem.options, (n, len(problem.options)))
+
+
+def _keys(points: np.ndarray) -> list[bytes]:
+    return [row.tobytes() for row in np.ascontiguousarray(points, dtype=np.int64)]
+
+
+def _why(problem: Problem, values: np.ndarray) -> str:
+    """Return which limit the nearest point breaks, by how much, and how often each is kept."""
+    tried = f"None of {len(values)} points tried meets the limits"
+    complete = ~np.isinf(problem.excess(values)).any(axis=1)
+    if not complete.any():
+        return f"{tried}: every one lacks a response."
+    values = values[complete]
+    nearest = int(np.argmin(problem.violation(values)))
+    broken, kept = [], []
+    for i, sign, bound in problem.limits():
+        limit = f"{problem.responses[i].name} {'<=' if sign > 0 else '>='} {sign * bound:g}"
+        excess = sign * values[:, i] - bound
+        kept.append(f"{limit} by {np.count_nonzero(excess <= 0)}")
+        if excess[nearest] > 0:
+            broken.append(f"{limit} by {excess[nearest]:.4g} ({values[nearest, i]:.6g})")
+    return f"{tried}: the nearest breaks {' and '.join(broken)}. Kept: {', '.join(kept)}."
