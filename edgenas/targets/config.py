@@ -170,14 +170,24 @@ def open_target(config: TargetConfig, access: Access | None = None) -> Target:
     return target
 
 
-def read(path: Path) -> TargetConfig:
-    """Return the target file `path`; `InputError` names the file and the first wrong key."""
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return what a target file says, unchecked; `InputError` if it is not there or not TOML."""
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as problem:
         raise InputError(f"Cannot read the target file {path}: {problem}.") from problem
     except tomllib.TOMLDecodeError as problem:
         raise InputError(f"The target file {path} is not TOML: {problem}.") from problem
+
+
+def read(path: Path) -> TargetConfig:
+    """Return the target file `path`; `InputError` names the file and the first wrong key."""
+    document = read_toml(path)
+    if document.get("kind") == "table":
+        raise InputError(
+            f"{path} is a measured table: there is no machine behind it to run models on.",
+            f"Search it with: edgenas search --target {path}",
+        )
     _check_keys(document, TargetConfig, f"The target file {path}")
     given = {"name": path.stem, **document, "source": str(path)}
     for table, kind in _TABLES.items():

@@ -1,0 +1,126 @@
+"""Target files of kind "table": which columns of a measured CSV are what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from edgenas.errors import InputError, nearest
+from edgenas.records import from_json
+from edgenas.targets.config import read_toml
+
+KIND = "table"
+Goal = Literal["max", "min"]
+# last part of a response's name -> units of columns that it can be read from, and their factors
+UNITS: dict[str, dict[str, float]] = {
+    "ms": {"ms": 1.0, "s": 1e3, "us": 1e-3, "ns": 1e-6},
+    "mj": {"mj": 1.0, "j": 1e3, "uj": 1e-3},
+    "bytes": {"bytes": 1.0, "kb": 1e3, "mb": 1e6, "kib": 1024.0, "mib": 1024.0**2},
+    "accuracy": {"fraction": 1.0, "percent": 0.01},
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """Where a response is read from.
+
+    unit : of the column; "" for the one that the response's name ends in, or a fraction.
+    goal : "" for what the name tells: accuracy is better high; ms, mj and bytes are better low.
+    """
+
+    column: str
+    unit: str = ""
+    goal: Literal["max", "min", ""] = ""
+
+
+@dataclass(frozen=True)
+class TableTarget:
+    """What a target file of kind "table" says.
+
+    path, join : CSV files, relative to the target file; the rows of `join` that are equal in the
+        columns `join_on` add their columns.
+    architecture : columns that are the choices; a name may have "*". categorical : those of them
+        that are categories although they are numbers; text always is.
+    same_network : column that is equal in rows that are the same network.
+    responses : response -> column. engine, board : what it was measured with, in words.
+    """
+
+    name: str
+    source: str
+    path: str
+    architecture: tuple[str, ...]
+    responses: dict[str, Column]
+    kind: str = KIND
+    categorical: tuple[str, ...] = ()
+    join: str = ""
+    join_on: tuple[str, ...] = ()
+    same_network: str = ""
+    engine: str = ""
+    board: str = ""
+
+    def file(self, path: str) -> Path:
+        """Return where a path of the file is."""
+        return Path(self.source).parent / Path(path).expanduser()
+
+    def factor(self, response: str) -> float:
+        """Return what the cells of a response's column are multiplied by."""
+        unit = self.responses[response].unit
+        return UNITS[quantity(response)][unit] if unit else 1.0
+
+    def goal(self, response: str) -> Goal:
+        """Return whether a response is better high or low."""
+        return self.responses[response].goal or (
+            "max" if quantity(response) == "accuracy" else "min"
+        )
+
+
+def quantity(response: str) -> str:
+    """Return the key of `UNITS` that a response's name means, "" for none."""
+    parts = response.split("_")
+    return "accuracy" if "accuracy" in parts else parts[-1] if parts[-1] in UNITS else ""
+
+
+def is_table(path: Path) -> bool:
+    """Return whether a target file is of kind "table"; `InputError` if it cannot be read."""
+    return read_toml(path).get("kind") == KIND
+
+
+def read(path: Path) -> TableTarget:
+    """Return the target file `path`; `InputError` names the file and the first wrong key."""
+    document, where = read_toml(path), f"The target file {path}"
+    known = [item.name for item in fields(TableTarget) if item.name != "source"]
+    for key in document:
+        if key not in known:
+            raise InputError(f"{where} has an unknown key '{key}'.", nearest(key, known))
+    given: dict[str, Any] = {"name": path.stem, **document, "source": str(path)}
+    responses = given.get("responses")
+    if isinstance(responses, Mapping):
+        given["responses"] = {
+            name: {"column": said} if isinstance(said, str) else said
+            for name, said in responses.items()
+        }
+    target = from_json(given, TableTarget, where)
+    _check(target, where)
+    return target
+
+
+def _check(target: TableTarget, where: str) -> None:
+    if not target.architecture or not target.responses:
+        raise InputError(
+            f"{where} names no {'responses' if target.architecture else 'architecture'}.",
+            "See targets/table.toml for an example.",
+        )
+    if bool(target.join) != bool(target.join_on):
+        raise InputError(f"{where} needs both of join (a CSV file) and join_on (columns).")
+    for name, column in target.responses.items():
+        units = UNITS.get(quantity(name), {})
+        if column.unit and column.unit not in units:
+            hint = nearest(column.unit, units) if units else "Leave the unit out."
+            raise InputError(f"{where}: '{name}' cannot be read in '{column.unit}'.", hint)
+        if not column.goal and not quantity(name):
+            raise InputError(
+                f"{where}: is '{name}' better high or low?",
+                f'Write {name} = {{ column = "{column.column}", goal = "max" }}, or "min".',
+            )
