@@ -34,7 +34,7 @@ LAYERS: list[set[str]] = [
         "challenges",
         "reporting",
     },
-    {"term_rows", "deployable", "table_target"},
+    {"term_rows", "deployable", "space_card", "table_target"},
     {"measured_table"},
     {"table_problem", "search_problem", "marginal", "measuring_plan", "ratio"},
     {"advice"},

@@ -19,6 +19,7 @@ from edgenas.errors import EdgeNasError, nearest
 COMMANDS = {
     "search": "search",
     "train": "steps",
+    "space": "space",
     "probe": "steps",
     "measure": "steps",
     "evaluate": "steps",

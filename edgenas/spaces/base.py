@@ -22,6 +22,9 @@ class StageSpec:
     """What can be chosen in one stage; every tuple is in rising order.
 
     uniform_inner : all blocks after the first share one kernel size and one expand ratio (FOX-NAS).
+    fused : one dense convolution does the work of the expanding and the depthwise one.
+    hidden_width : channels inside the blocks where no expand ratio gives them (published networks);
+        equal to the channels that go in, there is no expanding convolution.
     """
 
     width: int
@@ -31,6 +34,8 @@ class StageSpec:
     expand_ratios: tuple[int, ...]
     squeeze_excite: bool = False
     uniform_inner: bool = False
+    fused: bool = False
+    hidden_width: int | None = None
 
     def size(self) -> int:
         """Return how many distinct choices the stage has."""
@@ -184,20 +189,14 @@ class Position:
 
 
 def _bottleneck(spec: StageSpec, at: Position, kernel_size: int, expand_ratio: int) -> list[Layer]:
-    """Inverted bottleneck (MobileNetV2, Sandler 2018; SE as in MobileNetV3, Howard 2019)."""
+    """Inverted bottleneck (MobileNetV2, Sandler 2018; SE as in MobileNetV3, Howard 2019).
+
+    Fused as in EfficientNet-EdgeTPU (Gupta and Akin 2020, arXiv 2003.02838).
+    """
     prefix = f"stage{at.stage}_block{at.block}"
-    hidden = at.channels * expand_ratio
+    hidden = spec.hidden_width or at.channels * expand_ratio
     stride = spec.stride if at.block == 0 else 1
-    expand = replace(
-        _conv(f"{prefix}_expand", at.previous, at.channels, hidden, at.size), activation="relu6"
-    )
-    depthwise = replace(
-        _conv(f"{prefix}_depthwise", expand.name, hidden, hidden, at.size),
-        kind="depthwise",
-        kernel_size=kernel_size,
-        activation="relu6",
-    )
-    layers = [expand, _strided(depthwise, stride)]
+    layers = _widening(spec, at, hidden, kernel_size, stride)
     size = layers[-1].out_size
     if spec.squeeze_excite:
         gate = _conv(f"{prefix}_gate", layers[-1].name, hidden, hidden, size)
@@ -208,6 +207,29 @@ def _bottleneck(spec: StageSpec, at: Position, kernel_size: int, expand_ratio: i
         add = _conv(f"{prefix}_add", layers[-1].name, spec.width, spec.width, size)
         layers.append(replace(add, kind="add", inputs=(layers[-1].name, at.previous)))
     return [replace(layer, stage=at.stage, block=at.block) for layer in layers]
+
+
+def _widening(
+    spec: StageSpec, at: Position, hidden: int, kernel_size: int, stride: int
+) -> list[Layer]:
+    """Return what comes before a block's gate and projection."""
+    prefix = f"stage{at.stage}_block{at.block}"
+    if spec.fused:
+        fused = _conv(f"{prefix}_fused", at.previous, at.channels, hidden, at.size)
+        fused = replace(fused, kernel_size=kernel_size, activation="relu6")
+        return [_strided(fused, stride)]
+    layers = []
+    if hidden != spec.hidden_width or hidden != at.channels:
+        expand = _conv(f"{prefix}_expand", at.previous, at.channels, hidden, at.size)
+        layers.append(replace(expand, activation="relu6"))
+    before = layers[-1].name if layers else at.previous
+    depthwise = replace(
+        _conv(f"{prefix}_depthwise", before, hidden, hidden, at.size),
+        kind="depthwise",
+        kernel_size=kernel_size,
+        activation="relu6",
+    )
+    return [*layers, _strided(depthwise, stride)]
 
 
 def _conv(name: str, previous: str, in_channels: int, out_channels: int, size: int) -> Layer:
