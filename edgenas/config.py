@@ -9,6 +9,7 @@ from typing import Any
 
 from edgenas.errors import InputError, RunFolderError
 from edgenas.records import from_json, to_json
+from edgenas.responses import Limit, parse_constraints, parse_objectives
 from edgenas.run_folder import FORMAT_VERSION, RunFolder, read_json, write_json
 
 # A resumed run may change these; anything else would make its finished work mean something else.
@@ -21,6 +22,9 @@ CHANGEABLE = (
     "optimizer",
     "target_mape",
     "device_time_s",
+    "objectives",
+    "constraints",
+    "budget",
 )
 
 
@@ -35,6 +39,8 @@ class RunConfig:
     top : candidates exported and verified.
     target_mape : held-out error (fraction) until which more subnets are measured than `samples`.
     device_time_s : time on the target after which measuring stops, whatever was wanted.
+    objectives, constraints : as the user wrote them; without an objective, accuracy is maximised.
+    budget : evaluations that the search may spend; None for what its optimizer is used to.
     """
 
     target: str = "local"
@@ -50,6 +56,9 @@ class RunConfig:
     optimizer: str = "exact"
     target_mape: float | None = None
     device_time_s: float = 600.0
+    objectives: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    budget: int | None = None
 
     def __post_init__(self) -> None:
         checks = {
@@ -63,10 +72,36 @@ class RunConfig:
             "--target-mape must be above 0 %": self.target_mape is None or self.target_mape > 0,
             "--device-time must be above 0 s": self.device_time_s > 0,
             "--seed must be 0 or more": self.seed >= 0,
+            "--budget must be 1 evaluation or more": self.budget is None or self.budget >= 1,
         }
         for message, holds in checks.items():
             if not holds:
                 raise InputError(f"{message}.")
+        parse_objectives(self.objectives)
+        self.limits()
+
+    def limits(self) -> dict[str, Limit]:
+        """Return the tightest limits on each response, the latency limit among them.
+
+        Raises
+        ------
+        InputError : a constraint cannot be read, or two contradict each other.
+        """
+        latency = [] if self.max_latency_ms is None else [f"latency_ms<={self.max_latency_ms!r}"]
+        return parse_constraints([*self.constraints, *latency])
+
+    @property
+    def responses(self) -> set[str]:
+        """The names of the responses that the objectives and constraints are on."""
+        return {one.response for one in parse_objectives(self.objectives)} | set(self.limits())
+
+    @property
+    def plain(self) -> bool:
+        """Whether what is asked is the most accurate network under a latency limit, no more."""
+        wanted = {one.response for one in parse_objectives(self.objectives)} or {"accuracy"}
+        limits = self.limits()
+        at_least = "latency_ms" in limits and limits["latency_ms"].at_least is not None
+        return wanted == {"accuracy"} and set(limits) <= {"latency_ms"} and not at_least
 
 
 def write_config(folder: RunFolder, config: RunConfig, version: str) -> None:

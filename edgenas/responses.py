@@ -12,11 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from edgenas.errors import InputError, nearest
-from edgenas.records import Layer, Measurement
+from edgenas.records import Architecture, Layer, Measurement
 
 Goal = Literal["max", "min"]
 # What explains a response: a term set of the predictors, or the layers themselves, exactly.
 Source = Literal["physical", "choices", "size", "layers"]
+
+# a value and its 95 % interval, in the response's unit; None where there is no interval
+Observed = tuple[float, tuple[float, float] | None]
 
 TIME = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 ENERGY = {"uJ": 1e-3, "mJ": 1.0, "J": 1e3}
@@ -46,8 +49,13 @@ class ResponseKind:
     units: Mapping[str, float] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     source: Source = "physical"
-    measured: Callable[[Measurement], float | None] | None = None
+    measured: Callable[[Measurement], Observed | None] | None = None
     counted: Callable[[Layer], int] | None = None
+
+    def count(self, layers: Iterable[Layer]) -> int:
+        """Return the exact value of a network of these layers."""
+        assert self.counted is not None
+        return sum(map(self.counted, layers))
 
     def shown(self, value: float) -> str:
         """Return a value with its unit, such as "64 MB", "2.31 ms" or "90.0 %"."""
@@ -77,22 +85,50 @@ class Objective:
     goal: Goal
 
 
-def _median_ms(measurement: Measurement) -> float | None:
+def observed(
+    kind: ResponseKind, measurements: Sequence[Measurement]
+) -> dict[Architecture, Observed]:
+    """Return the response of what was measured, oldest first, with its 95 % interval if known.
+
+    Times are as of the newest job: those of an earlier one are scaled by how the anchor's latency
+    changed since, so that a target that got warmer or busier does not look like slower networks,
+    and what is predicted is the target as it is now.
+    """
+    anchors = [m.anchor_ms for m in measurements if m.anchor_ms is not None]
+    reference = anchors[-1] if anchors else None
+    found = {}
+    for measurement in measurements:
+        seen = kind.measured(measurement) if kind.measured is not None else None
+        if seen is not None and measurement.outcome.status == "ok":
+            scale, anchor_ms = 1.0, measurement.anchor_ms
+            if kind.units is TIME and reference and anchor_ms:
+                scale = reference / anchor_ms
+            found[measurement.architecture] = _scaled(seen, scale)
+    return found
+
+
+def _scaled(seen: Observed, scale: float) -> Observed:
+    value, ci95 = seen
+    return value * scale, None if ci95 is None else (ci95[0] * scale, ci95[1] * scale)
+
+
+def _median_ms(measurement: Measurement) -> Observed | None:
     latency = measurement.outcome.latency
-    return None if latency is None else latency.median_ms
+    return None if latency is None else (latency.median_ms, latency.ci95_ms)
 
 
-def _p90_ms(measurement: Measurement) -> float | None:
+def _p90_ms(measurement: Measurement) -> Observed | None:
     latency = measurement.outcome.latency
-    return None if latency is None else latency.p90_ms
+    return None if latency is None else (latency.p90_ms, None)
 
 
-def _peak_rss_bytes(measurement: Measurement) -> float | None:
-    return measurement.outcome.peak_rss_bytes
+def _peak_rss_bytes(measurement: Measurement) -> Observed | None:
+    peak_rss_bytes = measurement.outcome.peak_rss_bytes
+    return None if peak_rss_bytes is None else (peak_rss_bytes, None)
 
 
-def _model_bytes(measurement: Measurement) -> float | None:
-    return measurement.model_bytes
+def _model_bytes(measurement: Measurement) -> Observed | None:
+    return measurement.model_bytes, None
 
 
 _KINDS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgenas import __version__, plugins
+from edgenas import __version__, plugins, responses
 from edgenas.config import RunConfig, write_config
 from edgenas.errors import DataError, RunFolderError
 from edgenas.progress import Progress
@@ -29,6 +30,7 @@ from edgenas.records import (
     from_json,
     to_json,
 )
+from edgenas.responses import Observed
 from edgenas.run_folder import RunFolder, read_json, write_json
 from edgenas.store import Store
 
@@ -129,7 +131,10 @@ class RunContext:
         """Return the command line that does the same again."""
         options = {k: v for k, v in to_json(self.config).items() if v is not None}
         limit_ms, seconds = options.pop("max_latency_ms", None), options.pop("device_time_s")
+        several = {name: options.pop(name) for name in ("objectives", "constraints")}
         words = [f"--{name.replace('_', '-')} {value}" for name, value in options.items()]
+        for name, texts in several.items():
+            words += [f"--{name.removesuffix('s')} {shlex.quote(text)}" for text in texts]
         words += [] if limit_ms is None else [f"--max-latency {limit_ms:g}ms"]
         return " ".join(["edgenas search", *words, f"--device-time {seconds:g}s"])
 
@@ -146,25 +151,15 @@ class RunContext:
         self.config = replace(self.config, samples=samples)
         write_config(self.folder, self.config, __version__)
 
-    def latencies(self) -> dict[Architecture, tuple[float, tuple[float, float]]]:
-        """Return median latency and its 95 % interval, in ms, of what was measured.
+    def observed(self, response: str) -> dict[Architecture, Observed]:
+        """Return what was measured or evaluated of a response, with its 95 % interval if known."""
+        if response == "accuracy":
+            return {e.architecture: (e.int8_accuracy, None) for e in self.evaluations()}
+        return responses.observed(responses.REGISTRY[response], self.measurements())
 
-        All are as of the newest job: those of an earlier one are scaled by how the anchor's latency
-        changed since, so that a target that got warmer or busier does not look like slower
-        networks, and what is predicted is the target as it is now.
-        """
-        found = {}
-        measurements = self.measurements()
-        anchors = [m.anchor_ms for m in measurements if m.anchor_ms is not None]
-        reference = anchors[-1] if anchors else None
-        for measurement in measurements:
-            latency, anchor_ms = measurement.outcome.latency, measurement.anchor_ms
-            if latency is not None:
-                scale = reference / anchor_ms if reference and anchor_ms else 1.0
-                low, high = latency.ci95_ms
-                value = (latency.median_ms * scale, (low * scale, high * scale))
-                found[measurement.architecture] = value
-        return found
+    def latencies(self) -> dict[Architecture, Observed]:
+        """Return the median latencies, in ms, of what was measured, as of the newest job."""
+        return self.observed("latency_ms")
 
     def evaluations(self) -> list[Evaluation]:
         """Return the evaluations that were made with the run's supernet as it is now."""
@@ -187,18 +182,21 @@ class RunContext:
 
         loaded = {}
         for name in ("latency_ms", "accuracy"):
-            path = self.folder.require(self.folder.predictors / f"{name}.json", "fit")
-            document = read_json(path)
-            kind = document.get("kind") if isinstance(document, dict) else None
-            loaded[name] = plugins.load("predictors", str(kind)).load(document)
-        return Predictors(
-            self.space, loaded["latency_ms"], loaded["accuracy"], self.config.confidence
-        )
+            self.folder.require(self.folder.predictors / f"{name}.json", "fit")
+        for name in responses.REGISTRY:
+            path = self.folder.predictors / f"{name}.json"
+            if path.exists():
+                document = read_json(path)
+                kind = document.get("kind") if isinstance(document, dict) else None
+                loaded[name] = plugins.load("predictors", str(kind)).load(document)
+        latency, accuracy = loaded.pop("latency_ms"), loaded.pop("accuracy")
+        return Predictors(self.space, latency, accuracy, self.config.confidence, loaded)
 
     def limit_ms(self, default: Callable[[], float]) -> float:
         """Return the run's latency limit; a default one is chosen once and kept for the run."""
-        if self.config.max_latency_ms is not None:
-            return self.config.max_latency_ms
+        asked = self.config.limits().get("latency_ms")
+        if asked is not None and asked.at_most is not None:
+            return asked.at_most
         if self.folder.search.exists():
             return self.search_result().limit_ms
         return default()

@@ -2,52 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from edgenas.errors import PredictorError
 from edgenas.optimizers.base import Point, StageProblem
-from edgenas.predictors.base import FittedPredictor, Prediction
+from edgenas.predictors.base import FittedPredictor
 from edgenas.records import Architecture, Candidate, Interval, StageChoice
+from edgenas.responses import REGISTRY
 from edgenas.spaces.base import MobileSpace
 from edgenas.term_rows import TermRows, distinct_choices
 
 
 @dataclass(frozen=True)
 class Predictors:
-    """Latency in ms and accuracy as a fraction, over the architectures of one space."""
+    """Latency in ms and accuracy as a fraction, over the architectures of one space.
+
+    others : predictors of further responses, by name; each in the unit of its response.
+    """
 
     space: MobileSpace
     latency: FittedPredictor
     accuracy: FittedPredictor
     confidence: float
+    others: Mapping[str, FittedPredictor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for predictor, terms in ((self.latency, "physical"), (self.accuracy, "choices")):
-            if predictor.terms != TermRows(self.space, terms).terms.names:
+        for name, predictor in self.fitted.items():
+            if predictor.terms != self.rows(REGISTRY[name].source).terms.names:
                 raise PredictorError(
                     f"The predictor of {predictor.name} has other terms than this edgenas makes.",
                     "Fit it again: edgenas fit RUN",
                 )
 
+    @property
+    def fitted(self) -> dict[str, FittedPredictor]:
+        """All predictors by the name of their response."""
+        return {"latency_ms": self.latency, "accuracy": self.accuracy, **self.others}
+
+    def rows(self, source: str) -> TermRows:
+        """Return the rows of a term set over the space; the same ones each time."""
+        return self._rows.setdefault(source, TermRows(self.space, source))
+
+    @cached_property
+    def _rows(self) -> dict[str, TermRows]:
+        return {}
+
     def candidates(self, architectures: Sequence[Architecture]) -> tuple[Candidate, ...]:
         """Return the architectures with their prediction intervals."""
         if not architectures:
             return ()
-        latency_rows = TermRows(self.space, "physical").matrix(architectures)
-        accuracy_rows = TermRows(self.space, "choices").matrix(architectures)
-        latency = self.latency.get_prediction(latency_rows, self.confidence)
-        accuracy = self.accuracy.get_prediction(accuracy_rows, self.confidence)
-        return tuple(
-            Candidate(
-                architecture,
-                Interval(*(float(np.clip(x[i], 0.0, 1.0)) for x in _bounds(accuracy))),
-                Interval(*(float(x[i]) for x in _bounds(latency))),
-            )
-            for i, architecture in enumerate(architectures)
-        )
+        intervals = {
+            name: self._intervals(name, predictor, architectures)
+            for name, predictor in self.fitted.items()
+        }
+        counts = [kind for kind in REGISTRY.values() if kind.counted is not None]
+        candidates = []
+        for i, architecture in enumerate(architectures):
+            here = {name: of[i] for name, of in intervals.items()}
+            layers = self.space.layers(architecture)
+            here |= {kind.name: exactly(kind.count(layers)) for kind in counts}
+            accuracy, latency_ms = here.pop("accuracy"), here.pop("latency_ms")
+            candidates.append(Candidate(architecture, accuracy, latency_ms, here))
+        return tuple(candidates)
+
+    def _intervals(
+        self, name: str, predictor: FittedPredictor, architectures: Sequence[Architecture]
+    ) -> list[Interval]:
+        matrix = self.rows(REGISTRY[name].source).matrix(architectures)
+        predicted = predictor.get_prediction(matrix, self.confidence)
+        bounds = np.column_stack((predicted.mean, predicted.lower, predicted.upper))
+        if name == "accuracy":
+            bounds = bounds.clip(0.0, 1.0)
+        return [Interval(*map(float, row)) for row in bounds]
+
+
+def exactly(value: float) -> Interval:
+    """Return a value that is known without error."""
+    return Interval(value, value, value)
 
 
 @dataclass(frozen=True)
@@ -69,20 +104,15 @@ def lay_out(predictors: Predictors) -> Layout:
     """Return the whole space as options of stages; the limit is on the upper latency bound."""
     space, confidence = predictors.space, predictors.confidence
     choices = tuple(distinct_choices(space, stage) for stage in range(len(space.stages)))
-    latency_rows = TermRows(space, "physical")
-    options = _option_rows(latency_rows, choices)
+    latency_rows = predictors.rows("physical")
+    options = option_rows(latency_rows, choices)
 
     def margin(points: np.ndarray) -> np.ndarray:
-        rows = latency_rows.size_rows[points[:, 0]].copy()
-        for size in np.unique(points[:, 0]):
-            here = points[:, 0] == size
-            for stage, stage_options in enumerate(options[size]):
-                rows[here] += stage_options[points[here, 1 + stage]]
-        return predictors.latency.margin(rows, confidence)
+        return predictors.latency.margin(matrix_of(points, latency_rows, options), confidence)
 
-    costs = _sums(predictors.latency, latency_rows, options)
-    accuracy_rows = TermRows(space, "choices")
-    values = _sums(predictors.accuracy, accuracy_rows, _option_rows(accuracy_rows, choices))
+    costs = summands(predictors.latency, latency_rows, options)
+    accuracy_rows = predictors.rows("choices")
+    values = summands(predictors.accuracy, accuracy_rows, option_rows(accuracy_rows, choices))
     problem = StageProblem(
         value_offsets=values[0],
         cost_offsets=costs[0],
@@ -111,7 +141,18 @@ def half_way(problem: StageProblem) -> float:
 OptionRows = tuple[tuple[np.ndarray, ...], ...]
 
 
-def _option_rows(rows: TermRows, choices: tuple[tuple[StageChoice, ...], ...]) -> OptionRows:
+def matrix_of(points: np.ndarray, rows: TermRows, options: OptionRows) -> np.ndarray:
+    """Return the term rows of points, int64 [n, 1 + n_stages], as float64 [n, p]."""
+    matrix: np.ndarray = rows.size_rows[points[:, 0]].copy()
+    for size in np.unique(points[:, 0]):
+        here = points[:, 0] == size
+        for stage, stage_options in enumerate(options[size]):
+            matrix[here] += stage_options[points[here, 1 + stage]]
+    return matrix
+
+
+def option_rows(rows: TermRows, choices: tuple[tuple[StageChoice, ...], ...]) -> OptionRows:
+    """Return the rows of each stage's options, float64 [n_options, p], as [size][stage]."""
     return tuple(
         tuple(
             np.array([rows.stage_row(resolution, stage, choice) for choice in options])
@@ -121,7 +162,7 @@ def _option_rows(rows: TermRows, choices: tuple[tuple[StageChoice, ...], ...]) -
     )
 
 
-def _sums(
+def summands(
     predictor: FittedPredictor, rows: TermRows, options: OptionRows
 ) -> tuple[np.ndarray, OptionRows]:
     """Return the offsets [n_sizes], and what each option adds, [size][stage][n_options]."""
@@ -130,7 +171,3 @@ def _sums(
         tuple(predictor.predict(stage) - nothing for stage in stages) for stages in options
     )
     return predictor.predict(rows.size_rows), added
-
-
-def _bounds(prediction: Prediction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return prediction.mean, prediction.lower, prediction.upper

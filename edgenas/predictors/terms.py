@@ -1,10 +1,11 @@
 """Terms: what an architecture is to a predictor, as sums over stages of what each stage adds.
 
 A row of terms is `size_row` plus one `stage_row` a stage, so that every prediction that is linear
-in the terms is a sum over stages, and a search can solve it exactly. Two sets:
+in the terms is a sum over stages, and a search can solve it exactly. The sets:
 
 physical : work of a network (latency, memory, energy), from its layers.
 choices : what was chosen (accuracy), from depths, kernel sizes and expand ratios.
+size : what a model file holds (its bytes), from the layers: weights, channels and layers.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class TermSet:
 
 
 def term_set(name: str, n_stages: int, n_resolutions: int) -> TermSet:
-    """Return the set "physical" or "choices" for a space of that many stages and resolutions.
+    """Return the set of that name for a space of so many stages and resolutions.
 
     Raises
     ------
@@ -99,6 +100,12 @@ def _fixed_work(resolution: int, fixed_layers: Sequence[Layer]) -> tuple[float, 
     return (sum(layer.macs for layer in fixed_layers) / 1e6,)
 
 
+def _stored(layers: Sequence[Layer], choice: StageChoice) -> tuple[float, ...]:
+    """Weights, channels (each has a scale and a bias) and layers: what a model file is made of."""
+    channels = sum(x.out_channels for x in layers if x.params)
+    return sum(x.params for x in layers) / 1e3, channels / 1e3, sum(x.launches for x in layers)
+
+
 def _choices(layers: Sequence[Layer], choice: StageChoice) -> tuple[float, ...]:
     """Amounts, and their logarithms: each doubling of a stage adds about as much accuracy."""
     first_k, *inner_k = choice.kernel_sizes
@@ -109,6 +116,10 @@ def _choices(layers: Sequence[Layer], choice: StageChoice) -> tuple[float, ...]:
 
 def _resolution(resolution: int, fixed_layers: Sequence[Layer]) -> tuple[float, ...]:
     return (resolution,)
+
+
+def _nothing(resolution: int, fixed_layers: Sequence[Layer]) -> tuple[float, ...]:
+    return ()
 
 
 _AMOUNTS = (
@@ -133,4 +144,5 @@ _SETS: dict[str, tuple[tuple[str, ...], tuple[str, ...], bool, StageTerms, SizeT
         _choices,
         _resolution,
     ),
+    "size": (("params_k", "channels_k", "launches"), (), True, _stored, _nothing),
 }

@@ -19,19 +19,33 @@ class Interval:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One architecture that a search proposes. Accuracies are fractions, latencies milliseconds."""
+    """One architecture that a search proposes. Accuracies are fractions, latencies milliseconds.
+
+    responses : the others that are predicted, by name, each in its unit; counts are exact.
+    """
 
     architecture: Architecture
     accuracy: Interval
     latency_ms: Interval
+    responses: dict[str, Interval] = field(default_factory=dict, hash=False)
+
+    def response(self, name: str) -> Interval | None:
+        """Return the prediction of a response, by its name; None where there is none."""
+        known = {"accuracy": self.accuracy, "latency_ms": self.latency_ms}
+        return known.get(name) or self.responses.get(name)
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What an optimizer found under one limit.
+    """What an optimizer found within the limits.
 
     top : candidates asked for; there may be fewer.
-    frontier : the best trade-offs, by rising latency; the mean of latency against mean accuracy.
+    limit_ms : on the upper latency bound; that of the slowest network where none was asked for.
+    frontier : the best trade-offs between the predicted means of the objectives; by rising latency
+        for accuracy under a latency limit, else the best in the first objective first.
+    objectives : names of the responses that were optimized, the first decides between winners.
+    constraints : as they were asked for, besides the latency limit.
+    limited : whether a latency limit was asked for, or chosen half-way.
     optimal : no architecture of the space can be better under the predictors.
     gap : the most accuracy (fraction) that could still be missed; 0.0 if optimal, None if unknown.
     evaluations : architectures scored, or search nodes opened.
@@ -47,6 +61,9 @@ class SearchResult:
     gap: float | None
     evaluations: int
     seconds: float
+    objectives: tuple[str, ...] = ("accuracy",)
+    constraints: tuple[str, ...] = ()
+    limited: bool = True
 
 
 @dataclass(frozen=True)

@@ -18,48 +18,44 @@ from edgenas.reporting.document import (
     MarginalEffect,
     PredictorReport,
 )
+from edgenas.responses import REGISTRY, Observed, ResponseKind
 from edgenas.run_context import RunContext
 from edgenas.run_folder import write_json
 from edgenas.term_rows import TermRows
 
-# architecture -> what was observed, and its 95 % interval where there is one
-Observed = Mapping[Architecture, tuple[float, tuple[float, float] | None]]
-
 
 def run(context: RunContext) -> list[PredictorReport]:
-    """Explain both predictors over the architectures that were measured or evaluated."""
-    predictors = context.predictors()
-    accuracies = {e.architecture: (e.int8_accuracy, None) for e in context.evaluations()}
+    """Explain the predictors over the architectures that were measured or evaluated.
+
+    Latency, accuracy and what the run asks for in full; the others by their errors alone.
+    """
+    in_full = {"latency_ms", "accuracy"} | context.config.responses
     reports = [
-        _explain(context, predictors.latency, "latency", "physical", context.latencies()),
-        _explain(context, predictors.accuracy, "accuracy", "choices", accuracies),
+        _explain(context, predictor, REGISTRY[name], name in in_full)
+        for name, predictor in context.predictors().fitted.items()
     ]
     write_json(context.folder.explanation, to_json(reports))
     return reports
 
 
 def _explain(
-    context: RunContext,
-    predictor: FittedPredictor,
-    label: str,
-    terms: str,
-    observed: Observed,
+    context: RunContext, predictor: FittedPredictor, kind: ResponseKind, in_full: bool
 ) -> PredictorReport:
-    confidence = context.config.confidence
-    rows = TermRows(context.space, terms)
+    confidence, observed = context.config.confidence, context.observed(kind.name)
+    rows = TermRows(context.space, kind.source)
     architectures = list(observed)
     matrix = rows.matrix(architectures)
     return PredictorReport(
         response=predictor.name,
-        label=label,
+        label=kind.label,
         unit=predictor.unit,
         n=predictor.n,
         confidence=confidence,
         heldout=_held_out(predictor),
-        coefficients=_coefficients(predictor, matrix, confidence),
-        effects=_effects(predictor, rows, architectures, confidence),
+        coefficients=_coefficients(predictor, matrix, confidence) if in_full else (),
+        effects=_effects(predictor, rows, architectures, confidence) if in_full else (),
         rows=_rows(predictor, matrix, observed, confidence),
-        breakdown=_breakdown(context, predictor, rows),
+        breakdown=_breakdown(context, predictor, rows) if in_full else (),
         notes=diagnostics(predictor.predict(matrix), np.array([v for v, _ in observed.values()])),
     )
 
@@ -139,7 +135,7 @@ def _effects(
 def _rows(
     predictor: FittedPredictor,
     matrix: np.ndarray,
-    observed: Observed,
+    observed: Mapping[Architecture, Observed],
     confidence: float,
 ) -> tuple[FittedRow, ...]:
     predicted = predictor.get_prediction(matrix, confidence)

@@ -1,8 +1,8 @@
-"""fit: predictors of latency and accuracy from what was measured. Writes predictors/*.json."""
+"""fit: a predictor of each response that the target gave. Writes predictors/*.json."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -12,59 +12,63 @@ from edgenas import plugins
 from edgenas.errors import PredictorError
 from edgenas.predictors.base import FittedPredictor, TrainingData
 from edgenas.records import Architecture
+from edgenas.responses import REGISTRY, Observed, ResponseKind
 from edgenas.run_context import RunContext
 from edgenas.run_folder import write_json
 from edgenas.term_rows import TermRows
 
 PREDICTOR = "regression"
 LEAST_ROWS = 8
-# response -> (its unit, the terms that explain it)
-RESPONSES = {"latency_ms": ("ms", "physical"), "accuracy": ("fraction", "choices")}
+# What every run is asked for, with the step that adds rows of it.
+NEEDED = {"latency_ms": "measure --samples", "accuracy": "evaluate --evaluate"}
 
 
 def run(context: RunContext) -> dict[str, Any]:
-    """Fit a predictor for each response from the rows in the store; return its held-out errors.
+    """Fit a predictor for each response from the rows in the store; return their held-out errors.
+
+    Responses that follow exactly from the layers need none. One that the target did not give often
+    enough, or that is the same for every network, has none either, unless the run asks for it.
 
     Raises
     ------
     PredictorError : too few rows; the message says which step adds more.
     """
-    measured = context.latencies()
-    evaluated = context.evaluations()
-    rows = {
-        "latency_ms": (
-            list(measured),
-            [median_ms for median_ms, _ in measured.values()],
-            "measure --samples",
-        ),
-        "accuracy": (
-            [e.architecture for e in evaluated],
-            [e.int8_accuracy for e in evaluated],
-            "evaluate --evaluate",
-        ),
-    }
+    needed = set(NEEDED) | context.config.responses
     errors = {}
-    for name, (architectures, response, more) in rows.items():
-        if len(architectures) < LEAST_ROWS:
-            raise PredictorError(
-                f"{context.folder.path} has {len(architectures)} rows of {name}; "
-                f"a fit takes {LEAST_ROWS} or more.",
-                f"Run: edgenas {more} N {context.folder.path}",
-            )
-        predictor = _fit(context, name, architectures, response)
-        write_json(context.folder.predictors / f"{name}.json", predictor.to_json())
+    for name, kind in REGISTRY.items():
+        if kind.counted is not None:
+            continue
+        rows = context.observed(name)
+        path = context.folder.predictors / f"{name}.json"
+        if name in needed:
+            _check(context, kind, rows)
+        elif len(rows) < LEAST_ROWS or np.ptp([value for value, _ in rows.values()]) == 0:
+            path.unlink(missing_ok=True)
+            continue
+        predictor = _fit(context, kind, rows)
+        write_json(path, predictor.to_json())
         if predictor.heldout is not None:
-            errors[name] = predictor.heldout
-    return {name: asdict(held_out) for name, held_out in errors.items()}
+            errors[name] = asdict(predictor.heldout)
+    return errors
+
+
+def _check(context: RunContext, kind: ResponseKind, rows: Mapping[Architecture, Observed]) -> None:
+    if len(rows) < LEAST_ROWS:
+        given = "" if kind.name in NEEDED or rows else f" '{context.target.name}' gave none."
+        raise PredictorError(
+            f"{context.folder.path} has {len(rows)} rows of {kind.name}; "
+            f"a fit takes {LEAST_ROWS} or more.{given}",
+            f"Run: edgenas {NEEDED.get(kind.name, 'measure --samples')} N {context.folder.path}",
+        )
 
 
 def _fit(
-    context: RunContext, name: str, architectures: Sequence[Architecture], response: list[float]
+    context: RunContext, kind: ResponseKind, rows: Mapping[Architecture, Observed]
 ) -> FittedPredictor:
-    unit, set_name = RESPONSES[name]
-    rows = TermRows(context.space, set_name)
-    matrix, terms = rows.matrix(architectures), rows.terms
-    data = TrainingData(name, unit, terms.names, matrix, np.array(response), cost=terms.cost)
+    of = TermRows(context.space, kind.source)
+    matrix, terms = of.matrix(list(rows)), of.terms
+    response = np.array([value for value, _ in rows.values()], np.float64)
+    data = TrainingData(kind.name, kind.unit, terms.names, matrix, response, cost=terms.cost)
     predictor: FittedPredictor = plugins.load("predictors", PREDICTOR).fit(
         data, context.config.seed
     )
