@@ -11,6 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+# Of a table whose cells are never cut, whatever the terminal.
+WIDEST = 400
+
 
 def emit_json(document: dict[str, Any]) -> None:
     """Print one JSON document."""
@@ -162,21 +165,25 @@ def _fitted(result: dict[str, Any]) -> None:
 
 def table_fit(document: dict[str, Any]) -> None:
     """Print the coefficient table and the errors of a predictor fitted on a table."""
+    selected = bool(document["bootstrap"])
     table = Table(box=box.SIMPLE)
-    for name in ("term", "coef", "se", "t", "p", "95 % interval", "vif"):
+    names = ("term", "coef", "se", "t", "p", "95 % interval", "vif", "selected")
+    for name in names if selected else names[:-1]:
         first = name == "term"
         table.add_column(name, justify="left" if first else "right", no_wrap=True, overflow="fold")
     for term in document["terms"]:
         table.add_row(
-            term["name"],
+            escape(term["name"]),
             f"{term['coef']:.4g}",
             f"{term['se']:.2g}",
             f"{term['t']:.2f}",
             f"{term['p']:.2g}",
             f"{term['ci95'][0]:.4g} … {term['ci95'][1]:.4g}",
             "infinite" if term["vif"] is None else f"{term['vif']:.1f}",
+            *([f"{term['selected']:.0%}"] if selected else []),
         )
-    Console(highlight=False, soft_wrap=True).print(table)
+    Console(highlight=False, width=WIDEST).print(table)
+    click.echo(f"standard errors: {document['standard_errors']}")
     errors = document["heldout"]
     click.echo(f"{document['n']} rows fitted in {document['seconds']:.1f} s", nl=False)
     click.echo(f", {document['skipped']} skipped" if document["skipped"] else "")

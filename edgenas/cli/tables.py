@@ -45,6 +45,13 @@ class Names(click.ParamType):
 @click.option("--categorical", type=Names(), default=(), help="Columns that are categories.")
 @click.option("--exclude", type=Names(), default=(), help="Columns to leave out.")
 @click.option("--terms", help='auto, main, foxnas, or a formula such as "a + log(b)".  [auto]')
+@click.option(
+    "--bootstrap",
+    type=int,
+    default=0,
+    help="Of a table: repeat the fit so often, for standard errors that admit that terms were "
+    "selected; 200 are enough.  [0: not]",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False))
 @json_option
 def fit(source: Path, as_json: bool, **options: Any) -> None:
@@ -84,6 +91,7 @@ def _fit_table(source: Path, options: dict[str, Any]) -> TableRegression:
         features=options["features"],
         categorical=options["categorical"],
         exclude=options["exclude"],
+        bootstrap=options["bootstrap"],
     )
 
 

@@ -9,7 +9,7 @@ over their standard errors.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from edgenas.predictors.posterior import (
     shrunken,
     standard_error,
 )
+from edgenas.predictors.shrinkage import Level
 
 FOLDS = 5
 LEAST_ROWS = 5
@@ -153,27 +154,9 @@ def fit(data: TrainingData, seed: int) -> Regression:
             f"{len(data.terms) + 3} rows or more, not {len(response)}.",
             "Use --terms auto, or measure more.",
         )
-    levels = data.levels or vocabulary.levels(data.terms, matrix)
-    rising = np.eye(len(data.terms)) if data.cost and data.rising is None else data.rising
-    chosen = shrinkage.choose(matrix, response, levels)
-    unshrunk = _least_squares_error(matrix, response)
-    shrink = not data.plain and unshrunk * WORTHWHILE**2 > chosen.projection.error()
-
-    def posterior(rows: np.ndarray, responses: np.ndarray, final: bool = False) -> Posterior:
-        if shrink:
-            here, variances = levels, chosen.variances
-            if not final:
-                here = shrinkage.inherit(rows, responses, levels, chosen.variances)
-                variances = shrinkage.choose(
-                    rows, responses, here, chosen.variances, REFIT_ITERATIONS
-                ).variances
-            fitted = shrunken(rows, responses, here, variances, final)
-        else:
-            fitted = plain(rows, responses)
-        return fitted if rising is None else risen(fitted, rising)
-
-    fitted = posterior(matrix, response, final=True)
-    validation = validate(matrix, response, posterior, FOLDS, seed)
+    recipe = _recipe(data)
+    fitted = recipe.fit(matrix, response, final=True)
+    validation = validate(matrix, response, recipe.refit, FOLDS, seed)
     df_resid = max(len(response) - fitted.effective, 1.0)
     residual = response - fitted.predict(matrix)
     return Regression(
@@ -188,15 +171,58 @@ def fit(data: TrainingData, seed: int) -> Regression:
         df_resid=df_resid,
         scores=validation.scores,
         vif=inflation(matrix),
-        levels={
-            level.name: float(variance)
-            for level, variance in zip(levels, chosen.variances, strict=True)
-            if shrink
-        },
+        levels=recipe.named_variances(),
         low=matrix.min(axis=0),
         high=matrix.max(axis=0),
         rows_sha256=_rows_sha256(data),
     )
+
+
+def estimate(data: TrainingData) -> Posterior:
+    """Return the coefficients alone, as `fit` chooses and shrinks them; nothing is validated."""
+    return _recipe(data).fit(data.matrix, data.response)
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How coefficients come from rows: variances is None where least squares is kept."""
+
+    levels: tuple[Level, ...]
+    variances: np.ndarray | None
+    rising: np.ndarray | None
+
+    def fit(self, rows: np.ndarray, responses: np.ndarray, final: bool = False) -> Posterior:
+        """Return the coefficients under the variances as they are."""
+        if self.variances is None:
+            return self._risen(plain(rows, responses))
+        return self._risen(shrunken(rows, responses, self.levels, self.variances, final))
+
+    def refit(self, rows: np.ndarray, responses: np.ndarray) -> Posterior:
+        """Return the coefficients with widths and variances chosen again for these rows."""
+        if self.variances is None:
+            return self.fit(rows, responses)
+        here = shrinkage.inherit(rows, responses, self.levels, self.variances)
+        chosen = shrinkage.choose(rows, responses, here, self.variances, REFIT_ITERATIONS)
+        return replace(self, levels=here, variances=chosen.variances).fit(rows, responses)
+
+    def named_variances(self) -> dict[str, float]:
+        if self.variances is None:
+            return {}
+        return {x.name: float(v) for x, v in zip(self.levels, self.variances, strict=True)}
+
+    def _risen(self, fitted: Posterior) -> Posterior:
+        return fitted if self.rising is None else risen(fitted, self.rising)
+
+
+def _recipe(data: TrainingData) -> _Recipe:
+    levels = data.levels or vocabulary.levels(data.terms, data.matrix)
+    rising = np.eye(len(data.terms)) if data.cost and data.rising is None else data.rising
+    if data.plain:
+        return _Recipe(tuple(levels), None, rising)
+    chosen = shrinkage.choose(data.matrix, data.response, levels)
+    unshrunk = _least_squares_error(data.matrix, data.response)
+    shrink = unshrunk * WORTHWHILE**2 > chosen.projection.error()
+    return _Recipe(tuple(levels), chosen.variances if shrink else None, rising)
 
 
 def load(document_: dict[str, Any]) -> Regression:

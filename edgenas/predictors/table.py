@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from edgenas.errors import PredictorError
-from edgenas.predictors import atoms, auto, document, formulas, regression, rising
+from edgenas.predictors import atoms, auto, document, formulas, regression, rising, selection
 from edgenas.predictors.atoms import Atom
-from edgenas.predictors.base import Prediction, TrainingData
+from edgenas.predictors.base import Coefficient, Prediction, TrainingData
 from edgenas.predictors.table_columns import Rows, as_columns, categories, choose_rows
 
 
@@ -33,6 +33,17 @@ class Fitted:
     duplicates: int
     seconds: float
     regression: dict[str, Any]
+    inference: selection.Inference | None = None
+
+
+# What the standard errors of each kind of terms rest on.
+POSTERIOR = "of the posterior, under the variances and levels that the rows chose"
+RESTS_ON = {
+    "auto": POSTERIOR,
+    "main": POSTERIOR,
+    "annealed": "after selection: the products were picked by their effect on these same rows, so "
+    "their errors are too small and their p-values too low; --bootstrap 200 admits the picking",
+}
 
 
 class TableRegression:
@@ -63,11 +74,13 @@ class TableRegression:
         categorical: Sequence[str] = (),
         exclude: Sequence[str] = (),
         cost: bool | None = None,
+        bootstrap: int = 0,
     ) -> TableRegression:
         """Fit `response`, a column of `table` (a mapping of columns or a DataFrame).
 
-        The other arguments are those of `choose_rows`. Raises `PredictorError` on what cannot be
-        fitted.
+        bootstrap : so many times the fit is repeated, selection of terms included, for standard
+            errors that admit it (`selection.bootstrap`); 0 keeps those of the one fit. The other
+            arguments are those of `choose_rows`. Raises `PredictorError` on what cannot be fitted.
         """
         started = time.perf_counter()
         rows = choose_rows(
@@ -97,6 +110,7 @@ class TableRegression:
             },
             skipped=rows.skipped,
             duplicates=len(rows.response) - distinct,
+            inference=self._bootstrap(rows, bootstrap) if bootstrap else None,
             seconds=time.perf_counter() - started,
             regression=self.regression.to_json(),
         )
@@ -136,23 +150,14 @@ class TableRegression:
     def report(self) -> dict[str, Any]:
         """Return what `edgenas fit --json` prints."""
         fitted, heldout = self.regression, self.regression.heldout
-        terms = [
-            {
-                "name": line.name,
-                "coef": line.coef,
-                "se": line.bse,
-                "t": line.tvalue,
-                "p": line.pvalue,
-                "ci95": list(line.conf_int),
-                "vif": line.vif if np.isfinite(line.vif) else None,
-            }
-            for line in fitted.coefficients(0.95)
-        ]
+        inference = self.fitted.inference
         return {
             "n": fitted.n,
             "skipped": self.fitted.skipped,
             "duplicates": self.fitted.duplicates,
-            "terms": terms,
+            "terms": [self._line(*pair) for pair in enumerate(fitted.coefficients(0.95))],
+            "standard_errors": self.standard_errors(),
+            "bootstrap": 0 if inference is None else inference.replicates,
             "levels": fitted.levels,
             "heldout": None
             if heldout is None
@@ -166,9 +171,51 @@ class TableRegression:
             "seconds": self.fitted.seconds,
         }
 
+    def standard_errors(self) -> str:
+        """Return what standard errors, p-values and intervals of coefficients rest on, in words."""
+        if self.fitted.inference is not None:
+            return f"of {self.fitted.inference.replicates} repeated fits, selection included"
+        return RESTS_ON.get(self.terms, "of least squares; the terms were given, none was selected")
+
+    def _line(self, at: int, line: Coefficient) -> dict[str, Any]:
+        """Return line `at` of the coefficient table as JSON; 0 is the intercept."""
+        inference = self.fitted.inference
+        if inference is not None:
+            bse = float(inference.bse[at])
+            line = replace(
+                line,
+                bse=bse,
+                tvalue=line.coef / bse if bse > 0 else 0.0,
+                pvalue=float(inference.pvalues[at]),
+                conf_int=(float(inference.lower[at]), float(inference.upper[at])),
+            )
+        document = {
+            "name": line.name,
+            "coef": line.coef,
+            "se": line.bse,
+            "t": line.tvalue,
+            "p": line.pvalue,
+            "ci95": list(line.conf_int),
+            "vif": line.vif if np.isfinite(line.vif) else None,
+        }
+        return (
+            document
+            if inference is None
+            else {**document, "selected": float(inference.selected[at])}
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return all that `load` needs; sealed with its SHA-256."""
         return document.sealed("table", self.fitted)
+
+    def _bootstrap(self, rows: Rows, replicates: int) -> selection.Inference:
+        def model(response: np.ndarray) -> selection.Model:
+            _, _, data = self._training_data(replace(rows, response=response))
+            return selection.Model(data.terms, data.matrix, regression.estimate(data))
+
+        return selection.bootstrap(
+            model(rows.response), rows.response, model, replicates, self.seed
+        )
 
     def _training_data(self, rows: Rows) -> tuple[str, tuple[Atom, ...], TrainingData]:
         if self.terms in ("auto", "annealed", "main"):
