@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
-import numpy as np
+from edgenas.targets.base import Target
 
-from edgenas.progress import Progress
-from edgenas.records import DeviceProfile, Outcome
-from edgenas.targets.base import Inference, MeasureSettings, ModelFile, Preprocess, Target
+Asked = ParamSpec("Asked")
+Result = TypeVar("Result")
 
 
 class InTurn:
@@ -24,46 +23,24 @@ class InTurn:
     def __init__(self, target: Target, turn: threading.Lock) -> None:
         self.name = target.name
         self.engine = target.engine
+        self.probe = _passing_on(turn, target.probe)
+        self.clean = _passing_on(turn, target.clean)
+        self.measure = _passing_on(turn, target.measure)
+        self.infer = _passing_on(turn, target.infer)
         self._target = target
-        self._turn = turn
 
     @property
     def scheme(self) -> str:
         return self._target.scheme
 
-    def probe(self) -> DeviceProfile:
-        with self._passed_on():
-            return self._target.probe()
 
-    def clean(self) -> str:
-        with self._passed_on():
-            return self._target.clean()
-
-    def measure(
-        self,
-        models: Sequence[ModelFile],
-        settings: MeasureSettings,
-        job_dir: Path,
-        progress: Progress,
-    ) -> dict[str, Outcome]:
-        with self._passed_on():
-            return self._target.measure(models, settings, job_dir, progress)
-
-    def infer(
-        self,
-        model: ModelFile,
-        images: np.ndarray,
-        preprocess: Preprocess,
-        job_dir: Path,
-        progress: Progress,
-    ) -> Inference:
-        with self._passed_on():
-            return self._target.infer(model, images, preprocess, job_dir, progress)
-
-    @contextlib.contextmanager
-    def _passed_on(self) -> Iterator[None]:
-        self._turn.release()
+def _passing_on(turn: threading.Lock, ask: Callable[Asked, Result]) -> Callable[Asked, Result]:
+    @wraps(ask)
+    def asked(*args: Asked.args, **kwargs: Asked.kwargs) -> Result:
+        turn.release()
         try:
-            yield
+            return ask(*args, **kwargs)
         finally:
-            self._turn.acquire()
+            turn.acquire()
+
+    return asked

@@ -20,6 +20,7 @@ from edgenas.progress import Progress
 from edgenas.records import (
     Architecture,
     DataCard,
+    DeviceProfile,
     Evaluation,
     ExportedModel,
     Measurement,
@@ -99,10 +100,16 @@ class RunContext:
 
     @cached_property
     def target(self) -> Target:
-        """The machine that measures."""
+        """The machine that measures; what it was probed to be need not be asked again."""
         from edgenas.targets.config import resolve
 
-        return resolve(self.config.target, self.access)
+        return resolve(self.config.target, self.access, self._probed_machine())
+
+    def _probed_machine(self) -> str:
+        if not self.folder.profile.exists():
+            return ""
+        document = read_json(self.folder.profile)
+        return from_json(document, DeviceProfile, str(self.folder.profile), RunFolderError).machine
 
     def sampled(self, count: int) -> list[Architecture]:
         """Return the first `count` architectures of the run's one random sequence.

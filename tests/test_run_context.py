@@ -11,7 +11,9 @@ from edgenas import run_folder
 from edgenas.errors import InputError, RunFolderError
 from edgenas.open_run import newest_run_path, open_run
 from edgenas.progress import Silent
+from edgenas.records import DeviceProfile, to_json
 from edgenas.run_context import RunContext
+from edgenas.run_folder import write_json
 
 
 def opened(path: Path, resume: bool = False, **asked: object) -> RunContext:
@@ -36,6 +38,15 @@ def test_resuming_may_change_the_limit_but_not_the_seed(tmp_path: Path) -> None:
     assert opened(tmp_path / "run", resume=True, max_latency_ms=2.0).config.max_latency_ms == 2.0
     with pytest.raises(RunFolderError, match="--seed 3, not 4"):
         opened(tmp_path / "run", resume=True, seed=4)
+
+
+def test_a_board_that_was_probed_is_not_asked_for_its_scheme(tmp_path: Path) -> None:
+    board = tmp_path / "board.toml"
+    board.write_text('kind = "ssh"\n[connection]\nhost = "192.0.2.1"')  # nobody's (RFC 5737)
+    context = opened(tmp_path / "run", target=str(board))
+    profile = DeviceProfile("board", "aarch64", "Linux", "Cortex-A76", 4, "3.11")
+    write_json(context.folder.profile, to_json(profile))
+    assert opened(tmp_path / "run", resume=True).target.scheme == "s8s8"
 
 
 def test_another_folder_is_left_alone(tmp_path: Path) -> None:

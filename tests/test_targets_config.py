@@ -12,6 +12,7 @@ from edgenas.errors import InputError, MeasurementError, PluginError
 from edgenas.targets import config, doctor
 from edgenas.targets.base import MeasureSettings
 from edgenas.targets.config import TargetConfig
+from edgenas.targets.scheme import default_scheme
 
 FULL = """
 kind = "local"
@@ -94,6 +95,29 @@ def test_unknown_kind_suggests_the_nearest(tmp_path: Path) -> None:
 
 def test_path_makes_a_target_named_after_the_file(tmp_path: Path) -> None:
     assert config.resolve(str(write(tmp_path, FULL))).name == "board"
+
+
+@pytest.mark.parametrize(
+    ("machine", "engine", "scheme"),
+    [
+        ("x86_64", "onnxruntime", "u8s8"),
+        ("aarch64", "onnxruntime", "s8s8"),
+        ("x86_64", "litert", "s8s8"),
+        ("x86_64", "tflite_runtime", "s8s8"),
+        ("aarch64", "tensorrt", "s8s8-symmetric"),
+    ],
+)
+def test_scheme_that_suits_engine_and_machine(machine: str, engine: str, scheme: str) -> None:
+    assert default_scheme(machine, engine) == scheme
+
+
+def test_scheme_of_a_board_that_was_probed_needs_no_board(tmp_path: Path) -> None:
+    nobody = '[connection]\nhost = "192.0.2.1"'  # an address that is nobody's (RFC 5737)
+    path = str(write(tmp_path, f'kind = "ssh"\n{nobody}'))
+    assert config.resolve(path, machine="aarch64").scheme == "s8s8"
+    assert config.resolve(path, machine="x86_64").scheme == "u8s8"
+    said = str(write(tmp_path, f'kind = "ssh"\nscheme = "s8s8"\n{nobody}'))
+    assert config.resolve(said, machine="x86_64").scheme == "s8s8"
 
 
 # ---------------------------------------------------------------- the doctor

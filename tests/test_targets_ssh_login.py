@@ -13,7 +13,7 @@ import pytest
 from boards.loopback import LoopbackBoard, make_key
 
 from edgenas.errors import InputError, TargetError
-from edgenas.targets import host_keys, ssh_config
+from edgenas.targets import address, host_keys, ssh_config
 from edgenas.targets.config import Access, Connection, resolve
 from edgenas.targets.ssh import SshTarget, create
 from edgenas.targets.ssh_config import Endpoint
@@ -32,14 +32,14 @@ from edgenas.targets.transport import LinkLostError, Login, LoginError, connect
     ],
 )
 def test_addresses(text: str, expected: tuple[str, str, int]) -> None:
-    read = ssh_config.parse_address(text)
+    read = address.parse_address(text)
     assert (read.user, read.host, read.port) == expected
 
 
 @pytest.mark.parametrize("text", ["pi@", "@board", "pi@board:ssh", "pi@board:70000", "pi@a:1:2"])
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(InputError, match="is not an address"):
-        ssh_config.parse_address(text)
+        address.parse_address(text)
 
 
 @pytest.fixture

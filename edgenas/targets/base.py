@@ -68,7 +68,7 @@ class Inference:
 class Target(Protocol):
     """A machine that can be probed and that measures and runs int8 models.
 
-    name : how results call it. engine : runtime backend. scheme : int8 scheme, "u8s8" or "s8s8".
+    name : how results call it. engine : runtime backend. scheme : int8 scheme, such as "s8s8".
     """
 
     name: str

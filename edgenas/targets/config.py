@@ -4,37 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from edgenas import plugins
 from edgenas.errors import InputError, nearest
 from edgenas.records import from_json
+from edgenas.targets.address import Connection, parse_address
 from edgenas.targets.base import MeasureSettings, Target
+from edgenas.targets.scheme import Scheme, default_scheme
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
-Scheme = Literal["u8s8", "s8s8"]
 _PACKAGE = Path(__file__).resolve().parent
 _SHIPPED_FOLDERS = (_PACKAGE / "shipped", _PACKAGE.parents[1] / "targets")  # wheel, checkout
-
-
-@dataclass(frozen=True)
-class Connection:
-    """How to reach the target; the rest comes from the user's SSH configuration. No secrets.
-
-    port : 0 for what the SSH configuration says, or else 22.
-    """
-
-    host: str = ""
-    user: str = ""
-    port: int = 0
-    key_file: str = ""
-    jump_host: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,31 +123,39 @@ def shipped_files() -> dict[str, Path]:
     return found
 
 
-def resolve(name: str, access: Access | None = None) -> Target:
+def resolve(name: str, access: Access | None = None, machine: str = "") -> Target:
     """Return the target called `name`.
 
     name : a shipped name, the path of a .toml file, `user@host[:port]`, or a host of the user's
         SSH configuration.
+    machine : what an earlier probe called its processor ("aarch64"), so that a board need not be
+        asked for it.
 
     Raises
     ------
     InputError : there is none of that name, or its file has a wrong key or value.
     """
-    access = access or Access()
+    config = find(name)
+    if machine and config.scheme is None:
+        config = replace(config, scheme=default_scheme(machine, config.engine))
+    return open_target(config, access)
+
+
+def find(name: str) -> TargetConfig:
+    """Return what is known of the target called `name`; see `resolve`."""
     known = shipped_files()
     if name.endswith(".toml"):
-        return open_target(read(Path(name)), access)
+        return read(Path(name))
     if name in known:
-        return open_target(read(known[name]), access)
-    from edgenas.targets import ssh_config
+        return read(known[name])
+    from edgenas.targets import ssh_config  # loads paramiko
 
     if "@" not in name and name not in ssh_config.aliases():
         raise InputError(
             f"There is no target '{name}'.",
             f"{nearest(name, known)} Or give user@host, or the path of a target file (.toml).",
         )
-    connection = ssh_config.parse_address(name)
-    return open_target(TargetConfig(name, "ssh", "the command line", connection=connection), access)
+    return TargetConfig(name, "ssh", "the command line", connection=parse_address(name))
 
 
 def open_target(config: TargetConfig, access: Access | None = None) -> Target:

@@ -10,6 +10,7 @@ from device_runtime import protocol
 from edgenas.errors import MeasurementError
 from edgenas.records import DeviceProfile, from_json
 from edgenas.targets.config import TargetConfig
+from edgenas.targets.scheme import default_scheme
 
 _VNNI = {"avx_vnni", "avx512_vnni", "amx_int8"}
 _HOT_CELSIUS = 75.0
@@ -26,11 +27,6 @@ class _State:
     throttle_flags: list[str] | None = None
     load_average: float | None = None
     free_disk_bytes: int | None = None
-
-
-def default_scheme(machine: str) -> str:
-    """Return the int8 scheme that suits `machine` in ONNX Runtime: u8s8 on x86, else s8s8."""
-    return "u8s8" if machine.lower() in ("x86_64", "amd64") else "s8s8"
 
 
 def diagnose(text: str, config: TargetConfig, scheme: str) -> DeviceProfile:
@@ -72,7 +68,7 @@ def _joined(flags: list[str] | None) -> str | None:
 def _engine_problems(profile: DeviceProfile, config: TargetConfig, scheme: str) -> Iterator[str]:
     if config.engine not in profile.engines:
         yield f"The engine {config.engine} cannot be imported: pip install {config.engine}."
-    if config.engine != "onnxruntime" or default_scheme(profile.machine) != "u8s8":
+    if config.engine != "onnxruntime" or default_scheme(profile.machine, config.engine) != "u8s8":
         return
     vnni = _VNNI & set(profile.cpu_features)
     if scheme == "u8s8" and not vnni:

@@ -8,21 +8,21 @@ import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
 from device_runtime import protocol
 from edgenas.errors import InputError, MeasurementError, TargetError
 from edgenas.progress import Progress
-from edgenas.records import DeviceProfile, Outcome
-from edgenas.targets import doctor, job, journal, logits
-from edgenas.targets.base import Inference, MeasureSettings, ModelFile, Preprocess
-from edgenas.targets.config import Access, BoardSetup, Connection, TargetConfig
+from edgenas.records import DeviceProfile
+from edgenas.targets import doctor, journal
+from edgenas.targets.address import Connection
+from edgenas.targets.config import Access, BoardSetup, TargetConfig
+from edgenas.targets.job_target import DoneJob, JobTarget
 from edgenas.targets.runtime import RUNTIME, require_backend
+from edgenas.targets.scheme import default_scheme
 
 _POLL_S = 0.2  # rare enough not to disturb what is being timed
 _STOP_S = 10.0
@@ -34,14 +34,12 @@ def create(config: TargetConfig, access: Access | None = None) -> LocalTarget:
     return LocalTarget(config)
 
 
-class LocalTarget:
+class LocalTarget(JobTarget):
     """See `base.Target`. runtime : folder of the `device_runtime` package that does the work."""
 
     def __init__(self, config: TargetConfig, runtime: Path = RUNTIME) -> None:
-        self.name = config.name
-        self.engine = config.engine
-        self.scheme = config.scheme or doctor.default_scheme(platform.machine())
-        self._config = config
+        super().__init__(config)
+        self.scheme = config.scheme or default_scheme(platform.machine(), config.engine)
         self._runtime = runtime
         if config.connection != Connection() or config.board != BoardSetup():
             raise InputError(
@@ -69,47 +67,7 @@ class LocalTarget:
         """Do nothing: jobs of this machine live in the run folders."""
         return "Nothing is kept on this machine outside the run folders."
 
-    def measure(
-        self,
-        models: Sequence[ModelFile],
-        settings: MeasureSettings,
-        job_dir: Path,
-        progress: Progress,
-    ) -> dict[str, Outcome]:
-        """Time `models`; see `base.Target.measure`.
-
-        Raises
-        ------
-        MeasurementError : the runtime stopped early, or its journal cannot be used.
-        """
-        if not models:
-            return {}
-        what = job.measure_job(self._config, models, settings)
-        folder = job.prepare(what, job_dir, models)
-        state = self._do(what, folder, len(models), progress)
-        return {model.key: journal.outcome(state, model.key) for model in models}
-
-    def infer(
-        self,
-        model: ModelFile,
-        images: np.ndarray,
-        preprocess: Preprocess,
-        job_dir: Path,
-        progress: Progress,
-    ) -> Inference:
-        """Run `model` on `images`, uint8 [n, channels, height, width]; see `base.Target.infer`."""
-        what = job.infer_job(self._config, model, images, preprocess)
-        folder = job.prepare(what, job_dir, [model], images)
-        state = self._do(what, folder, len(images), progress)
-        outcome = journal.outcome(state, model.key)
-        if outcome.status == "failed":
-            return Inference(outcome, None)
-        values = logits.read(state, lambda name: _read(folder / name), len(images), self.name)
-        return Inference(outcome, values)
-
-    def _do(
-        self, what: protocol.Job, folder: Path, total: int, progress: Progress
-    ) -> journal.JobState:
+    def _do(self, what: protocol.Job, folder: Path, total: int, progress: Progress) -> DoneJob:
         """Start the runtime, unless the journal is whole, and follow it to the end."""
         path = folder / protocol.JOURNAL_FILE
         follower = journal.Follower(what, self.name, str(folder))
@@ -134,7 +92,7 @@ class LocalTarget:
                         f"Measuring on target '{self.name}' stopped early: {run.last_words()}.",
                         "What was finished is kept: run the same command again with --resume.",
                     )
-        return state
+        return DoneJob(state, lambda name: _read(folder / name))
 
     @contextmanager
     def _start(self, folder: Path) -> Iterator[_Running]:

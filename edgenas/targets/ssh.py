@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from device_runtime import protocol
 from edgenas.errors import InputError, TargetError
 from edgenas.progress import Progress
-from edgenas.records import DeviceProfile, Outcome
-from edgenas.targets import doctor, job, journal, logits, ssh_config, wheels
-from edgenas.targets.base import Inference, MeasureSettings, ModelFile, Preprocess
+from edgenas.records import DeviceProfile
+from edgenas.targets import doctor, ssh_config, wheels
 from edgenas.targets.board import Board
 from edgenas.targets.config import Access, TargetConfig
 from edgenas.targets.connection import LONG_S
 from edgenas.targets.detached import DetachedJob
+from edgenas.targets.job_target import DoneJob, JobTarget
 from edgenas.targets.provision import Packages, Wanted, provision
 from edgenas.targets.runtime import RUNTIME, require_backend
+from edgenas.targets.scheme import default_scheme
 from edgenas.targets.transport import Login
 from edgenas.targets.wheels import Platform
 
@@ -65,7 +63,7 @@ def create(config: TargetConfig, access: Access | None = None) -> SshTarget:
     return SshTarget(config, access or Access())
 
 
-class SshTarget:
+class SshTarget(JobTarget):
     """See `base.Target`. runtime : folder of the `device_runtime` package that is sent."""
 
     def __init__(self, config: TargetConfig, access: Access, runtime: Path = RUNTIME) -> None:
@@ -75,9 +73,7 @@ class SshTarget:
                 'Add: [connection] host = "raspberrypi.local"',
             )
         require_backend(config, runtime)
-        self.name = config.name
-        self.engine = config.engine
-        self._config = config
+        super().__init__(config)
         self._offline = access.offline
         self._runtime = runtime
         login = Login(
@@ -90,8 +86,9 @@ class SshTarget:
     @property
     def scheme(self) -> str:
         """The int8 scheme: the file's, or what suits the board, which is then asked."""
-        machine = str(self._probed.machine.get("machine")) if not self._config.scheme else ""
-        return self._config.scheme or doctor.default_scheme(machine)
+        if self._config.scheme:
+            return self._config.scheme
+        return default_scheme(str(self._probed.machine.get("machine")), self.engine)
 
     @cached_property
     def _probed(self) -> Probed:
@@ -128,47 +125,6 @@ class SshTarget:
             profile = replace(profile, problems=(*problems, *known))
         return profile
 
-    def measure(
-        self,
-        models: Sequence[ModelFile],
-        settings: MeasureSettings,
-        job_dir: Path,
-        progress: Progress,
-    ) -> dict[str, Outcome]:
-        """Time `models`; see `base.Target.measure`.
-
-        Raises
-        ------
-        TargetError : the board cannot be reached, provisioned or used.
-        MeasurementError : the runtime stopped early, or its journal cannot be used.
-        """
-        if not models:
-            return {}
-        what = job.measure_job(self._config, models, settings)
-        folder = job.prepare(what, job_dir, models)
-        twin = self._do(what, folder, len(models), progress)
-        twin.forget()
-        return {model.key: journal.outcome(twin.state, model.key) for model in models}
-
-    def infer(
-        self,
-        model: ModelFile,
-        images: np.ndarray,
-        preprocess: Preprocess,
-        job_dir: Path,
-        progress: Progress,
-    ) -> Inference:
-        """Run `model` on `images`, uint8 [n, channels, height, width]; see `base.Target.infer`."""
-        what = job.infer_job(self._config, model, images, preprocess)
-        folder = job.prepare(what, job_dir, [model], images)
-        twin = self._do(what, folder, len(images), progress)
-        outcome = journal.outcome(twin.state, model.key)
-        values = None
-        if outcome.status == "ok":
-            values = logits.read(twin.state, twin.fetch, len(images), self.name)
-        twin.forget()
-        return Inference(outcome, values)
-
     def clean(self) -> str:
         """Remove all that edgenas keeps on the board; return what was done, in words.
 
@@ -187,8 +143,8 @@ class SshTarget:
             return f"There was nothing of edgenas on '{self.name}'."
         return f"Removed {said.folder} from '{self.name}'."
 
-    def _do(self, what: protocol.Job, folder: Path, total: int, progress: Progress) -> DetachedJob:
-        """Return the job, whole: the board is needed only for what is missing here."""
+    def _do(self, what: protocol.Job, folder: Path, total: int, progress: Progress) -> DoneJob:
+        """Do the job: the board is needed only for what is missing here."""
         busy_s = what.settings.budget_s + _BUSY_SPARE_S
         twin = DetachedJob(self._board, what, folder, progress, busy_s)
         if twin.state.ended is None:
@@ -197,7 +153,7 @@ class SshTarget:
                 wanted = Wanted(self.engine, own, self._offline, self._runtime)
                 self._packages = provision(self._board, wanted, self._probed.platform, progress)
             twin.run(self._packages, total)
-        return twin
+        return DoneJob(twin.state, twin.fetch, twin.forget)
 
     def close(self) -> None:
         """Close the connection; the next request makes a new one."""

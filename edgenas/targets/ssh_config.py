@@ -12,11 +12,8 @@ from pathlib import Path
 import paramiko
 
 from edgenas.errors import InputError
-from edgenas.targets.config import Connection
+from edgenas.targets.address import Connection, parse_address
 
-_ADDRESS = re.compile(
-    r"(?:(?P<user>.*)@)?(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^@:]+))(?::(?P<port>\d+))?"
-)
 _MAX_INCLUDES = 16
 _MAX_JUMPS = 8
 
@@ -42,22 +39,6 @@ class Endpoint:
 
     def __str__(self) -> str:
         return f"{self.user}@{self.host}:{self.port}"
-
-
-def parse_address(text: str) -> Connection:
-    """Return `user@host[:port]` as a connection; what is not said is left open.
-
-    Raises
-    ------
-    InputError : it is not of that form.
-    """
-    match = _ADDRESS.fullmatch(text)
-    port = int(match["port"]) if match and match["port"] else 0
-    if match is None or port > 65535 or match["user"] == "":
-        raise InputError(
-            f"'{text}' is not an address.", "Write user@host or user@host:port; IPv6 in brackets."
-        )
-    return Connection(host=match["six"] or match["host"], user=match["user"] or "", port=port)
 
 
 def aliases() -> list[str]:
