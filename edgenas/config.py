@@ -32,6 +32,7 @@ CHANGEABLE = (
 class RunConfig:
     """The options of one run.
 
+    engine : in place of that in the target file; None for the file's.
     max_latency_ms : the limit on the upper prediction bound; None for half-way between the least
         and the greatest predicted latency.
     samples : subnets measured on the target. evaluate : subnets whose accuracy is evaluated.
@@ -44,6 +45,7 @@ class RunConfig:
     """
 
     target: str = "local"
+    engine: str | None = None
     data: str = "digits"
     space: str = "mbv3-tiny"
     max_latency_ms: float | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgenas import plugins
+from edgenas.graph.engines import Engine
 from edgenas.graph.ir import Graph
 from edgenas.graph.lower import lower
 from edgenas.graph.ranges import Ranges, calibrate
@@ -17,19 +18,19 @@ if TYPE_CHECKING:
     from edgenas.supernet.network import Supernet
 
 CALIBRATION_IMAGES = 256
-EXPORTER = "onnx"
 
 
 @dataclass(frozen=True)
 class Deployable:
-    """A subnet with its own batch-norm statistics, folded and calibrated."""
+    """A subnet with its own batch-norm statistics, folded and calibrated, for one engine."""
 
     graph: Graph
     ranges: Ranges
+    engine: Engine
 
     def emit(self, scheme: str | None, batch: int | None) -> bytes:
-        """Return the model file: int8 in `scheme`, or float32 where it is None."""
-        exporter = plugins.load("exporters", EXPORTER)
+        """Return the engine's model file: int8 in `scheme`, or float32 where it is None."""
+        exporter = plugins.load("exporters", self.engine.exporter)
         if scheme is None:
             content: bytes = exporter.emit(self.graph, None, batch=batch)
         else:
@@ -37,14 +38,21 @@ class Deployable:
         return content
 
     def accuracies(self, scheme: str, dataset: Dataset, split: Split) -> tuple[float, float]:
-        """Return (fp32, int8) accuracy on `split`, of the emitted models in the host's engine."""
+        """Return (fp32, int8) accuracy on `split`, of the emitted models on the host."""
         images = dataset.normalize(split.resized(self.graph.input_shape[2]).images)
-        fp32, int8 = (logits(self.emit(kind, None), images) for kind in (None, scheme))
+        fp32, int8 = (
+            logits(self.emit(kind, None), images, self.engine.host_engine)
+            for kind in (None, scheme)
+        )
         return accuracy(fp32, split.labels), accuracy(int8, split.labels)
 
 
 def deployable(
-    supernet: Supernet, architecture: Architecture, layers: tuple[Layer, ...], dataset: Dataset
+    supernet: Supernet,
+    architecture: Architecture,
+    layers: tuple[Layer, ...],
+    dataset: Dataset,
+    engine: Engine,
 ) -> Deployable:
     """Cut a subnet out, recalibrate its batch norms on training images, fold and calibrate it."""
     from edgenas.supernet.recalibrate import calibrated_subnet
@@ -52,4 +60,4 @@ def deployable(
     subnet = calibrated_subnet(supernet, architecture, dataset)
     graph = lower(layers, subnet.numpy_state())
     images = dataset.calibration(CALIBRATION_IMAGES).resized(architecture.resolution).images
-    return Deployable(graph, calibrate(graph, dataset.normalize(images)))
+    return Deployable(graph, calibrate(graph, dataset.normalize(images)), engine)

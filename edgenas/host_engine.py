@@ -1,18 +1,52 @@
-"""ONNX models on this computer, in batches: the host's side of every comparison."""
+"""Model files on this computer, image by image or in batches: the host's side of every comparison.
+
+The host's engines are onnxruntime for .onnx files, and for .tflite files LiteRT with XNNPACK
+("litert") or on its built-in kernels ("litert_builtin"), whose arithmetic is tflite-runtime's.
+"""
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
+
+from edgenas.errors import ExportError, nearest
 
 BATCH = 64
 
 
-def logits(model: bytes, images: np.ndarray) -> np.ndarray:
-    """Return the logits of an ONNX model, float32 [n, classes].
+def logits(model: bytes, images: np.ndarray, engine: str = "onnxruntime") -> np.ndarray:
+    """Return the logits of a model file, dequantized, float32 [n, classes].
 
     images : normalised float32 [n, channels, height, width]. A model of batch 1 is given one image
-    at a time, one of open batch 64.
+        at a time, an ONNX file of open batch 64.
+    engine : of the host: "onnxruntime", "litert" or "litert_builtin".
+
+    Raises
+    ------
+    ExportError : there is no such engine on the host.
     """
+    if engine not in _ENGINES:
+        raise ExportError(f"The host has no engine '{engine}'.", nearest(engine, _ENGINES))
+    return _ENGINES[engine](model, images)
+
+
+def version(engine: str) -> str:
+    """Return the engine's name and version, such as "litert 2.3.0"."""
+    if engine == "onnxruntime":
+        import onnxruntime
+
+        return f"{engine} {onnxruntime.__version__}"
+    return f"{engine} {_litert()[1]}"
+
+
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Return the fraction of rows whose greatest score is at the label."""
+    return float((scores.argmax(1) == labels).mean())
+
+
+def _onnxruntime(model: bytes, images: np.ndarray) -> np.ndarray:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -29,6 +63,37 @@ def logits(model: bytes, images: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Return the fraction of rows whose greatest score is at the label."""
-    return float((scores.argmax(1) == labels).mean())
+def _tflite(model: bytes, images: np.ndarray, xnnpack: bool) -> np.ndarray:
+    from device_runtime.tflite_session import TfliteSession
+
+    interpreter, _ = _litert()
+    with tempfile.TemporaryDirectory(prefix="edgenas-host-") as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(model)
+        session = TfliteSession(interpreter, str(path), 1, xnnpack)
+        rows = []
+        for image in images:
+            session.bind(image[np.newaxis])
+            session.run()
+            rows.append(session.output().reshape(-1).copy())
+    return np.stack(rows)
+
+
+def _litert() -> tuple:
+    """Return the interpreter's module, and the package's version."""
+    try:
+        import ai_edge_litert
+        from ai_edge_litert import interpreter
+    except ImportError as problem:
+        raise ExportError(
+            f"Running .tflite files needs the package ai-edge-litert ({problem}).",
+            "Run: pip install 'edgenas[tflite]'",
+        ) from problem
+    return interpreter, ai_edge_litert.__version__
+
+
+_ENGINES = {
+    "onnxruntime": _onnxruntime,
+    "litert": lambda model, images: _tflite(model, images, xnnpack=True),
+    "litert_builtin": lambda model, images: _tflite(model, images, xnnpack=False),
+}

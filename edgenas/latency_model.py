@@ -6,7 +6,6 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from edgenas import plugins
-from edgenas.deployable import EXPORTER
 from edgenas.graph.lower import lower
 from edgenas.graph.random_state import random_state
 from edgenas.graph.ranges import random_ranges
@@ -24,7 +23,7 @@ def latency_model(context: RunContext, architecture: Architecture) -> ModelFile:
     Latency and memory do not depend on the weights' values, so a target can be measured before
     anything is trained.
     """
-    exporter = plugins.load("exporters", EXPORTER)
+    exporter = plugins.load("exporters", context.engine.exporter)
     layers = context.space.layers(architecture)
     seed = context.config.seed
     graph = lower(layers, random_state(layers, seed))

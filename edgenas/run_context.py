@@ -16,6 +16,7 @@ import numpy as np
 from edgenas import __version__, plugins, responses
 from edgenas.config import RunConfig, write_config
 from edgenas.errors import DataError, RunFolderError
+from edgenas.graph.engines import Engine, find_engine
 from edgenas.progress import Progress
 from edgenas.records import (
     Architecture,
@@ -103,13 +104,19 @@ class RunContext:
         """The machine that measures; what it was probed to be need not be asked again."""
         from edgenas.targets.config import resolve
 
-        return resolve(self.config.target, self.access, self._probed_machine())
+        config = self.config
+        return resolve(config.target, self.access, self._probed_machine(), config.engine)
 
     def _probed_machine(self) -> str:
         if not self.folder.profile.exists():
             return ""
         document = read_json(self.folder.profile)
         return from_json(document, DeviceProfile, str(self.folder.profile), RunFolderError).machine
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What is known of the target's engine."""
+        return find_engine(self.target.engine)
 
     def sampled(self, count: int) -> list[Architecture]:
         """Return the first `count` architectures of the run's one random sequence.
@@ -163,6 +170,11 @@ class RunContext:
         if response == "accuracy":
             return {e.architecture: (e.int8_accuracy, None) for e in self.evaluations()}
         return responses.observed(responses.REGISTRY[response], self.measurements())
+
+    def ask_for_limit(self, limit_ms: float) -> None:
+        """Set the latency limit, here and in run.json."""
+        self.config = replace(self.config, max_latency_ms=limit_ms)
+        write_config(self.folder, self.config, __version__)
 
     def latencies(self) -> dict[Architecture, Observed]:
         """Return the median latencies, in ms, of what was measured, as of the newest job."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgenas import plugins
+from edgenas.graph.engines import engine_names
 from edgenas.graph.lower import lower
-from edgenas.graph.precheck import engines, precheck
+from edgenas.graph.precheck import precheck
 from edgenas.graph.random_state import random_state
 from edgenas.records import Architecture, Layer
 from edgenas.spaces.base import MobileSpace
@@ -75,7 +76,7 @@ def _obstacles(space: MobileSpace) -> dict[str, tuple[str, ...]]:
     layers = space.layers(space.smallest())
     graph = lower(layers, random_state(layers, 0))
     found = {}
-    for engine in engines():
+    for engine in engine_names():
         obstacles = precheck(graph, engine, _SCHEMES.get(engine, "s8s8"))
         texts = (f"{obstacle.problem}. {obstacle.remedy}" for obstacle in obstacles)
         found[engine] = tuple(dict.fromkeys(texts))

@@ -11,10 +11,11 @@ import pytest
 from device_runtime.backends import base
 from edgenas import plugins
 from edgenas.errors import ExportError
+from edgenas.graph.engines import engine_names
 from edgenas.graph.float_islands import float_islands
 from edgenas.graph.ir import Graph, Node, WeightedNode
 from edgenas.graph.lower import lower
-from edgenas.graph.precheck import check_provider, engines, precheck
+from edgenas.graph.precheck import check_provider, precheck
 from edgenas.graph.quantize import SCHEMES
 from edgenas.graph.random_state import random_state
 from edgenas.graph.ranges import random_ranges
@@ -36,7 +37,7 @@ def computed_in_float(graph: Graph, scheme: str | None) -> set[str]:
 
 
 def test_all_backends_are_known() -> None:
-    assert set(base.names()) <= set(engines())
+    assert set(base.names()) <= set(engine_names())
 
 
 def test_u8s8_is_free_of_obstacles_and_of_float(graph: Graph) -> None:

@@ -39,7 +39,7 @@ LAYERS: list[set[str]] = [
     {"table_problem", "search_problem", "marginal", "measuring_plan", "ratio"},
     {"advice"},
     {"run_context", "published_search"},
-    {"latency_model", "open_run"},
+    {"latency_model", "exported_graph", "open_run"},
     {"steps", "summary"},
     {"pipeline", "comparison", "in_turn"},
     {"several", "submission"},
@@ -47,7 +47,11 @@ LAYERS: list[set[str]] = [
 ]
 # Units of the second layer are small and may use each other.
 SHARED = LAYERS[1]
-RUNTIME_SEAM = {"device_runtime.protocol", "device_runtime.summary"}
+RUNTIME_SEAM = {
+    "device_runtime.protocol",
+    "device_runtime.summary",
+    "device_runtime.tflite_session",
+}
 RUNTIME_MAY_IMPORT = {"numpy", "onnxruntime", "ai_edge_litert", "tflite_runtime"}
 
 

@@ -115,7 +115,8 @@ class Entry:
     """What a run has to submit.
 
     models : file contents by kind: "int8.onnx", "fp32.onnx", "int8.tflite", "uint8.tflite".
-    card : what the run knows of the network: accuracy, latency, scheme, target, hashes, seeds.
+    card : what the run knows of the network: accuracy, latency, scheme, target, hashes, seeds, and
+        as "format" that of the file that was verified, "onnx" or "tflite".
     evidence : files (name -> content) that let others recompute the figures.
     command : what reproduces it.
     """

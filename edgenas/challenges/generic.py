@@ -39,7 +39,8 @@ def lint(path: Path) -> tuple[Finding, ...]:
 
 def build(entry: Entry, out: Path) -> Path:
     """Write the package into `out` and return it; the int8 model of the run's own engine."""
-    kinds = [kind for kind in ("int8.onnx", "int8.tflite", "uint8.tflite") if kind in entry.models]
+    own = f"int8.{entry.card.get('format', 'onnx')}"
+    kinds = [k for k in (own, "int8.onnx", "int8.tflite", "uint8.tflite") if k in entry.models]
     kind = kinds[0] if kinds else "int8.onnx"
     files = {
         f"model.{kind.split('.')[1]}": entry.model(kind, RULES.name),

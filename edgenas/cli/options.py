@@ -59,6 +59,7 @@ class PluginName(click.ParamType):
 
 # The options of RunConfig; None means: not given (the run's own value, or the default).
 TARGET_HELP = "Target: a name in targets/, user@host, or a .toml file"
+ENGINE_HELP = "Inference engine, such as onnxruntime or litert"
 CONFIG_OPTIONS = [
     click.option("--data", help="digits, imagefolder:DIR or hf:NAME_OR_PATH.  [digits]"),
     click.option("--space", type=PluginName("spaces"), help="Search space.  [mbv3-tiny]"),
@@ -95,6 +96,7 @@ CONFIG_OPTIONS = [
 ]
 CONFIG_NAMES = (
     "target",
+    "engine",
     "data",
     "space",
     "max_latency_ms",
@@ -112,11 +114,14 @@ CONFIG_NAMES = (
 
 def config_options(command: Command) -> Command:
     """Add the options of `RunConfig` to a command."""
+    command = click.option("--engine", help=f"{ENGINE_HELP}.  [the target's]")(command)
     return click.option("--target", help=f"{TARGET_HELP}.  [local]")(_but_target(command))
 
 
 def options_of_several_targets(command: Command) -> Command:
-    """Add the options of `RunConfig` to a command that takes a tuple of `targets`."""
+    """Add the options of `RunConfig` to a command that takes tuples of `targets` and `engines`."""
+    engines = f"{ENGINE_HELP}; again for each further engine.  [the target's]"
+    command = click.option("--engine", "engines", multiple=True, help=engines)(command)
     more = f"{TARGET_HELP}; again for each further board.  [local]"
     return click.option("--target", "targets", multiple=True, help=more)(_but_target(command))
 

@@ -29,7 +29,12 @@ FAILED_VERIFICATION = 1
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, or with the last one.")
 @json_option
 def search(
-    targets: tuple[str, ...], out: Path | None, resume: bool, as_json: bool, **options: Any
+    targets: tuple[str, ...],
+    engines: tuple[str, ...],
+    out: Path | None,
+    resume: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Train, measure, predict, search, export, verify and report: the whole product.
 
@@ -42,6 +47,7 @@ def search(
       edgenas search --data imagefolder:flowers --max-latency 5ms --out runs/flowers
       edgenas search --target pi@raspberrypi.local
       edgenas search --target pi4 --target orin-nano --out runs/both
+      edgenas search --engine onnxruntime --engine litert
       edgenas search --out runs/flowers --resume
     """
     from edgenas import pipeline, several
@@ -52,11 +58,11 @@ def search(
     bars.message(f"run folder: {path}")
     allowed = access(options, bars.message)
     asked = given(options)
-    if len(targets) > 1 or several.is_several(path):
-        document = several.search_several(path, targets, asked, bars, resume, access=allowed)
+    if len(targets) > 1 or len(engines) > 1 or several.is_several(path):
+        places = several.places(targets, engines)
+        document = several.search_several(path, places, asked, bars, resume, access=allowed)
     else:
-        if targets:
-            asked["target"] = targets[0]
+        asked |= {n: v[0] for n, v in (("target", targets), ("engine", engines)) if v}
         document = pipeline.search(path, asked, bars, resume, allowed)
     if as_json:
         emit_json(document)

@@ -1,13 +1,14 @@
 """Exporters: one file a model format; a member writes a lowered graph down as a model file.
 
-A member defines `emit` below, and FILE_SUFFIX. The model takes images, "input" [batch, channels,
-height, width], and returns "logits" [batch, classes]; the same arguments give the same bytes. ONNX
-files have float ends; TFLite files have channels last, and integers at the ends of int8 ones.
+A member defines `emit` below, FILE_SUFFIX and LAYOUT. The model takes images, "input" [batch,
+channels, height, width], and returns "logits" [batch, classes]; the same arguments give the same
+bytes. ONNX files have float ends; TFLite files have channels last, and integers at the ends of int8
+ones.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from edgenas.graph.ir import Graph
 from edgenas.graph.ranges import Ranges
@@ -15,6 +16,7 @@ from edgenas.graph.ranges import Ranges
 
 class Exporter(Protocol):
     FILE_SUFFIX: str
+    LAYOUT: Literal["nchw", "nhwc"]  # of images in the file
 
     def emit(
         self, graph: Graph, ranges: Ranges | None, *, scheme: str = ..., batch: int | None = 1

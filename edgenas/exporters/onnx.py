@@ -16,6 +16,7 @@ from edgenas.graph.quantize import Quantization, WeightQuant, find_scheme, quant
 from edgenas.graph.ranges import Ranges
 
 FILE_SUFFIX = ".onnx"
+LAYOUT = "nchw"
 IR_VERSION = 8
 OPSET = 17
 _OPERATORS = {

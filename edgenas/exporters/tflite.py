@@ -18,6 +18,7 @@ from edgenas.graph.quantize import Quantization, Scheme, TensorQuant, find_schem
 from edgenas.graph.ranges import Ranges
 
 FILE_SUFFIX = ".tflite"
+LAYOUT = "nhwc"
 # kind: operator, its options, and its versions in float and int8
 _OPERATORS = {
     "conv": ("CONV_2D", "Conv2DOptions", 1, 3),

@@ -5,20 +5,16 @@ What is known of each engine is data, `int8_support.json`, each rule with its so
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
-from edgenas.errors import ExportError, nearest
+from edgenas.graph.engines import Engine, engine_names, find_engine
 from edgenas.graph.ir import Graph, Node, WeightedNode
 from edgenas.graph.quantize import find_scheme
 
 Effect = Literal["float", "refused", "fallback", "compile"]
 
-_SUPPORT = Path(__file__).with_name("int8_support.json")
 # What to use instead of an operator that no exporter writes but other people's networks have.
 _INSTEAD = {
     "hard_swish": "Use ReLU6: hard-swish has no int8 kernel there.",
@@ -44,11 +40,6 @@ class Obstacle:
     source: str
 
 
-def engines() -> list[str]:
-    """Return the engines that something is known about, sorted."""
-    return sorted(_support())
-
-
 def precheck(graph: Graph, engine: str, scheme: str, machine: str = "") -> tuple[Obstacle, ...]:
     """Return what stands in the way of running `graph` in int8 `scheme` on `engine`.
 
@@ -59,8 +50,8 @@ def precheck(graph: Graph, engine: str, scheme: str, machine: str = "") -> tuple
     ExportError : no such engine or scheme is known.
     """
     find_scheme(scheme)
-    about = _about(engine)
-    rules = [rule for rule in about["rules"] if _applies(rule, scheme, machine)]
+    about = find_engine(engine)
+    rules = [rule for rule in about.rules if _applies(rule, scheme, machine)]
     whole = [_obstacle("", rule) for rule in rules if "activations" not in rule]
     return (*whole, *(found for node in graph.nodes for found in _of_node(node, about, rules)))
 
@@ -70,24 +61,24 @@ def check_provider(engine: str, provider: str) -> Obstacle | None:
 
     provider : `Outcome.provider`, from after the model was loaded.
     """
-    about = _about(engine)
-    expected = about["provider"]
+    about = find_engine(engine)
+    expected = about.provider
     ran, _, rest = provider.partition(";")
     if ran == expected and not rest.strip().startswith("built-in kernels"):
         return None
     return Obstacle(
         "",
         "fallback",
-        f"{about['title']} should run on {expected}, but ran on {provider or 'nothing it names'}",
-        f"Compare it with an engine that is what it says: {', '.join(engines())}.",
+        f"{about.title} should run on {expected}, but ran on {provider or 'nothing it names'}",
+        f"Compare it with an engine that is what it says: {', '.join(engine_names())}.",
         "the engine's own account after loading the model",
     )
 
 
-def _of_node(node: Node, about: dict[str, Any], rules: list[dict]) -> Iterator[Obstacle]:
-    if node.kind not in about["int8_kinds"]:
-        instead = _INSTEAD.get(node.kind, f"Use one of {', '.join(about['int8_kinds'])}.")
-        problem = f"{about['title']} has no int8 kernel for {node.kind}: it is computed in float"
+def _of_node(node: Node, about: Engine, rules: list[dict]) -> Iterator[Obstacle]:
+    if node.kind not in about.int8_kinds:
+        instead = _INSTEAD.get(node.kind, f"Use one of {', '.join(about.int8_kinds)}.")
+        problem = f"{about.title} has no int8 kernel for {node.kind}: it is computed in float"
         yield Obstacle(node.output, "float", problem, instead, "int8_support.json")
     activation = node.activation if isinstance(node, WeightedNode) else "none"
     for rule in rules:
@@ -101,18 +92,3 @@ def _obstacle(layer: str, rule: dict[str, Any]) -> Obstacle:
 
 def _applies(rule: dict[str, Any], scheme: str, machine: str) -> bool:
     return scheme in rule["schemes"] and machine in rule.get("machines", (machine,))
-
-
-def _about(engine: str) -> dict[str, Any]:
-    support = _support()
-    if engine not in support:
-        raise ExportError(
-            f"Nothing is known of int8 on the engine '{engine}'.", nearest(engine, support)
-        )
-    return support[engine]
-
-
-@cache
-def _support() -> dict[str, dict[str, Any]]:
-    document: dict[str, dict[str, Any]] = json.loads(_SUPPORT.read_text("utf-8"))
-    return document

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from edgenas.records.measuring import Outcome
 from edgenas.records.networks import Architecture
@@ -71,8 +72,10 @@ class ExportedModel:
     """A candidate as files, with all that an application needs to use them.
 
     int8_file, fp32_file : names in the run's models/ folder. scheme : of the int8 file.
-    Input "input" is float32 [1, channels, resolution, resolution]: (pixel / 255 - mean) / std.
-    val_int8_accuracy, val_fp32_accuracy : of these very files on the host, on `n_val` images.
+    Input "input" is (pixel / 255 - mean) / std: float32 [1, channels, resolution, resolution] in
+    "nchw" files; in "nhwc" ones channels last, and int8 or uint8 as `scheme` begins, with the scale
+    and zero point that are in the file.
+    val_int8_accuracy, val_fp32_accuracy : of these very files in `host_engine`, on `n_val` images.
     """
 
     candidate: Candidate
@@ -88,6 +91,9 @@ class ExportedModel:
     val_fp32_accuracy: float
     n_val: int
     supernet_sha256: str
+    format: str = "onnx"
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    host_engine: str = "onnxruntime"
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,8 @@ def run(context: RunContext) -> int:
     dataset = context.dataset
     with context.progress.task("Evaluating subnets", len(missing)) as task:
         for architecture in missing:
-            network = deployable(
-                supernet, architecture, context.space.layers(architecture), dataset
-            )
+            layers = context.space.layers(architecture)
+            network = deployable(supernet, architecture, layers, dataset, context.engine)
             fp32, int8 = network.accuracies(context.target.scheme, dataset, dataset.val)
             context.store.add_evaluation(
                 Evaluation(architecture, sha256, fp32, int8, len(dataset.val))

@@ -1,11 +1,16 @@
-"""export: the candidates of the search as int8 models. Writes models/*.onnx and models/*.json."""
+"""export: the candidates of the search as int8 models, in the format of the target's engine.
+
+Writes models/*.onnx or models/*.tflite, their cards *.json and their graphs *.safetensors.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
 
-from edgenas.deployable import EXPORTER, deployable
+from edgenas.deployable import deployable
+from edgenas.graph import graph_file
+from edgenas.host_engine import version
 from edgenas.plugins import load
 from edgenas.records import Candidate, Evaluation, ExportedModel, to_json
 from edgenas.run_context import RunContext
@@ -29,13 +34,17 @@ def run(context: RunContext) -> list[ExportedModel]:
 
 def _export(context: RunContext, supernet: Supernet, candidate: Candidate) -> ExportedModel:
     architecture, dataset = candidate.architecture, context.dataset
-    network = deployable(supernet, architecture, context.space.layers(architecture), dataset)
+    layers, engine = context.space.layers(architecture), context.engine
+    network = deployable(supernet, architecture, layers, dataset, engine)
     scheme = context.target.scheme
-    suffix = load("exporters", EXPORTER).FILE_SUFFIX
+    exporter = load("exporters", engine.exporter)
     int8 = network.emit(scheme, batch=1)
-    names = [f"{architecture.short_name}.{kind}{suffix}" for kind in ("int8", "fp32")]
-    write_bytes(context.folder.models / names[0], int8)
-    write_bytes(context.folder.models / names[1], network.emit(None, batch=1))
+    name, models = architecture.short_name, context.folder.models
+    names = [f"{name}.{kind}{exporter.FILE_SUFFIX}" for kind in ("int8", "fp32")]
+    graph = graph_file.write(network.graph, network.ranges)
+    write_bytes(models / f"{name}.graph.safetensors", graph)
+    write_bytes(models / names[0], int8)
+    write_bytes(models / names[1], network.emit(None, batch=1))
     fp32_accuracy, int8_accuracy = network.accuracies(scheme, dataset, dataset.val)
     sha256 = context.supernet_sha256()
     context.store.add_evaluation(
@@ -55,6 +64,9 @@ def _export(context: RunContext, supernet: Supernet, candidate: Candidate) -> Ex
         val_fp32_accuracy=fp32_accuracy,
         n_val=len(dataset.val),
         supernet_sha256=sha256,
+        format=engine.exporter,
+        layout=exporter.LAYOUT,
+        host_engine=version(engine.host_engine),
     )
-    write_json(context.folder.models / f"{architecture.short_name}.json", to_json(model))
+    write_json(models / f"{name}.json", to_json(model))
     return model

@@ -9,8 +9,8 @@ import numpy as np
 from edgenas import plugins
 from edgenas.challenges import evidence
 from edgenas.challenges.base import Entry, Facts, Parameters
-from edgenas.deployable import deployable
 from edgenas.errors import ExportError, InputError
+from edgenas.exported_graph import exported_graph
 from edgenas.graph.pixels import take_pixels, with_background
 from edgenas.host_engine import logits
 from edgenas.records import VerifiedModel, to_json
@@ -73,9 +73,10 @@ def _entry(context: RunContext, winner: VerifiedModel) -> Entry:
     return Entry(
         name=str(folder.path),
         models={
-            "int8.onnx": (folder.models / model.int8_file).read_bytes(),
-            "fp32.onnx": (folder.models / model.fp32_file).read_bytes(),
+            **_onnx(context, winner),
             **_tflite(context, winner),
+            f"int8.{model.format}": (folder.models / model.int8_file).read_bytes(),
+            f"fp32.{model.format}": (folder.models / model.fp32_file).read_bytes(),
         },
         class_names=model.class_names,
         card=_card(context, winner),
@@ -96,6 +97,7 @@ def _card(context: RunContext, winner: VerifiedModel) -> dict[str, Any]:
         "engine": winner.outcome.engine,
         "engine_version": winner.outcome.engine_version,
         "scheme": winner.model.scheme,
+        "format": winner.model.format,
         "sha256": winner.model.sha256,
         "supernet_sha256": winner.model.supernet_sha256,
         "mean": list(winner.model.mean),
@@ -105,16 +107,21 @@ def _card(context: RunContext, winner: VerifiedModel) -> dict[str, Any]:
     }
 
 
+def _onnx(context: RunContext, winner: VerifiedModel) -> dict[str, bytes]:
+    """Return the winner as .onnx files, for challenges that take no other."""
+    emit = plugins.load("exporters", "onnx").emit
+    graph, ranges = exported_graph(context, winner.model)
+    return {"int8.onnx": emit(graph, ranges, scheme="u8s8"), "fp32.onnx": emit(graph, None)}
+
+
 def _tflite(context: RunContext, winner: VerifiedModel) -> dict[str, bytes]:
     """Return the winner as .tflite files; none, with a warning, where the package is missing."""
-    architecture = winner.model.candidate.architecture
-    layers = context.space.layers(architecture)
-    network = deployable(context.supernet(), architecture, layers, context.dataset)
     emit = plugins.load("exporters", "tflite").emit
-    pixels = _with_background(*take_pixels(network.graph, network.ranges, *_colours(winner)))
+    graph, ranges = exported_graph(context, winner.model)
+    pixels = _with_background(*take_pixels(graph, ranges, *_colours(winner)))
     try:
         return {
-            "int8.tflite": emit(network.graph, network.ranges, scheme="s8s8"),
+            "int8.tflite": emit(graph, ranges, scheme="s8s8"),
             "uint8.tflite": emit(*pixels, scheme="u8s8"),
         }
     except ExportError as problem:
@@ -136,6 +143,7 @@ def _evidence(context: RunContext) -> dict[str, bytes]:
     for verified in context.verified().models:
         images = test.resized(verified.model.candidate.architecture.resolution).images
         content = (context.folder.models / verified.model.int8_file).read_bytes()
-        scores = logits(content, context.dataset.normalize(images))
+        images = context.dataset.normalize(images)
+        scores = logits(content, images, context.engine.host_engine)
         classes[verified.model.sha256] = scores.argmax(1)
     return evidence.collect(context.folder, test.labels, classes)

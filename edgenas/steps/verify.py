@@ -103,8 +103,11 @@ def _verify(
 ) -> VerifiedModel:
     test = context.dataset.test.resized(model.candidate.architecture.resolution)
     images = context.dataset.normalize(test.images)
-    host = logits(file.path.read_bytes(), images)
-    fp32 = logits((context.folder.models / model.fp32_file).read_bytes(), images)
+    fp32_file = context.folder.models / model.fp32_file
+    host, fp32 = (
+        logits(path.read_bytes(), images, context.engine.host_engine)
+        for path in (file.path, fp32_file)
+    )
     host_accuracy = accuracy(host, test.labels)
     inference = context.target.infer(
         file,

@@ -123,19 +123,26 @@ def shipped_files() -> dict[str, Path]:
     return found
 
 
-def resolve(name: str, access: Access | None = None, machine: str = "") -> Target:
+def resolve(
+    name: str, access: Access | None = None, machine: str = "", engine: str | None = None
+) -> Target:
     """Return the target called `name`.
 
     name : a shipped name, the path of a .toml file, `user@host[:port]`, or a host of the user's
         SSH configuration.
     machine : what an earlier probe called its processor ("aarch64"), so that a board need not be
         asked for it.
+    engine : in place of the file's; the target is then called after both, and the scheme that the
+        file gives for its own engine does not count.
 
     Raises
     ------
     InputError : there is none of that name, or its file has a wrong key or value.
     """
     config = find(name)
+    if engine is not None:
+        scheme = config.scheme if engine == config.engine else None
+        config = replace(config, name=f"{config.name}-{engine}", engine=engine, scheme=scheme)
     if machine and config.scheme is None:
         config = replace(config, scheme=default_scheme(machine, config.engine))
     return open_target(config, access)
