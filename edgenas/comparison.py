@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,22 @@ from edgenas.run_folder import RunFolder, write_bytes
 from edgenas.steps.report import report_data
 
 
-def write(path: Path, contexts: Sequence[RunContext], failed: dict[str, str]) -> dict[str, Any]:
+def write(
+    path: Path,
+    contexts: Sequence[RunContext],
+    failed: dict[str, str],
+    recommended: Sequence[str] = (),
+) -> dict[str, Any]:
     """Compare the finished runs `contexts`; write PATH/report.html and return the JSON of it.
 
-    failed : target -> why it has no finished run.
+    failed : target -> why it has no finished run. recommended : sentences on engines to choose.
 
     In the JSON, `speed` and each choice's `ratios` are over the `reference`, the first finished
     board; `effects` are in `unit`, with the confidence intervals of the boards' own reports.
     """
     from edgenas.reporting.comparison_page import render
 
-    data = compare(path, contexts, failed)
+    data = replace(compare(path, contexts, failed), recommended=tuple(recommended))
     report = RunFolder(path).report
     write_bytes(report, render(data).encode())
     return {

@@ -1,27 +1,29 @@
-"""One search on several boards: one supernet, and a frontier and a winner for each board.
+"""One search on several boards, or engines: one supernet, and a frontier and a winner for each.
 
-The folder holds boards.json and, in boards/NAME, an ordinary and whole run folder of each board.
+The folder holds boards.json and, in boards/NAME, an ordinary and whole run folder of each board, or
+of each engine of a board.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenas import __version__, comparison, pipeline
-from edgenas.errors import EdgeNasError, InputError, RunFolderError
+from edgenas import boards_file, comparison, engine_choice, pipeline
+from edgenas.boards_file import BoardsFile, Place
+from edgenas.engine_choice import EngineChoice
+from edgenas.errors import EdgeNasError, RunFolderError
 from edgenas.in_turn import InTurn
 from edgenas.open_run import locked, open_run
 from edgenas.progress import Labelled, Progress
-from edgenas.records import from_json, to_json
+from edgenas.records import to_json
 from edgenas.run_context import RunContext
-from edgenas.run_folder import RunFolder, read_json, write_bytes, write_json
+from edgenas.run_folder import RunFolder, write_bytes, write_json
 from edgenas.steps.evaluate import wanted
 from edgenas.targets.config import resolve
 from edgenas.targets.local import LocalTarget
@@ -29,19 +31,8 @@ from edgenas.targets.local import LocalTarget
 if TYPE_CHECKING:
     from edgenas.targets.config import Access
 
-FORMAT_VERSION = 1
 # Targets that the host's own work would disturb: no other board is worked for meanwhile.
 MEASURED_ALONE: tuple[type, ...] = (LocalTarget,)
-
-
-@dataclass(frozen=True)
-class BoardsFile:
-    """What boards.json says: the targets, and the other options that all boards share."""
-
-    edgenas_boards: int
-    version: str
-    targets: tuple[str, ...]
-    asked: dict[str, Any]
 
 
 @dataclass
@@ -77,11 +68,6 @@ class BoardRun:
         }
 
 
-def is_several(path: Path) -> bool:
-    """Return whether the folder holds a run of several boards."""
-    return (path / "boards.json").exists()
-
-
 def search_several(
     path: Path,
     targets: Sequence[str],
@@ -89,122 +75,116 @@ def search_several(
     progress: Progress,
     resume: bool,
     *,
+    engines: Sequence[str] = (),
     access: Access | None = None,
 ) -> dict[str, Any]:
-    """Search for the best network on each target; return the JSON document of them all.
+    """Search for the best network on each target and engine; return the JSON of them all.
 
-    The supernet is trained once, and an accuracy is evaluated once for each int8 scheme. Remote
-    boards are measured at the same time; then this machine, alone. A board that fails does not stop
-    the others: its error stands in its place, and the status is "fail".
+    The supernet is trained once, and an accuracy is evaluated once for each int8 scheme and host
+    engine. Remote boards are measured at the same time; then this machine, alone; the engines of
+    one board in turn, under one limit. A board that fails does not stop the others: its error
+    stands in its place, and the status is "fail".
 
     Parameters
     ----------
-    targets : empty for those that the folder was started with.
+    targets, engines : empty for those that the folder was started with.
     asked : the options that the user gave, for all boards.
 
     Raises
     ------
     InputError : a target does not exist, or two have one name, or an option cannot change.
     """
-    stated = _stated(path, targets, asked, resume)
+    stated = boards_file.stated(path, targets, engines, asked, resume)
     with contextlib.ExitStack() as stack:
         stack.enter_context(locked(RunFolder(path)))
-        paths = _board_paths(path, stated.targets)
+        paths = boards_file.board_paths(path, stated.places)
         write_json(path / "boards.json", to_json(stated))
         boards = [
-            BoardRun(stack.enter_context(_open(paths[target], target, options, progress, access)))
-            for target, options in _options(paths, stated, asked).items()
+            BoardRun(stack.enter_context(_open(paths[place], place, options, progress, access)))
+            for place, options in _options(paths, stated, asked).items()
         ]
-        _search(boards)
+        choices = _search(boards)
         finished = [board.context for board in boards if board.document is not None]
         failed = {b.context.target.name: str(b.error) for b in boards if b.document is None}
         return {
             "status": "pass" if all(b.result()["status"] == "pass" for b in boards) else "fail",
             "run": str(path),
             "boards": [board.result() for board in boards],
-            **comparison.write(path, finished, failed),
+            "engines": [choice.document() for choice in choices],
+            **comparison.write(path, finished, failed, [choice.sentence for choice in choices]),
         }
 
 
-def _stated(path: Path, targets: Sequence[str], asked: dict[str, Any], resume: bool) -> BoardsFile:
-    file = path / "boards.json"
-    if not file.exists():
-        if path.exists() and (not path.is_dir() or _others(path)):
-            raise RunFolderError(
-                f"{path} exists and is not a run of several boards.",
-                "Choose an empty or new folder with --out.",
-            )
-        return BoardsFile(FORMAT_VERSION, __version__, tuple(targets), asked)
-    if not resume:
-        raise RunFolderError(
-            f"{path} holds a run already.", "Go on with --resume, or choose another --out."
-        )
-    known = from_json(read_json(file), BoardsFile, str(file), RunFolderError)
-    if known.edgenas_boards > FORMAT_VERSION:
-        raise RunFolderError(
-            f"{path} has format {known.edgenas_boards}; this edgenas reads {FORMAT_VERSION}.",
-            "Upgrade edgenas, or start a new run with another --out.",
-        )
-    if targets and set(targets) != set(known.targets):
-        raise RunFolderError(
-            f"This run was started with the targets {', '.join(known.targets)}.",
-            "Leave --target out, or start a new run with another --out.",
-        )
-    return BoardsFile(FORMAT_VERSION, __version__, known.targets, {**known.asked, **asked})
-
-
-def _others(path: Path) -> list[Path]:
-    return [file for file in path.iterdir() if file != RunFolder(path).lock]
-
-
-def _board_paths(path: Path, targets: Sequence[str]) -> dict[str, Path]:
-    """Return the run folder of each target; `InputError` if two cannot be told apart."""
-    paths: dict[str, Path] = {}
-    for target in targets:
-        name = resolve(target).name
-        folder = path / "boards" / (re.sub(r"[^\w.@+-]+", "_", name).strip(".-") or "board")
-        if folder in paths.values():
-            raise InputError(
-                f"Two of the targets are called '{name}'.",
-                'Give each a name of its own in its target file: name = "kitchen pi"',
-            )
-        paths[target] = folder
-    return paths
-
-
 def _options(
-    paths: dict[str, Path], stated: BoardsFile, asked: dict[str, Any]
-) -> dict[str, dict[str, Any]]:
-    """Return the options of each target's run.
+    paths: dict[Place, Path], stated: BoardsFile, asked: dict[str, Any]
+) -> dict[Place, dict[str, Any]]:
+    """Return the options of each place's run.
 
     A run that is there may have been gone on with alone: only what is asked now changes it.
     """
-    begun = {target: RunFolder(paths[target]).config.exists() for target in stated.targets}
-    return {target: asked if begun[target] else stated.asked for target in stated.targets}
+    begun = {place: RunFolder(paths[place]).config.exists() for place in stated.places}
+    return {place: asked if begun[place] else stated.asked for place in stated.places}
 
 
 def _open(
-    path: Path, target: str, options: dict[str, Any], progress: Progress, access: Access | None
+    path: Path, place: Place, options: dict[str, Any], progress: Progress, access: Access | None
 ) -> contextlib.AbstractContextManager[RunContext]:
-    labelled = Labelled(progress, resolve(target).name)
-    return open_run(path, {**options, "target": target}, labelled, resume=True, access=access)
+    target, engine = place
+    labelled = Labelled(progress, resolve(target, engine=engine).name)
+    asked = {**options, "target": target} | ({"engine": engine} if engine else {})
+    return open_run(path, asked, labelled, resume=True, access=access)
 
 
-def _search(boards: Sequence[BoardRun]) -> None:
+def _search(boards: Sequence[BoardRun]) -> list[EngineChoice]:
+    """Do all the work; return which engine is recommended on each board that has several."""
     for board in boards:  # in turn, for a password may be asked for
         board.attempt(lambda one: pipeline.step(one.context, "probe"))
     if all(board.error is not None for board in boards):
-        return
+        return []
     _share_supernet([board.context for board in boards])
     alone = [board for board in boards if isinstance(board.context.target, MEASURED_ALONE)]
     remote = [board for board in boards if board not in alone]
     turn = threading.Lock()
     for board in remote:
         board.context.target = InTurn(board.context.target, turn)
+    machines = _by_target(boards)
     for work in (_measure, _evaluate_once(boards), _conclude):
-        _side_by_side(remote, work, turn)
+        if work is _conclude:
+            for engines in machines:
+                _share_limit(engines)
+        _side_by_side(_by_target(remote), work, turn)
         for board in alone:
             board.attempt(work)
+    with turn:  # which a remote board passes on while it measures
+        return [
+            engine_choice.choose([board.context for board in engines if board.document is not None])
+            for engines in machines
+            if sum(board.document is not None for board in engines) > 1
+        ]
+
+
+def _by_target(boards: Sequence[BoardRun]) -> list[list[BoardRun]]:
+    """Return the boards by machine: engines of one machine are never measured at the same time."""
+    found: dict[str, list[BoardRun]] = {}
+    for board in boards:
+        found.setdefault(board.context.config.target, []).append(board)
+    return list(found.values())
+
+
+def _share_limit(engines: Sequence[BoardRun]) -> None:
+    """Give the engines of one machine one limit where none is asked for: the largest of theirs."""
+    unlimited = [
+        board
+        for board in engines
+        if board.error is None
+        and "latency_ms" not in board.context.config.limits()
+        and not board.context.folder.search.exists()
+    ]
+    limits: list[float] = []
+    for board in unlimited if len(engines) > 1 else ():
+        board.attempt(lambda one: limits.append(engine_choice.default_limit_ms(one.context)))
+    for board in unlimited if limits else ():
+        board.context.ask_for_limit(max(limits))
 
 
 def _share_supernet(contexts: Sequence[RunContext]) -> None:
@@ -239,13 +219,13 @@ def _measure(board: BoardRun) -> None:
 
 
 def _evaluate_once(boards: Sequence[BoardRun]) -> Callable[[BoardRun], None]:
-    """Return the work of evaluating what no other board of the same int8 scheme has evaluated."""
+    """Return the work of evaluating what no board of the same scheme and engine has evaluated."""
 
     def work(board: BoardRun) -> None:
         context = board.context
         missing = set(wanted(context)) - {e.architecture for e in context.evaluations()}
         for other in boards:
-            if other.error is None and other.context.target.scheme == context.target.scheme:
+            if other.error is None and _same_files(other.context, context):
                 for evaluation in other.context.evaluations():
                     if evaluation.architecture in missing:
                         context.store.add_evaluation(evaluation)
@@ -256,25 +236,35 @@ def _evaluate_once(boards: Sequence[BoardRun]) -> Callable[[BoardRun], None]:
     return work
 
 
+def _same_files(one: RunContext, other: RunContext) -> bool:
+    """Whether both emit the same files, and run them in the same engine of the host."""
+    return (one.target.scheme, one.engine.exporter, one.engine.host_engine) == (
+        other.target.scheme,
+        other.engine.exporter,
+        other.engine.host_engine,
+    )
+
+
 def _conclude(board: BoardRun) -> None:
     board.document = pipeline.conclude(board.context, board.added)
 
 
 def _side_by_side(
-    boards: Sequence[BoardRun], work: Callable[[BoardRun], None], turn: threading.Lock
+    machines: Sequence[Sequence[BoardRun]], work: Callable[[BoardRun], None], turn: threading.Lock
 ) -> None:
-    """Do `work` for all boards at once; the host's own part of it takes turns."""
+    """Do `work` for all machines at once; the host's own part of it takes turns."""
     bugs: list[BaseException] = []
 
-    def run(board: BoardRun) -> None:
+    def run(engines: Sequence[BoardRun]) -> None:
         try:
             with turn:
-                board.attempt(work)
+                for board in engines:
+                    board.attempt(work)
         except Exception as bug:  # noqa: BLE001 - raised below, in the thread that started this one
             bugs.append(bug)
 
     # daemons: an interrupted command ends at once, while the boards go on and are followed later
-    threads = [threading.Thread(target=run, args=(one,), daemon=True) for one in boards]
+    threads = [threading.Thread(target=run, args=(one,), daemon=True) for one in machines]
     for thread in threads:
         thread.start()
     for thread in threads:

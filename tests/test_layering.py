@@ -39,9 +39,9 @@ LAYERS: list[set[str]] = [
     {"table_problem", "search_problem", "marginal", "measuring_plan", "ratio"},
     {"advice"},
     {"run_context", "published_search"},
-    {"latency_model", "exported_graph", "open_run"},
+    {"latency_model", "exported_graph", "open_run", "boards_file"},
     {"steps", "summary"},
-    {"pipeline", "comparison", "in_turn"},
+    {"pipeline", "comparison", "in_turn", "engine_choice"},
     {"several", "submission"},
     {"cli"},
 ]

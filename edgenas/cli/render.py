@@ -63,6 +63,8 @@ def several_result(document: dict[str, Any]) -> None:
             f"{document['reference']} ({speed['lower']:.3g} to {speed['upper']:.3g})",
             markup=False,
         )
+    for choice in document["engines"]:
+        console.print(choice["reason"], markup=False)
     console.print(f"comparison: {document['report']}", markup=False)
 
 

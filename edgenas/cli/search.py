@@ -51,6 +51,7 @@ def search(
       edgenas search --out runs/flowers --resume
     """
     from edgenas import pipeline, several
+    from edgenas.boards_file import is_several
     from edgenas.open_run import new_run_path, newest_run_path
 
     path = out or (newest_run_path() if resume else new_run_path())
@@ -58,9 +59,10 @@ def search(
     bars.message(f"run folder: {path}")
     allowed = access(options, bars.message)
     asked = given(options)
-    if len(targets) > 1 or len(engines) > 1 or several.is_several(path):
-        places = several.places(targets, engines)
-        document = several.search_several(path, places, asked, bars, resume, access=allowed)
+    if len(targets) > 1 or len(engines) > 1 or is_several(path):
+        document = several.search_several(
+            path, targets, asked, bars, resume, engines=engines, access=allowed
+        )
     else:
         asked |= {n: v[0] for n, v in (("target", targets), ("engine", engines)) if v}
         document = pipeline.search(path, asked, bars, resume, allowed)

@@ -45,7 +45,7 @@ class ComparisonData:
 
     boards : the first is what the others are compared with. failed : target -> what happened.
     speeds : typical latency over that of the first board, over the n_common networks that all
-        boards measured. confidence : of the intervals.
+        boards measured. confidence : of the intervals. recommended : engines, in sentences.
     """
 
     run: str
@@ -56,6 +56,7 @@ class ComparisonData:
     speeds: dict[str, Interval] = field(default_factory=dict)
     n_common: int = 0
     crossed: tuple[Crossed, ...] = ()
+    recommended: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
