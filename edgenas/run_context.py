@@ -105,9 +105,10 @@ class RunContext:
         from edgenas.targets.config import resolve
 
         config = self.config
-        return resolve(config.target, self.access, self._probed_machine(), config.engine)
+        return resolve(config.target, self.access, self.probed_machine(), config.engine)
 
-    def _probed_machine(self) -> str:
+    def probed_machine(self) -> str:
+        """Return what the target's processor was probed to be, "" before."""
         if not self.folder.profile.exists():
             return ""
         document = read_json(self.folder.profile)

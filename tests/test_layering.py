@@ -40,6 +40,7 @@ LAYERS: list[set[str]] = [
     {"advice"},
     {"run_context", "published_search"},
     {"latency_model", "exported_graph", "open_run", "boards_file"},
+    {"engine_check"},
     {"steps", "summary"},
     {"pipeline", "comparison", "in_turn", "engine_choice"},
     {"several", "submission"},

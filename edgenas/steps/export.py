@@ -9,6 +9,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from edgenas.deployable import deployable
+from edgenas.engine_check import check_engine
 from edgenas.graph import graph_file
 from edgenas.host_engine import version
 from edgenas.plugins import load
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 def run(context: RunContext) -> list[ExportedModel]:
     """Export every candidate of search.json, with what its files do on the validation images."""
+    check_engine(context)
     candidates = context.search_result().candidates
     supernet = context.supernet()
     exported = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgenas.engine_check import check_engine, warn_of_fallback
 from edgenas.errors import MeasurementError
 from edgenas.latency_model import latency_model
 from edgenas.measuring_plan import plan
@@ -23,6 +24,7 @@ def run(context: RunContext) -> int:
 
     Raises
     ------
+    ExportError : the pre-check finds what the engine will not compute in int8.
     MeasurementError : not one model could be measured; the message has the first reason.
     """
     measured = {m.architecture for m in context.measurements() if m.outcome.status == "ok"}
@@ -37,6 +39,7 @@ def run(context: RunContext) -> int:
 
 
 def _measure(context: RunContext, architectures: list[Architecture]) -> None:
+    check_engine(context)
     by_architecture = {
         architecture: latency_model(context, architecture)
         for architecture in (context.anchor(), *architectures)
@@ -48,6 +51,7 @@ def _measure(context: RunContext, architectures: list[Architecture]) -> None:
     outcomes = context.target.measure(
         models, settings, context.job_dir("measure", models), context.progress
     )
+    warn_of_fallback(context, outcomes.values())
     anchor = outcomes[models[0].key].latency
     anchor_ms = None if anchor is None else anchor.median_ms
     for architecture in architectures:

@@ -73,8 +73,8 @@ def _engine_problems(profile: DeviceProfile, config: TargetConfig, scheme: str) 
     vnni = _VNNI & set(profile.cpu_features)
     if scheme == "u8s8" and not vnni:
         yield (
-            "U8S8 without VNNI saturates 16-bit sums, which costs accuracy on this CPU: "
-            'set scheme = "s8s8" in the target file (exact, slower).'
+            "U8S8 without VNNI saturates 16-bit sums, so exact and slower kernels are used on this "
+            "CPU: compare it with edgenas search --engine litert."
         )
     if scheme == "s8s8" and vnni:
         yield 'S8S8 is 2 to 3 times slower than U8S8 on this CPU: set scheme = "u8s8".'
