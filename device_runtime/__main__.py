@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Dict, List
 
-from device_runtime import machine
+from device_runtime import inventory, machine
 from device_runtime.backends import base
 from device_runtime.journal import Journal, JournalBusyError
 from device_runtime.process import StopRequested, StopSwitch, WorkerError
@@ -36,7 +36,8 @@ def main(arguments: List[str]) -> int:
     if arguments[:1] == ["--probe"]:
         folder = Path(arguments[1]) if arguments[1:] else Path.cwd()
         engines = _engines(arguments[2:] or base.names())
-        profile = Profile(VERSION, machine.describe(), machine.state(folder), engines)
+        described = {**machine.describe(), **inventory.describe()}
+        profile = Profile(VERSION, described, machine.state(folder), engines)
         print(json.dumps(asdict(profile)))
         return 0
     options = arguments[1:]

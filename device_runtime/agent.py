@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from device_runtime import machine
+from device_runtime import inventory, machine
 from device_runtime.board_files import BoardFiles, read_block, require
 from device_runtime.board_lock import BoardLock
 from device_runtime.wire import Wire
@@ -54,7 +54,7 @@ class Agent:
         root = self._files.root
         there = next(folder for folder in (root, *root.parents) if folder.exists())
         return {
-            "machine": machine.describe(),
+            "machine": {**machine.describe(), **inventory.describe()},
             "state": machine.state(there),
             "engines": {engine: known for engine, known in installed.items() if known},
             "folder": str(root),

@@ -154,8 +154,8 @@ def test_healthy_machine_has_no_problems() -> None:
 @pytest.mark.parametrize(
     ("part", "change", "words"),
     [
-        ("machine", {"cpu_features": ["avx2"]}, "without VNNI saturates"),
-        ("state", {"governor": "powersave"}, "cpupower frequency-set -g performance"),
+        ("machine", {"cpu_features": ["avx2"]}, "exact and slower kernels"),
+        ("state", {"governor": "powersave"}, "echo performance | sudo tee"),
         ("state", {"load_average": 3.9}, "busy"),
         ("state", {"temperature_celsius": 82.5}, "82.5 °C"),
         ("state", {"throttle_flags": ["under-voltage before"]}, "power supply"),
@@ -172,6 +172,8 @@ def test_problems_of_the_target_file() -> None:
     assert "threads = 4" in problems(PROBE, target=replace(HERE, threads=8))[0]
     assert "use 0 to 3" in problems(PROBE, target=replace(HERE, affinity=(4,)))[0]
     assert "pip install onnxruntime" in problems({**PROBE, "engines": {}})[0]
+    litert = replace(HERE, engine="litert")
+    assert "pip install ai-edge-litert" in problems(PROBE, "s8s8", litert)[0]
 
 
 @pytest.mark.parametrize(

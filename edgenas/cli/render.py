@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from edgenas.cli.card import card
+
 # Of a table whose cells are never cut, whatever the terminal.
 WIDEST = 400
 
@@ -112,7 +114,7 @@ def step_result(name: str, document: dict[str, Any]) -> None:
     elif name == "optimize":
         _found(document["result"])
     elif name == "probe":
-        _profile(document["result"])
+        card(document["result"])
     elif name == "fit":
         _fitted(document["result"])
     else:
@@ -134,26 +136,6 @@ def _found(result: dict[str, Any]) -> None:
     Console(highlight=False, soft_wrap=True).print(table)
     proof = "proved optimal" if result["optimal"] else f"gap {result['gap']}"
     click.echo(f"limit {result['limit_ms']:.4g} ms, by {result['method']}: {proof}")
-
-
-def _profile(profile: dict[str, Any]) -> None:
-    table = Table(box=box.SIMPLE, show_header=False)
-    for name, value in profile.items():
-        if name != "problems" and value is not None and value != "":
-            table.add_row(name.removesuffix("_bytes").replace("_", " "), _shown(name, value))
-    Console(highlight=False, soft_wrap=True).print(table)
-    for problem in profile["problems"]:
-        click.echo(f"problem: {problem}")
-
-
-def _shown(name: str, value: Any) -> str:
-    if name.endswith("_bytes"):
-        return f"{value / 1e9:.1f} GB"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or "none"
-    return str(value)
 
 
 def _fitted(result: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from edgenas.records.codec import Record, canonical, from_json, to_json
 from edgenas.records.measuring import (
     DataCard,
     DeviceProfile,
+    EngineOffer,
     Evaluation,
     Latency,
     Measurement,
@@ -30,6 +31,7 @@ __all__ = [
     "Candidate",
     "DataCard",
     "DeviceProfile",
+    "EngineOffer",
     "Evaluation",
     "ExportedModel",
     "Interval",

@@ -29,8 +29,28 @@ class DataCard:
 
 
 @dataclass(frozen=True)
+class EngineOffer:
+    """Whether an engine can be had on a target.
+
+    installed : version that the target has of its own; empty for none. can_be_sent : version of
+    which there are wheels for it. why_not : why there are none, and what helps.
+    """
+
+    installed: str = ""
+    can_be_sent: str = ""
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
 class DeviceProfile:
-    """What `probe` saw on a target; None where the target does not tell."""
+    """What `probe` saw on a target; None where the target does not tell.
+
+    board : model of the board, as its device tree has it. libc : "glibc 2.36".
+    sensors : in words, temperatures with their values. throttle_flags : in words, now and since
+        boot; "none" where the target tells that nothing slowed it.
+    engines : name -> version, of what can be used as the target is set up.
+    offers : engine -> whether it is there, can be sent, or why not.
+    """
 
     target: str
     machine: str
@@ -45,8 +65,12 @@ class DeviceProfile:
     frequency_mhz: float | None = None
     temperature_celsius: float | None = None
     throttle_flags: str | None = None
-    engines: dict[str, str] = field(default_factory=dict)  # name -> version
+    engines: dict[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()  # each with what mends it
+    board: str | None = None
+    libc: str | None = None
+    sensors: tuple[str, ...] = ()
+    offers: dict[str, EngineOffer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ _MAX_LINE_BYTES = 1 << 20
 _MAX_PAYLOAD_BYTES = 1 << 24
 _PIECE_BYTES = 1 << 16
 _RUNTIME = Path(protocol.__file__).resolve().parent
-_AGENT_MODULES = ("__init__", "machine", "wire", "board_files", "board_lock", "agent")
+_AGENT_MODULES = ("__init__", "machine", "inventory", "wire", "board_files", "board_lock", "agent")
 _GREETING = b"edgenas-python"
 
 # Runs in any Python: it tells its version, and goes on only if that is new enough.

@@ -8,13 +8,16 @@ from typing import Any
 
 from device_runtime import protocol
 from edgenas.errors import MeasurementError
-from edgenas.records import DeviceProfile, from_json
+from edgenas.records import DeviceProfile, EngineOffer, from_json
+from edgenas.targets import engines
 from edgenas.targets.config import TargetConfig
 from edgenas.targets.scheme import default_scheme
 
 _VNNI = {"avx_vnni", "avx512_vnni", "amx_int8"}
 _HOT_CELSIUS = 75.0
 _LOW_DISK_BYTES = 500 * 2**20
+_GOVERNORS = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+_PERFORMANCE = f"echo performance | sudo tee {_GOVERNORS}"
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,13 @@ class _State:
     free_disk_bytes: int | None = None
 
 
-def diagnose(text: str, config: TargetConfig, scheme: str) -> DeviceProfile:
-    """Return the profile in the probe's answer `text`; `MeasurementError` if it is not one."""
+def diagnose(
+    text: str, config: TargetConfig, scheme: str, offers: dict[str, EngineOffer] | None = None
+) -> DeviceProfile:
+    """Return the profile in the probe's answer `text`; `MeasurementError` if it is not one.
+
+    offers : of engines, where they can be sent; without, those that are installed.
+    """
     try:
         probe = protocol.parse_profile(text)
     except protocol.ProtocolError as problem:
@@ -43,31 +51,51 @@ def diagnose(text: str, config: TargetConfig, scheme: str) -> DeviceProfile:
     found: dict[str, Any] = {
         "target": config.name,
         **{name: machine.get(name) for name in ("machine", "system", "python", "cores")},
-        "cpu": machine.get("model") or machine.get("cpu"),
+        "cpu": machine.get("cpu"),
         "memory_bytes": machine.get("memory_bytes"),
         "cpu_features": machine.get("cpu_features"),
         "free_disk_bytes": state.free_disk_bytes,
         "governor": state.governor,
         "frequency_mhz": max(state.frequency_mhz or [0.0]) or None,
         "temperature_celsius": state.temperature_celsius,
-        "throttle_flags": _joined(state.throttle_flags),
+        "throttle_flags": _in_words(state.throttle_flags),
         "engines": probe.engines,
+        "board": machine.get("model"),
+        "libc": machine.get("libc"),
+        "sensors": machine.get("sensors") or (),
     }
     profile = from_json(found, DeviceProfile, what, MeasurementError)
+    if offers is None:
+        offers = engines.here(profile.engines, _text(machine.get("tensorrt")))
     problems = (
         *_engine_problems(profile, config, scheme),
         *_machine_problems(profile, config, state.load_average),
     )
-    return replace(profile, problems=problems)
+    return replace(profile, offers=offers, problems=problems)
 
 
-def _joined(flags: list[str] | None) -> str | None:
-    return None if flags is None else ", ".join(flags) or "none"
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _in_words(flags: list[str] | None) -> str | None:
+    """From "throttled now" and "throttled before" to "now: throttled; since boot: throttled"."""
+    if flags is None:
+        return None
+    times = {"now": "now", "before": "since boot"}
+    said = {
+        shown: [flag.removesuffix(f" {word}") for flag in flags if flag.endswith(f" {word}")]
+        for word, shown in times.items()
+    }
+    return "; ".join(f"{when}: {', '.join(what)}" for when, what in said.items() if what) or "none"
 
 
 def _engine_problems(profile: DeviceProfile, config: TargetConfig, scheme: str) -> Iterator[str]:
     if config.engine not in profile.engines:
-        yield f"The engine {config.engine} cannot be imported: pip install {config.engine}."
+        yield (
+            f"The engine {config.engine} cannot be imported: "
+            f"{engines.install_command(config.engine)}"
+        )
     if config.engine != "onnxruntime" or default_scheme(profile.machine, config.engine) != "u8s8":
         return
     vnni = _VNNI & set(profile.cpu_features)
@@ -86,23 +114,31 @@ def _machine_problems(
     if profile.governor not in (None, "performance"):
         yield (
             f"The CPU governor is {profile.governor}, so the clock changes while measuring: "
-            "sudo cpupower frequency-set -g performance."
+            f"{_PERFORMANCE}"
         )
     if load is not None and load > 0.75 * profile.cores:
         yield (
             f"The machine is busy (load {load:g} on {profile.cores} cores): "
-            "stop other programs before measuring."
+            "see which programs (top) and stop them."
         )
     if config.threads > profile.cores:
         yield f"{config.threads} threads on {profile.cores} cores: set threads = {profile.cores}."
     if any(core >= profile.cores for core in config.affinity):
         yield f"affinity names a core that is not there: use 0 to {profile.cores - 1}."
     if profile.throttle_flags not in (None, "none"):
-        yield (
-            f"The board reports {profile.throttle_flags}: use its official power supply and a "
-            "cooler, then reboot."
-        )
+        yield f"The board was slowed down ({profile.throttle_flags}): {_steadier(profile)}"
     if profile.temperature_celsius is not None and profile.temperature_celsius > _HOT_CELSIUS:
         yield f"The CPU is at {profile.temperature_celsius:g} °C: cool it before measuring."
     if profile.free_disk_bytes is not None and profile.free_disk_bytes < _LOW_DISK_BYTES:
-        yield f"Only {profile.free_disk_bytes // 2**20} MiB of disk are free: make room."
+        yield (
+            f"Only {profile.free_disk_bytes // 2**20} MiB of disk are free: make room, for "
+            "example: sudo apt clean"
+        )
+
+
+def _steadier(profile: DeviceProfile) -> str:
+    said = profile.throttle_flags or ""
+    power = "under-voltage" in said
+    heat = any(word in said for word in ("throttled", "capped", "temperature", "slowed"))
+    helps = ["use its official power supply"] * power + ["give it a cooler"] * heat
+    return f"{' and '.join(helps)}, then: sudo reboot"

@@ -12,7 +12,7 @@ from device_runtime import protocol
 from edgenas.errors import InputError, TargetError
 from edgenas.progress import Progress
 from edgenas.records import DeviceProfile
-from edgenas.targets import doctor, ssh_config, wheels
+from edgenas.targets import doctor, engines, ssh_config, wheels
 from edgenas.targets.board import Board
 from edgenas.targets.config import Access, TargetConfig
 from edgenas.targets.connection import LONG_S
@@ -37,6 +37,17 @@ class Probed:
     folder: str
     writable: bool
     holder: dict[str, Any]
+
+    @property
+    def tensorrt(self) -> str | None:
+        """The version of TensorRT's library."""
+        found = self.machine.get("tensorrt")
+        return found if isinstance(found, str) else None
+
+    @property
+    def installed(self) -> dict[str, str]:
+        """Engine -> version: a provider of TensorRT is none without TensorRT."""
+        return {k: v for k, v in self.engines.items() if k != "tensorrt" or self.tensorrt}
 
     @property
     def platform(self) -> Platform:
@@ -92,20 +103,24 @@ class SshTarget(JobTarget):
 
     @cached_property
     def _probed(self) -> Probed:
-        return self._board.ask("probe", Probed, distributions=wheels.DISTRIBUTIONS)[0]
+        asked = {**wheels.DISTRIBUTIONS, **engines.WITH_TENSORRT}
+        return self._board.ask("probe", Probed, distributions=asked)[0]
 
     def probe(self) -> DeviceProfile:
         """Look at the board; nothing is written there."""
         self.__dict__.pop("_probed", None)
         seen = self._probed
-        engines, problems = dict(seen.engines), []
+        installed, problems = seen.installed, []
+        usable = dict(installed)
+        offers = engines.here(installed, seen.tensorrt)
         if self._config.board.packages == "sent":
-            engines.pop(self.engine, None)
+            usable.pop(self.engine, None)
             try:
                 sent = wheels.resolve(self.engine, seen.platform, self._offline)
-                engines[self.engine] = wheels.version(self.engine, sent)
+                usable[self.engine] = wheels.version(self.engine, sent)
             except TargetError as problem:
                 problems.append(f"{problem.message} {problem.hint}")
+            offers = engines.to_send(installed, seen.tensorrt, seen.platform, self._offline)
         if not seen.writable:
             problems.append(
                 f"{seen.folder} cannot be written: name another folder in the target file, such "
@@ -117,9 +132,9 @@ class SshTarget(JobTarget):
             "version": protocol.VERSION,
             "machine": seen.machine,
             "state": seen.state,
-            "engines": engines,
+            "engines": usable,
         }
-        profile = doctor.diagnose(json.dumps(document), self._config, self.scheme)
+        profile = doctor.diagnose(json.dumps(document), self._config, self.scheme, offers)
         if problems:
             known = [p for p in profile.problems if not p.startswith(f"The engine {self.engine} ")]
             profile = replace(profile, problems=(*problems, *known))

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from edgenas.errors import TargetError
 from edgenas.run_folder import write_bytes, write_json
 
 _PIP_S = 900.0
+_INDEX_S = 10
+_INDEX_KEPT_S = 7 * 86400.0
 # Engine -> what it is installed as, and what pip shall resolve. A board may have a build of its own
 # (onnxruntime-gpu). tflite-runtime was built against numpy 1.
 DISTRIBUTIONS = {
@@ -88,9 +91,8 @@ def resolve(engine: str, platform: Platform, offline: bool) -> list[Path]:
     ------
     TargetError : there are none; the message has pip's reason.
     """
-    wheels = cache_folder() / "wheels"
-    cp = f"cp{platform.python[0]}{platform.python[1]}"
-    known = wheels / f"{engine}-{cp}-{platform.machine}-glibc{platform.glibc}.json"
+    known = _list_of(engine, platform)
+    wheels = known.parent
     cached = _cached(known)
     if cached:
         return cached
@@ -103,6 +105,60 @@ def resolve(engine: str, platform: Platform, offline: bool) -> list[Path]:
     listed = {path.name: _sha256(wheels / path.name) for path in found}
     write_json(known, listed)
     return [wheels / name for name in sorted(listed)]
+
+
+def available(engine: str, platform: Platform, offline: bool) -> str:
+    """Return the version of `engine` that would be sent; nothing is downloaded.
+
+    What the package index answered is kept for a week. offline : only what was downloaded before.
+
+    Raises
+    ------
+    TargetError : there is none; the message has the reason.
+    """
+    known = _list_of(engine, platform)
+    cached = _cached(known)
+    if cached:
+        return version(engine, cached)
+    if offline:
+        raise TargetError(f"not among the wheels of this host ({known.parent})")
+    if platform.glibc is None:
+        raise TargetError(f"no wheels for {platform}")
+    answered = known.with_suffix(".index")
+    if answered.exists() and time.time() - answered.stat().st_mtime < _INDEX_KEPT_S:
+        latest = answered.read_text("utf-8")
+    else:
+        latest = _ask_index(engine, platform)
+        write_bytes(answered, latest.encode())
+    if not latest:
+        raise TargetError(f"no wheels for {platform}")
+    return latest
+
+
+def _ask_index(engine: str, platform: Platform) -> str:
+    """Return the newest version that the package index has for `platform`; empty for none."""
+    command = [sys.executable, "-m", "pip", "index", "versions", DISTRIBUTIONS[engine][0]]
+    command += ["--disable-pip-version-check", f"--timeout={_INDEX_S}", "--retries=1"]  # a retry is told
+    try:
+        done = subprocess.run(
+            [*command, *_selecting(platform)],
+            capture_output=True, text=True, timeout=_PIP_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as problem:
+        raise TargetError("the package index does not answer") from problem
+    found = re.match(r"\S+ \((\S+)\)", done.stdout)
+    if found:
+        return found[1]
+    if "No matching distribution" in done.stderr and "Retry" not in done.stderr:
+        return ""
+    raise TargetError(f"the package index cannot be asked: {_reason(done.stderr)}")
+
+
+def _list_of(engine: str, platform: Platform) -> Path:
+    """Return the file that names the wheels of `engine` that were resolved for `platform`."""
+    cp = f"cp{platform.python[0]}{platform.python[1]}"
+    name = f"{engine}-{cp}-{platform.machine}-glibc{platform.glibc}.json"
+    return cache_folder() / "wheels" / name
 
 
 def _cached(known: Path) -> list[Path]:
@@ -126,11 +182,8 @@ def _download(engine: str, platform: Platform, offline: bool, folder: Path) -> N
             "Install it there by other means, and say so in the target file: "
             '[board] packages = "own"',
         )
-    major, minor = platform.python
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--only-binary=:all:", "--implementation=cp", f"--python-version={major}.{minor}"]
-    command += [f"--abi={abi}" for abi in (f"cp{major}{minor}", "abi3", "none")]
-    command += [f"--platform={tag}" for tag in platform.tags]
+    command += _selecting(platform)
     command += ["--find-links", str(folder.parent), "--dest", str(folder), "--timeout=20"]
     command += ["--no-index"] if offline else []
     try:
@@ -148,6 +201,18 @@ def _download(engine: str, platform: Platform, offline: bool, folder: Path) -> N
             if offline
             else 'Choose another engine, or install it on the board: [board] packages = "own"',
         )
+
+
+def _selecting(platform: Platform) -> list[str]:
+    """Return pip's options for the wheels that run on `platform`."""
+    major, minor = platform.python
+    return [
+        "--only-binary=:all:",
+        "--implementation=cp",
+        f"--python-version={major}.{minor}",
+        *(f"--abi={abi}" for abi in (f"cp{major}{minor}", "abi3", "none")),
+        *(f"--platform={tag}" for tag in platform.tags),
+    ]
 
 
 def requirements(engine: str, platform: Platform) -> tuple[str, ...]:
