@@ -66,20 +66,32 @@ def open_run(
 @contextlib.contextmanager
 def locked(folder: RunFolder) -> Iterator[None]:
     """Make the folder if need be and hold its lock; `RunFolderError` if another process does."""
+    with locked_file(folder.lock, folder.path, "--out"):
+        yield
+
+
+@contextlib.contextmanager
+def locked_file(lock: Path, held: Path, option: str) -> Iterator[None]:
+    """Hold the file `lock`, made with its folder if need be, while working on `held`.
+
+    Raises
+    ------
+    RunFolderError : another process holds it, or it cannot be written; names `option`.
+    """
     try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        lock = folder.lock.open("w")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        stream = lock.open("w")
     except OSError as problem:
         raise RunFolderError(
-            f"Cannot write to {folder.path}: {problem.strerror}.", "Choose another --out."
+            f"Cannot write to {held}: {problem.strerror}.", f"Choose another {option}."
         ) from problem
-    with lock:
+    with stream:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as problem:
             raise RunFolderError(
-                f"Another edgenas is working in {folder.path}.",
-                "Wait for it, or choose another --out.",
+                f"Another edgenas is working in {held}.",
+                f"Wait for it, or choose another {option}.",
             ) from problem
         yield
 

@@ -42,7 +42,7 @@ LAYERS: list[set[str]] = [
     {"latency_model", "exported_graph", "open_run", "boards_file"},
     {"engine_check"},
     {"steps", "summary"},
-    {"pipeline", "comparison", "in_turn", "engine_choice"},
+    {"pipeline", "supernet_training", "comparison", "in_turn", "engine_choice"},
     {"several", "submission"},
     {"cli"},
 ]

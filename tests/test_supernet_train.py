@@ -16,8 +16,7 @@ from edgenas.data.base import Dataset, Split, assemble
 from edgenas.errors import InputError, RunFolderError, TrainingError
 from edgenas.progress import Silent
 from edgenas.spaces.base import MobileSpace, StageSpec
-from edgenas.supernet import files
-from edgenas.supernet import train as training
+from edgenas.supernet import files, trainer
 from edgenas.supernet.evaluate import accuracy
 from edgenas.supernet.files import load
 from edgenas.supernet.recalibrate import calibrated_subnet
@@ -115,7 +114,7 @@ def test_an_interrupted_training_resumes_to_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch,
     steps: int,
 ) -> None:
-    monkeypatch.setattr(training, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(trainer, "CHECKPOINT_EVERY_S", 0.0)
     with pytest.raises(KeyboardInterrupt):
         run(data, tmp_path, progress=Interrupting(steps))
     assert not (tmp_path / "supernet.safetensors").exists()

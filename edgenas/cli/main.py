@@ -18,7 +18,7 @@ from edgenas.errors import EdgeNasError, nearest
 # command -> the module of this package that defines it (imported when it is called or listed)
 COMMANDS = {
     "search": "search",
-    "train": "steps",
+    "train": "train",
     "space": "space",
     "probe": "steps",
     "measure": "steps",

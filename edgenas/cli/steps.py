@@ -41,7 +41,6 @@ def _command(name: str, purpose: str) -> click.Command:
     return click.command(name=name, help=text)(step)
 
 
-train = _command("train", "Train the supernet of a space on images.")
 measure = _command("measure", "Time sampled subnets as int8 on the target.")
 evaluate = _command("evaluate", "Evaluate sampled subnets with inherited weights.")
 export = _command("export", "Export the candidates of the search as int8 models.")

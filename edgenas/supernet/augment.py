@@ -1,4 +1,4 @@
-"""Random shifts and flips of a batch, in one gather."""
+"""Random changes to a batch of images, whole batches at once on the images' device."""
 
 from __future__ import annotations
 
@@ -19,5 +19,49 @@ def augment(images: Tensor, rng: np.random.Generator, shift: int, flip: bool) ->
     if flip:
         mirrored = rng.random(n) < 0.5
         columns[mirrored] = columns[mirrored, ::-1]
-    image = torch.arange(n)[:, None, None]
-    return images[image, torch.as_tensor(rows)[:, :, None], torch.as_tensor(columns)[:, None, :]]
+    device = images.device
+    image = torch.arange(n, device=device)[:, None, None]
+    row = torch.as_tensor(rows, device=device)[:, :, None]
+    return images[image, row, torch.as_tensor(columns, device=device)[:, None, :]]
+
+
+def recolour(inputs: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
+    """Return normalised images, float [n, c, h, w], of other brightness, contrast and saturation.
+
+    Brightness moves by up to `strength` standard deviations of the data set; contrast and
+    saturation are multiplied by 1 - `strength` to 1 + `strength`. Each image draws its own.
+    """
+    draws = rng.uniform(-strength, strength, (3, len(inputs), 1, 1, 1)).astype(np.float32)
+    brightness, contrast, saturation = torch.as_tensor(draws, device=inputs.device)
+    grey = inputs.mean(1, keepdim=True)
+    saturated = grey + (inputs - grey) * (1 + saturation)
+    mean = saturated.mean((1, 2, 3), keepdim=True)
+    return mean + (saturated - mean) * (1 + contrast) + brightness
+
+
+def cut_out(inputs: Tensor, rng: np.random.Generator, part: float) -> Tensor:
+    """Return normalised images with one square each set to the mean (DeVries and Taylor 2017).
+
+    part : the square's side as a fraction of the image's; its centre is anywhere in the image.
+    """
+    n, _, height, width = inputs.shape
+    half = torch.tensor([part * height / 2, part * width / 2])
+    centres = torch.as_tensor(rng.random((2, n)) * [[height], [width]])
+    rows = (torch.arange(height) + 0.5 - centres[0, :, None]).abs() < half[0]
+    columns = (torch.arange(width) + 0.5 - centres[1, :, None]).abs() < half[1]
+    hidden = (rows[:, None, :, None] & columns[:, None, None, :]).to(inputs.device)
+    return inputs.masked_fill(hidden, 0.0)
+
+
+def mix(
+    inputs: Tensor, targets: Tensor, rng: np.random.Generator, alpha: float
+) -> tuple[Tensor, Tensor]:
+    """Return each image blended with another one, and their targets likewise (Zhang et al. 2018).
+
+    targets : float [n, num_classes]. alpha : of the beta distribution that the shares come from.
+    """
+    shares = rng.beta(alpha, alpha, len(inputs)).astype(np.float32)
+    share = torch.as_tensor(shares, device=inputs.device)
+    other = torch.as_tensor(rng.permutation(len(inputs)), device=inputs.device)
+    blended = torch.lerp(inputs[other], inputs, share[:, None, None, None])
+    return blended, torch.lerp(targets[other], targets, share[:, None])

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgenas.records import Activation, Layer
-
-BATCH_NORM_EPSILON = 1e-5
+from edgenas.records import Layer
+from edgenas.supernet.batch_norm import BatchNorm, activate
+from edgenas.supernet.depthwise import depthwise
 
 
 def narrow(weight: Tensor, shape: Sequence[int]) -> Tensor:
@@ -26,38 +26,6 @@ def narrow(weight: Tensor, shape: Sequence[int]) -> Tensor:
         if spare:
             weight = weight.narrow(axis, spare // 2 if axis >= 2 else 0, size)
     return weight
-
-
-class BatchNorm(nn.Module):
-    """Batch normalisation of the first channels.
-
-    In training mode the statistics are the batch's, and move the running ones by `momentum`; that
-    is 0 except while a subnet is recalibrated: no running average is right for every subnet.
-    """
-
-    running_mean: Tensor
-    running_var: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
-        self.momentum = 0.0
-
-    def forward(self, values: Tensor) -> Tensor:
-        channels = values.shape[1]
-        return F.batch_norm(
-            values,
-            self.running_mean[:channels],
-            self.running_var[:channels],
-            self.weight[:channels],
-            self.bias[:channels],
-            self.training,
-            self.momentum,
-            BATCH_NORM_EPSILON,
-        )
 
 
 class Convolution(nn.Module):
@@ -78,8 +46,12 @@ class Convolution(nn.Module):
         groups, kernel_size = _groups(layer), layer.kernel_size
         shape = (layer.out_channels, layer.in_channels // groups, kernel_size, kernel_size)
         weight = narrow(self.conv.weight, shape)
-        values = F.conv2d(values, weight, None, layer.stride, kernel_size // 2, groups=groups)
-        return _activate(self.bn(values), layer.activation)
+        if layer.kind == "depthwise":
+            values = depthwise(values, weight, layer.stride)
+        else:
+            values = F.conv2d(values, weight, None, layer.stride, kernel_size // 2)
+        normalised: Tensor = self.bn(values, layer.activation)
+        return normalised
 
 
 class SqueezeExcite(nn.Module):
@@ -149,7 +121,7 @@ class Network(nn.Module):
 
     def _compute(self, layer: Layer, inputs: list[Tensor]) -> Tensor:
         if layer.kind == "add":
-            return _activate(inputs[0] + inputs[1], layer.activation)
+            return activate(inputs[0] + inputs[1], layer.activation)
         if layer.kind == "global_pool":
             return inputs[0].mean((2, 3))
         result: Tensor = self.get_submodule(layer.name)(inputs[0], layer)
@@ -189,9 +161,3 @@ def _pointwise(convolution: nn.Conv2d, values: Tensor, out_channels: int) -> Ten
     weight = narrow(convolution.weight, (out_channels, values.shape[1], 1, 1))
     assert convolution.bias is not None
     return F.conv2d(values, weight, convolution.bias[:out_channels])
-
-
-def _activate(values: Tensor, activation: Activation) -> Tensor:
-    if activation == "relu6":
-        return F.relu6(values)
-    return F.relu(values) if activation == "relu" else values

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from edgenas.records import Architecture
-from edgenas.supernet.blocks import BatchNorm, Subnet
+from edgenas.supernet.batch_norm import BatchNorm
+from edgenas.supernet.blocks import Subnet
 from edgenas.supernet.interfaces import Data
 from edgenas.supernet.network import Supernet
 
@@ -20,9 +21,10 @@ BATCH_SIZE = 128
 
 def to_input(images: np.ndarray | Tensor, data: Data) -> Tensor:
     """Return normalised float32 [n, c, h, w], channels last in memory, of uint8 [n, h, w, c]."""
-    mean = torch.tensor(data.mean) * 255
-    std = torch.tensor(data.std) * 255
-    return ((torch.as_tensor(images).float() - mean) / std).permute(0, 3, 1, 2)
+    pixels = torch.as_tensor(images)
+    mean = torch.tensor(data.mean, device=pixels.device) * 255
+    std = torch.tensor(data.std, device=pixels.device) * 255
+    return ((pixels.float() - mean) / std).permute(0, 3, 1, 2)
 
 
 def input_batches(images: np.ndarray, data: Data) -> Iterator[Tensor]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from edgenas.errors import InputError
 from edgenas.supernet.interfaces import Data
 
 MOST_EPOCHS = 14
 FEWEST_EPOCHS = 3
 IMAGES_SEEN = 100_000  # by default, between those two numbers of epochs
+AUGMENTATIONS = ("auto", "none", "shift", "flip", "strong")
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,11 @@ class TrainSettings:
     weight_decay : of convolution and classifier weights, not of batch norm and biases.
     clip_norm : most that the norm of all gradients may be.
     random_subnets : trained in each step besides the largest and the smallest.
+    ema : decay of the average of the weights, which is what is kept; 0 keeps the last weights.
     shift : most pixels that an image is moved by. flip : whether images are mirrored at random.
+    colour : strength of changes to brightness, contrast and saturation. cut_out : side of the
+        hidden square as a fraction of the image's. mixup : alpha of blended images.
+    label_smoothing : share of the target that all classes have in common.
     """
 
     epochs: int = MOST_EPOCHS
@@ -32,26 +39,51 @@ class TrainSettings:
     warmup: float = 0.05
     clip_norm: float = 5.0
     random_subnets: int = 2
+    ema: float = 0.998
     shift: int = 1
     flip: bool = False
+    colour: float = 0.0
+    cut_out: float = 0.0
+    mixup: float = 0.0
+    label_smoothing: float = 0.0
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        checks = {
+            "--epochs must be 1 or more": self.epochs >= 1,
+            "--batch-size must be 2 or more": self.batch_size >= 2,
+            "--learning-rate must be above 0": self.learning_rate > 0,
+            "--random-subnets must be 0 or more": self.random_subnets >= 0,
+            "--ema must be at least 0 and below 1": 0 <= self.ema < 1,
+            "--seed must be 0 or more": self.seed >= 0,
+        }
+        for message, holds in checks.items():
+            if not holds:
+                raise InputError(f"{message}.")
 
-def default_settings(data: Data, *, epochs: int | None = None, seed: int = 0) -> TrainSettings:
-    """Return the recipe for `data`.
 
-    Grey images are mostly writing or drawings, where a mirror image means something else: they are
-    moved by a sixteenth of their side. Colour images are moved by an eighth, and mirrored.
+def default_settings(data: Data, augmentation: str = "auto", **chosen: Any) -> TrainSettings:
+    """Return the recipe for `data`; `chosen` are fields of it that are not left to the default.
+
+    augmentation : "none"; "shift" moves images, by an eighth of their side if they have colour,
+        else by a sixteenth; "flip" mirrors them too; "strong" also changes colours, hides squares,
+        blends images and smooths labels. "auto" is "flip" for colour images and "shift" for grey
+        ones: those are mostly writing or drawings, where a mirror image means something else.
     """
     n, size = data.train.images.shape[:2]
     colour = _has_colour(data.train.images[:: max(1, n // 256)])
+    kind = augmentation if augmentation != "auto" else "flip" if colour else "shift"
     passes = min(MOST_EPOCHS, max(FEWEST_EPOCHS, IMAGES_SEEN // n))
-    return TrainSettings(
-        epochs=epochs or passes,
-        shift=max(1, size // (8 if colour else 16)),
-        flip=colour,
-        seed=seed,
+    settings = TrainSettings(
+        epochs=passes,
+        shift=0 if kind == "none" else max(1, size // (8 if colour else 16)),
+        flip=kind in ("flip", "strong"),
     )
+    if kind == "strong":
+        settings = replace(
+            settings, colour=0.2 * colour, cut_out=0.4, mixup=0.2, label_smoothing=0.1
+        )
+    return replace(settings, **chosen)
 
 
 def _has_colour(images: np.ndarray) -> bool:

@@ -1,0 +1,84 @@
+"""edgenas train: a supernet of its own in a file, or that of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgenas.cli.options import access_options, config_options, given, json_option
+from edgenas.cli.progress_bars import Bars
+from edgenas.cli.render import emit_json, training_result
+from edgenas.errors import InputError
+
+# Given on the command line; else as `edgenas.supernet.settings` has it.
+SETTINGS = ("epochs", "seed", "batch_size", "learning_rate", "random_subnets", "ema")
+AUGMENTATIONS = ("auto", "none", "shift", "flip", "strong")
+
+
+@click.command()
+@click.argument("run", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Train outside a run, into this file, such as supernet.safetensors.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the interrupted training of -o.")
+@click.option(
+    "--augment",
+    type=click.Choice(AUGMENTATIONS),
+    default="auto",
+    help="With -o. auto: shift; flip too if the images have colour. strong: also colours, hidden "
+    "squares, blended images, smooth labels, for long trainings.",
+)
+@click.option("--batch-size", type=int, help="With -o.  [64]")
+@click.option("--learning-rate", type=float, help="With -o; at the end of the warm-up.  [0.08]")
+@click.option("--random-subnets", type=int, help="With -o; in each step.  [2]")
+@click.option("--ema", type=float, help="With -o; decay of the weights' average.  [0.998]")
+@config_options
+@access_options
+@json_option
+def train(
+    run: Path | None,
+    output: Path | None,
+    resume: bool,
+    augment: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train the supernet of a space on images.
+
+    \b
+    Examples:
+      edgenas train --data imagefolder:flowers --space mbv3-tiny --epochs 30 -o flowers.safetensors
+      edgenas train --data imagefolder:flowers --epochs 30 -o flowers.safetensors --resume
+      edgenas train runs/pi4
+    """
+    if (run is None) == (output is None):
+        raise InputError("Name a run folder, or a file with -o: one of the two.")
+    if run is not None:
+        from edgenas.cli.steps import run_step
+
+        run_step("train", run, options, as_json)
+        return
+    assert output is not None
+    others = sorted(given(options).keys() - {"data", "space", "epochs", "seed"})
+    if others:
+        raise InputError(f"--{others[0].replace('_', '-')} is of a run, not of train -o.")
+    from edgenas import supernet_training
+
+    document = supernet_training.train(
+        output,
+        options["data"] or "digits",
+        options["space"] or "mbv3-tiny",
+        augment,
+        {name: options[name] for name in SETTINGS if options[name] is not None},
+        Bars(),
+        resume,
+    )
+    if as_json:
+        emit_json(document)
+    else:
+        training_result(document)

@@ -1,0 +1,247 @@
+"""The steps of training, and the checkpoint from which they go on."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from edgenas.errors import TrainingError
+from edgenas.records import Architecture, from_json
+from edgenas.supernet import files
+from edgenas.supernet.augment import augment, cut_out, mix, recolour
+from edgenas.supernet.interfaces import Data, Space
+from edgenas.supernet.network import Supernet
+from edgenas.supernet.recalibrate import to_input
+from edgenas.supernet.settings import TrainSettings
+
+CHECKPOINT_EVERY_S = 30.0
+MOMENTUM_PREFIX = "momentum."
+AVERAGE_PREFIX = "average."
+AVERAGE_WARMUP_STEPS = 10  # the average starts as one over few steps
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch ended with: the mean loss, and accuracies on the validation split."""
+
+    number: int
+    loss: float
+    largest_accuracy: float
+    smallest_accuracy: float
+
+
+@dataclass
+class State:
+    """Where training is; with the tensors, all that a checkpoint holds."""
+
+    step: int = 0
+    loss_sum: float = 0.0
+    losses: list[float] = field(default_factory=list)
+    curve: list[Epoch] = field(default_factory=list)
+
+
+class Trainer:
+    """One training of a supernet on one device.
+
+    waited_s : seconds that were spent on getting images ready.
+    """
+
+    def __init__(
+        self, space: Space, data: Data, settings: TrainSettings, checkpoint: Path, device: str
+    ) -> None:
+        torch.set_flush_denormal(True)  # denormals in dying channels slow a CPU several times
+        self.space, self.data, self.settings, self.checkpoint = space, data, settings, checkpoint
+        self.device = device
+        self.supernet = Supernet(space, settings.seed).to(device)
+        self.supernet.train()
+        self.optimizer = _optimizer(self.supernet, settings)
+        self.average = {n: p.detach().clone() for n, p in self.supernet.named_parameters()}
+        self.images = torch.from_numpy(data.train.images).to(device)
+        self.labels = torch.from_numpy(data.train.labels).to(device)
+        self.batch_size = min(settings.batch_size, len(self.labels))
+        self.steps_per_epoch = len(self.labels) // self.batch_size
+        self.total_steps = settings.epochs * self.steps_per_epoch
+        self.state = State()
+        self.waited_s = 0.0
+
+    def steps(self, ended: Callable[[], None] | None = None) -> Iterator[float]:
+        """Train from where the state is to the end; yield the loss of each step.
+
+        ended : called after each epoch.
+        """
+        saved_at = time.monotonic()
+        while self.state.step < self.total_steps:
+            loss = self._step()
+            self.state.step += 1
+            self.state.loss_sum += loss
+            epoch_ended = self.state.step % self.steps_per_epoch == 0
+            if epoch_ended:
+                self.state.losses.append(self.state.loss_sum / self.steps_per_epoch)
+                self.state.loss_sum = 0.0
+                if ended is not None:
+                    ended()
+            if epoch_ended or time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
+                self._save()
+                saved_at = time.monotonic()
+            yield loss
+
+    def averaged(self) -> Supernet:
+        """Return the supernet of the averaged weights, in the host's memory."""
+        kept = self.average if self.settings.ema else dict(self.supernet.named_parameters())
+        supernet = Supernet(self.space, self.settings.seed)
+        with torch.no_grad():
+            for name, value in supernet.named_parameters():
+                value.copy_(kept[name])
+        return supernet
+
+    def _step(self) -> float:
+        epoch, index = divmod(self.state.step, self.steps_per_epoch)
+        rng = np.random.default_rng([self.settings.seed, epoch, index + 1])
+        self._set_learning_rate()
+        self.optimizer.zero_grad(set_to_none=True)
+        try:
+            loss = self._sandwich(*self._batch(epoch, index, rng), rng)
+        except RuntimeError as problem:
+            if "out of memory" in str(problem) or "can't allocate memory" in str(problem):
+                raise self._out_of_memory() from problem
+            raise
+        norm = clip_grad_norm_(self.supernet.parameters(), self.settings.clip_norm)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise TrainingError(
+                f"Training on {self.data.name} diverged in epoch {epoch + 1}, step {index + 1}: "
+                f"the loss is {loss:g}, the gradients' norm {norm:g}.",
+                "Look at the images' labels, then train again with another --seed.",
+            )
+        self.optimizer.step()
+        self._average()
+        return loss
+
+    def _batch(self, epoch: int, index: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Return the step's input and its targets: labels, or shares of the classes."""
+        started, settings = time.perf_counter(), self.settings
+        order = np.random.default_rng([settings.seed, epoch]).permutation(len(self.labels))
+        chosen = torch.from_numpy(order[index * self.batch_size :][: self.batch_size])
+        chosen = chosen.to(self.device)
+        pixels = augment(self.images[chosen], rng, settings.shift, settings.flip)
+        inputs, targets = to_input(pixels, self.data), self.labels[chosen]
+        if settings.colour:
+            inputs = recolour(inputs, rng, settings.colour)
+        if settings.cut_out:
+            inputs = cut_out(inputs, rng, settings.cut_out)
+        if settings.mixup or settings.label_smoothing:
+            targets = F.one_hot(targets, self.space.num_classes).float()
+            targets = targets.lerp(
+                torch.full_like(targets, 1 / self.space.num_classes), settings.label_smoothing
+            )
+        if settings.mixup:
+            inputs, targets = mix(inputs, targets, rng, settings.mixup)
+        self.waited_s += time.perf_counter() - started
+        return inputs.contiguous(memory_format=torch.channels_last), targets
+
+    def _sandwich(self, images: Tensor, targets: Tensor, rng: np.random.Generator) -> float:
+        """Add up the gradients of one step's networks; return the largest's loss on the targets."""
+        sized: dict[int, Tensor] = {}
+
+        def answers(architecture: Architecture) -> Tensor:
+            size = architecture.resolution
+            if size not in sized:
+                sized[size] = _resized(images, size)
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.device != "cpu"):
+                logits: Tensor = self.supernet(sized[size], architecture)
+            return logits.float()
+
+        logits = answers(self.space.largest())
+        loss = F.cross_entropy(logits, targets)
+        loss.backward()
+        soft_labels = logits.detach().softmax(1)
+        drawn = [self.space.sample(rng) for _ in range(self.settings.random_subnets)]
+        for architecture in (self.space.smallest(), *drawn):
+            F.cross_entropy(answers(architecture), soft_labels).backward()
+        return loss.item()
+
+    def _average(self) -> None:
+        if not self.settings.ema:
+            return
+        step = self.state.step + 1
+        decay = min(self.settings.ema, step / (step + AVERAGE_WARMUP_STEPS))
+        with torch.no_grad():
+            for name, value in self.supernet.named_parameters():
+                self.average[name].lerp_(value, 1 - decay)
+
+    def _set_learning_rate(self) -> None:
+        warmup_steps = max(1, round(self.settings.warmup * self.total_steps))
+        warm = min(1.0, (self.state.step + 1) / warmup_steps)
+        cosine = 0.5 * (1 + math.cos(math.pi * self.state.step / self.total_steps))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * warm * cosine
+
+    def _out_of_memory(self) -> TrainingError:
+        return TrainingError(
+            f"Training on {self.data.name} ran out of memory with batches of {self.batch_size} "
+            f"images of {max(self.space.resolutions)} px.",
+            f"Try: edgenas train … --batch-size {max(2, self.batch_size // 2)}",
+        )
+
+    def _save(self) -> None:
+        tensors = {}
+        for name, value in self.supernet.named_parameters():
+            tensors[name] = value.detach()
+            tensors[MOMENTUM_PREFIX + name] = self.optimizer.state[value]["momentum_buffer"]
+            tensors[AVERAGE_PREFIX + name] = self.average[name]
+        tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
+        about = files.metadata("checkpoint", self.space, self.data, self.settings)
+        about["state"] = asdict(self.state)
+        files.write_tensors(self.checkpoint, tensors, about)
+
+    def resume(self) -> None:
+        """Take up the checkpoint, if there is one.
+
+        Raises
+        ------
+        InputError : it is damaged, or of another space, data set or recipe.
+        """
+        if not self.checkpoint.exists():
+            return
+        tensors, about = files.read_tensors(self.checkpoint, "checkpoint")
+        wanted = files.metadata("checkpoint", self.space, self.data, self.settings)
+        for what in ("space", "data", "settings"):
+            files.require_same(self.checkpoint, what, wanted[what], about.get(what))
+        self.state = from_json(about.get("state"), State, f"The state in {self.checkpoint}")
+        into: dict[str, Tensor] = {}
+        for name, value in self.supernet.named_parameters():
+            momentum = torch.zeros_like(value)
+            self.optimizer.state[value]["momentum_buffer"] = momentum
+            into[name], into[MOMENTUM_PREFIX + name] = value, momentum
+            into[AVERAGE_PREFIX + name] = self.average[name]
+        files.copy_tensors(self.checkpoint, tensors, into)
+
+
+def training_device() -> str:
+    """Return "cuda" if there is such a GPU, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _optimizer(supernet: Supernet, settings: TrainSettings) -> torch.optim.SGD:
+    parameters = list(supernet.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(
+        groups, lr=settings.learning_rate, momentum=settings.momentum, nesterov=True
+    )
+
+
+def _resized(images: Tensor, size: int) -> Tensor:
+    if images.shape[2] == size:
+        return images
+    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
