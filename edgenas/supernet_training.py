@@ -15,7 +15,7 @@ from edgenas.progress import Progress
 CHECKPOINT_SUFFIX = ".checkpoint"
 
 
-def train(
+def train(  # noqa: PLR0917 - where to, from what, how
     output: Path,
     data: str,
     space: str,

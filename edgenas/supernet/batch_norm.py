@@ -35,7 +35,7 @@ class BatchNorm(nn.Module):
         channels = values.shape[1]
         weight, bias = self.weight[:channels], self.bias[:channels]
         if activation == "relu6" and values.device.type == "cpu" and self._learns():
-            result: Tensor = _NormRelu6.apply(values, weight, bias)  # type: ignore[no-untyped-call]
+            result: Tensor = _NormRelu6.apply(values, weight, bias)
             return result
         normalised = F.batch_norm(
             values,

@@ -24,7 +24,7 @@ def depthwise(values: Tensor, weight: Tensor, stride: int) -> Tensor:
     channels, kernel_size = weight.shape[0], weight.shape[2]
     fast = kernel_size == KERNEL_SIZE and stride <= 2 and values.device.type == "cpu"
     if fast and torch.is_grad_enabled():
-        result: Tensor = _Depthwise5.apply(values, weight, stride)  # type: ignore[no-untyped-call]
+        result: Tensor = _Depthwise5.apply(values, weight, stride)
         return result
     return F.conv2d(values, weight, None, stride, kernel_size // 2, groups=channels)
 
