@@ -30,7 +30,8 @@ from edgenas.graph.ranges import Ranges, calibrate
 from edgenas.graph.reference import run
 from edgenas.records import Architecture
 from edgenas.spaces import mbv3_tiny
-from edgenas.supernet.blocks import BatchNorm, Subnet
+from edgenas.supernet.batch_norm import BatchNorm
+from edgenas.supernet.blocks import Subnet
 
 N_TRAIN, N_CALIBRATION = 1300, 128
 ACTIVATION_TYPES = {"u8s8": QuantType.QUInt8, "s8s8": QuantType.QInt8}
