@@ -197,6 +197,26 @@ def plot(path: Path, results: dict[str, dict[int, dict[str, np.ndarray]]]) -> No
     figure.savefig(path, dpi=80)
 
 
+def speeds(data: Path) -> str:
+    """Return a Markdown table of architectures a second, in millions, from columns."""
+    lines = ["| predictor of 270 rows | terms | means | with intervals |", "|---" * 4 + "|"]
+    for task in tasks(data):
+        known = np.flatnonzero(np.isfinite(task.columns[task.response]))
+        rng = np.random.default_rng(0)
+        model = TableRegression().fit(task.part(rng.permutation(known)[:270]), task.response)
+        found = []
+        for predict, count in ((model.predict, 500_000), (model.get_prediction, 20_000)):
+            rows = task.part(rng.choice(known, count))
+            best = np.inf
+            for _ in range(3):
+                started = time.process_time()
+                predict(rows)
+                best = min(best, time.process_time() - started)
+            found.append(f"{count / best / 1e6:.2g}")
+        lines.append(f"| {task.name} | {len(model.regression.terms)} | {' | '.join(found)} |")
+    return "\n".join(lines)
+
+
 def write(document: Path, text: str) -> None:
     """Put `text` between the markers of `document`, which is made if it is not there."""
     before = document.read_text("utf-8") if document.exists() else "# Benchmarks\n"
@@ -212,8 +232,12 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--docs", type=Path, default=Path("docs"))
+    parser.add_argument("--speed", action="store_true", help="Print predictions a second only.")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.speed:
+        print(speeds(options.data))
+        return
     warnings.simplefilter("ignore")  # peers warn about convergence at small n
     results: dict[str, dict[int, dict[str, np.ndarray]]] = {}
     for task in tasks(options.data):

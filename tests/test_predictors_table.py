@@ -101,6 +101,45 @@ def test_formulas_equal_statsmodels():
     np.testing.assert_allclose(loaded.predict(data), theirs.fittedvalues, rtol=1e-8)
 
 
+def test_looked_up_means_are_those_of_the_rows_of_terms():
+    rng = np.random.default_rng(3)
+    data = {"w 1": rng.uniform(1, 9, 150), "w 2": rng.uniform(1, 9, 150)}
+    data |= {f"op{i}": rng.choice(["skip", "conv", "pool"], 150) for i in (1, 2)}
+    data["code"] = rng.choice([0.0, 1.0, 2.5], 150)
+    both = (data["op1"] == "conv") & (data["op2"] == "conv")
+    data["top1"] = (
+        np.log(data["w 1"]) * data["w 2"]
+        + 9.0 * both
+        + (data["op1"] == "pool") * (data["w 2"] + 4 * (data["code"] == 2.5))
+    )
+    fitted = TableRegression().fit(data, "top1", categorical=["code"])
+    kinds = {atom.kind for atom in fitted.fitted.atoms}
+    assert kinds == {"column", "is", "log", "product"}
+    unseen = {name: values[::-1].copy() for name, values in data.items()}
+    unseen["op1"][:9] = "new"
+    unseen["op2"] = unseen["op2"].astype(object)  # as pandas has text
+    means = fitted.predict(unseen)
+    np.testing.assert_allclose(means, fitted.get_prediction(unseen).mean, rtol=1e-10)
+    assert np.abs(means[9:] - data["top1"][::-1][9:]).mean() < data["top1"].std() / 3
+    with pytest.raises(PredictorError, match="'w 2' has cells that are not finite"):
+        fitted.predict({**unseen, "w 2": np.append(np.nan, unseen["w 2"][1:])})
+    with pytest.raises(PredictorError, match="no column 'op2'"):
+        fitted.predict({name: unseen[name] for name in unseen if name != "op2"})
+
+
+def test_categories_are_encoded_whatever_they_are_stored_as():
+    for values in (
+        np.array(["b", "a", "c", "a"]),
+        np.array(["b", "a", "c", "a"], object),
+        np.array(["b" * 30, "a", "c", "a"]),
+    ):
+        assert table_columns.encode(values, ("a", "b", "b" * 30)).tolist() in (
+            [1, 0, 3, 0],
+            [2, 0, 3, 0],
+        )
+    assert table_columns.encode(np.array([2.0, np.nan, 1.5]), ("1.5", "2")).tolist() == [1, 2, 0]
+
+
 @pytest.mark.parametrize(
     "formula", ["__import__('os').getcwd()", "a.__class__", "open('x')", "[a]", "a + nothing"]
 )

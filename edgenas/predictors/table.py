@@ -13,11 +13,27 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.errors import PredictorError
-from edgenas.predictors import atoms, auto, document, formulas, regression, rising, selection
+from edgenas.errors import PredictorError, nearest
+from edgenas.predictors import (
+    atoms,
+    auto,
+    document,
+    formulas,
+    lookup,
+    regression,
+    rising,
+    selection,
+)
 from edgenas.predictors.atoms import Atom
 from edgenas.predictors.base import Coefficient, Prediction, TrainingData
-from edgenas.predictors.table_columns import Rows, as_columns, categories, choose_rows
+from edgenas.predictors.table_columns import (
+    Rows,
+    as_column,
+    as_columns,
+    categories,
+    choose_rows,
+    encode,
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +134,25 @@ class TableRegression:
 
     def predict(self, table: Any) -> np.ndarray:
         """Return the predicted means of the rows of `table`, float64 [n]."""
-        return self.regression.predict(self.matrix(table))
+        if self.fitted.formula:
+            return self.regression.predict(self.matrix(table))
+        fitted = self.fitted
+        folded = lookup.fold(fitted.atoms, self.regression.params, fitted.categorical)
+        codes = {
+            name: encode(self._column(table, name), fitted.categorical[name])
+            for name in fitted.categorical
+        }
+        numbers = {name: as_column(self._column(table, name)) for name in folded.columns}
+        text = [name for name, values in numbers.items() if values.dtype.kind != "f"]
+        mean = folded.predict(numbers, codes) if not text else np.array([np.nan])
+        if not np.isfinite(mean).all():
+            self.matrix(table)  # says which column it is
+        return mean
+
+    def _column(self, table: Any, name: str) -> Any:
+        if name not in table:
+            raise PredictorError(f"The table has no column '{name}'.", nearest(name, table))
+        return table[name]
 
     def get_prediction(self, table: Any, confidence: float = 0.9) -> Prediction:
         """Return means with two-sided prediction intervals of nominal `confidence`."""

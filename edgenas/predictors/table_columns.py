@@ -14,6 +14,9 @@ from edgenas.errors import PredictorError, nearest
 
 _COSTS = ("lat", "latency", "ms", "us", "time", "energy", "mj", "power", "rss", "memory", "bytes")
 
+LETTERS = 0x110000  # of Unicode
+MOST_LETTERS = 16
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -56,14 +59,46 @@ def read_csv(path: Path) -> dict[str, np.ndarray]:
 
 def as_columns(table: Any) -> dict[str, np.ndarray]:
     """Return the columns of a mapping or a pandas DataFrame, float64 or str; missing text is ""."""
-    columns = {}
-    for name in table:
-        values = np.asarray(table[name])
-        if values.dtype.kind in "biuf":
-            columns[str(name)] = values.astype(np.float64)
-        else:
-            columns[str(name)] = np.array([x if isinstance(x, str) else "" for x in values])
-    return columns
+    return {str(name): as_column(table[name]) for name in table}
+
+
+def as_column(values: Any) -> np.ndarray:
+    """Return one column, float64 or str; missing text is ""."""
+    array = np.asarray(values)
+    if array.dtype.kind in "biuf":
+        return array.astype(np.float64, copy=False)
+    if array.dtype.kind == "U":
+        return array
+    codes, distinct = factorize(array)
+    return np.array([*(x if isinstance(x, str) else "" for x in distinct), ""])[codes]
+
+
+def factorize(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the place of each value among the distinct ones, int64 [n], and those; missing: -1."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import pandas
+
+    width = values.dtype.itemsize // 4
+    if values.dtype.kind != "U" or not 0 < width <= MOST_LETTERS or not values.size:
+        return pandas.factorize(values.astype(object) if values.dtype.kind == "U" else values)
+    # text is slow to hash, letters are not: place by place, what was distinct so far times letters
+    letters = np.ascontiguousarray(values).view(np.uint32).reshape(-1, width).astype(np.int64)
+    codes = letters[:, 0]
+    for letter in letters.T[1:]:
+        codes = pandas.factorize(codes)[0] * LETTERS + letter
+    codes, _ = pandas.factorize(codes)
+    first = np.full(int(codes.max()) + 1, len(codes))
+    np.minimum.at(first, codes, np.arange(len(codes)))
+    return codes, values[first]
+
+
+def encode(values: Any, known: Sequence[str]) -> np.ndarray:
+    """Return the code of each row's category, int64 [n]: its place in `known`, or len(known)."""
+    codes, distinct = factorize(np.asarray(values))
+    texts = [*categories(as_column(distinct)).tolist(), ""]
+    place = {name: index for index, name in enumerate(known)}
+    return np.array([place.get(text, len(known)) for text in texts])[codes]
 
 
 def choose_rows(
@@ -115,9 +150,10 @@ def choose_rows(
 
 def categories(values: np.ndarray) -> np.ndarray:
     """Return the values as text; whole numbers without their decimal point."""
-    if values.dtype.kind == "f":
-        return np.array([f"{x:g}" for x in values])
-    return values.astype(str)
+    if values.dtype.kind != "f":
+        return values.astype(str)
+    codes, distinct = factorize(values)
+    return np.array([*(f"{x:g}" for x in distinct), "nan"])[codes]
 
 
 def _check(name: str, response: np.ndarray, cost: bool) -> None:

@@ -1,0 +1,165 @@
+"""Means of many rows at once: a fitted table predictor folded into lookup tables.
+
+All that depends on one categorical column is one table of its categories, all products of two
+categorical columns one table of their pairs, and products of numbers one quadratic form. No row of
+terms is made, so a mean costs a few look-ups and one pass over the numeric columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgenas.predictors.atoms import Atom
+
+CHUNK = 4096  # rows worked on at a time, so that they stay in the cache
+
+
+@dataclass
+class Lookup:
+    """The folded predictor.
+
+    columns : numeric columns that are read, c of them. weights : float64 [c], of their sum.
+    logs : weights [l, c] of the sums that logarithms are taken of; log_numbers : [l, 3], floor,
+        what is added, coefficient.
+    marks, pairs : what categories add, by code: [k + 1] a column, [k + 1, m + 1] a pair of them;
+        the last code is an unknown category.
+    slopes : what categories add to the coefficients of the factors, [k + 1, f] a column.
+    factors : int64 [f], of products of numbers: a column, or a logarithm behind the columns.
+        factor_numbers : [f, 2], their mean and standard deviation. form : float64 [f, f].
+    """
+
+    intercept: float
+    columns: tuple[str, ...]
+    weights: np.ndarray
+    logs: np.ndarray
+    log_numbers: np.ndarray
+    factors: np.ndarray
+    factor_numbers: np.ndarray
+    form: np.ndarray
+    marks: dict[str, np.ndarray] = field(default_factory=dict)
+    pairs: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    slopes: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def predict(
+        self, numbers: Mapping[str, np.ndarray], codes: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Return the means, float64 [n].
+
+        numbers : numeric columns, float64 [n]. codes : of the categories of a column, int64 [n].
+        """
+        n = len(next(iter({**numbers, **codes}.values())))
+        found = np.full(n, self.intercept)
+        for start in range(0, n, CHUNK):
+            rows = slice(start, start + CHUNK)
+            self._add(
+                found[rows], numbers, {name: code[rows] for name, code in codes.items()}, rows
+            )
+        return found
+
+    def _add(
+        self,
+        found: np.ndarray,
+        numbers: Mapping[str, np.ndarray],
+        codes: Mapping[str, np.ndarray],
+        rows: slice,
+    ) -> None:
+        for name, table in self.marks.items():
+            found += table[codes[name]]
+        for (first, second), table in self.pairs.items():
+            found += table.ravel()[codes[first] * table.shape[1] + codes[second]]
+        if not self.columns:
+            return
+        values = np.stack([numbers[name][rows] for name in self.columns])
+        found += self.weights @ values
+        floor, added, coef = self.log_numbers.T[:, :, None]
+        logs = self.logs @ values
+        np.log(np.maximum(logs, floor, out=logs) + added, out=logs)
+        found += coef[:, 0] @ logs
+        if len(self.factors):
+            here = [
+                logs[index - len(values)] if index >= len(values) else values[index]
+                for index in self.factors
+            ]
+            factors = np.stack(here)
+            factors -= self.factor_numbers[:, :1]
+            factors /= self.factor_numbers[:, 1:]
+            found += np.einsum("ij,ij->j", self.form @ factors, factors)
+            for name, table in self.slopes.items():
+                found += np.einsum("ij,ji->j", factors, table[codes[name]])
+
+
+def fold(atoms: Sequence[Atom], params: np.ndarray, known: Mapping[str, Sequence[str]]) -> Lookup:
+    """Return the lookup of a regression with coefficients `params` [p + 1], intercept first.
+
+    known : the categories of each categorical column, in the order of their codes.
+    """
+    coefs = dict(zip((atom.name for atom in atoms), params[1:].tolist(), strict=True))
+    by_name = {atom.name: atom for atom in atoms}
+    columns = tuple(dict.fromkeys(c for a in atoms if a.kind != "is" for c in a.columns))
+    logs = [atom for atom in atoms if atom.kind == "log"]
+    place = {name: index for index, name in enumerate((*columns, *(atom.name for atom in logs)))}
+    products = [atom for atom in atoms if atom.kind == "product"]
+    standard = {
+        factor: atom.numbers[2 * side : 2 * side + 2]
+        for atom in products
+        for side, factor in enumerate(atom.factors)
+    }
+    numeric = [name for name in standard if by_name[name].kind != "is"]
+    sums = np.zeros((len(logs), len(columns)))
+    for index, atom in enumerate(logs):
+        sums[index, [place[column] for column in atom.columns]] = atom.weights
+    found = Lookup(
+        intercept=float(params[0]),
+        columns=columns,
+        weights=np.array([coefs.get(name, 0.0) for name in columns]),
+        logs=sums,
+        log_numbers=np.array([(*atom.numbers, coefs[atom.name]) for atom in logs]).reshape(-1, 3),
+        factors=np.array([place[name] for name in numeric], int),
+        factor_numbers=np.array([standard[name] for name in numeric]).reshape(-1, 2),
+        form=np.zeros((len(numeric), len(numeric))),
+    )
+    for atom in atoms:
+        if atom.kind == "is":
+            column = atom.columns[0]
+            table = found.marks.setdefault(column, np.zeros(len(known[column]) + 1))
+            table[known[column].index(atom.category)] += coefs[atom.name]
+    position = {name: index for index, name in enumerate(numeric)}
+    for atom in products:
+        _add_product(found, atom, coefs[atom.name], (by_name, known, position))
+    return found
+
+
+def _add_product(
+    found: Lookup,
+    atom: Atom,
+    coef: float,
+    names: tuple[Mapping[str, Atom], Mapping[str, Sequence[str]], Mapping[str, int]],
+) -> None:
+    by_name, known, position = names
+    marked = [name for name in atom.factors if name not in position]
+    columns = [by_name[name].columns[0] for name in marked]
+    tables = []
+    for side, name in enumerate(atom.factors):
+        if name in marked:
+            mean, std = atom.numbers[2 * side : 2 * side + 2]
+            column = by_name[name].columns[0]
+            table = np.full(len(known[column]) + 1, -mean / std)
+            table[known[column].index(by_name[name].category)] += 1 / std
+            tables.append(table)
+    if not marked:
+        first, second = (position[name] for name in atom.factors)
+        found.form[first, second] += coef
+    elif len(marked) == 1:
+        factor = next(position[name] for name in atom.factors if name in position)
+        size = (len(tables[0]), len(position))
+        found.slopes.setdefault(columns[0], np.zeros(size))[:, factor] += coef * tables[0]
+    elif columns[0] == columns[1]:
+        zeros = np.zeros(len(tables[0]))
+        found.marks.setdefault(columns[0], zeros)[:] += coef * tables[0] * tables[1]
+    else:
+        zeros = np.zeros((len(tables[0]), len(tables[1])))
+        pair = found.pairs.setdefault((columns[0], columns[1]), zeros)
+        pair += coef * np.outer(tables[0], tables[1])
