@@ -10,6 +10,7 @@ import numpy as np
 from edgenas import plugins
 from edgenas.errors import InfeasibleError, InputError
 from edgenas.optimizers.base import StageProblem
+from edgenas.optimizers.under_limit import best_under
 from edgenas.records import to_json
 from edgenas.search_problem import Layout
 from edgenas.spaces.base import MobileSpace
@@ -32,8 +33,8 @@ def search(
     layout = _layout(space_name, set_name)
     optimizer = plugins.load("optimizers", method)
     try:
-        found = optimizer.optimize(
-            layout.problem, limit_ms, seed=seed, budget=optimizer.BUDGET, count=1
+        found = best_under(
+            optimizer, layout.problem, limit_ms, seed=seed, budget=optimizer.BUDGET, count=1
         )
     except InfeasibleError as proof:
         least = layout.architecture(proof.least_point or ())

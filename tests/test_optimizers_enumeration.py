@@ -83,7 +83,7 @@ def test_exact_is_right_at_every_limit(seed, margin, integers):
     problem = random_problem(seed, margin, integers)
     values, costs, uppers = scored(problem)
     for limit in limits(uppers):
-        found = exact.optimize(problem, float(limit), seed=0, budget=exact.BUDGET, count=3)
+        found = exact.best_under(problem, float(limit), seed=0, budget=exact.BUDGET, count=3)
         within = uppers <= limit + 1e-9
         best = distinct_best(values[within], costs[within], 3)
         assert problem.value(np.array(found.points)) == pytest.approx(best, abs=1e-7)
@@ -96,7 +96,7 @@ def test_exact_is_right_at_every_limit(seed, margin, integers):
 def test_exact_gives_the_whole_frontier(seed, integers):
     problem = random_problem(seed, integers=integers)
     values, costs, _ = scored(problem)
-    found = exact.optimize(problem, 1e3, seed=0, budget=exact.BUDGET, count=1)
+    found = exact.best_under(problem, 1e3, seed=0, budget=exact.BUDGET, count=1)
     frontier = np.array(found.frontier)
     expected: list[tuple[float, float]] = []
     for cost in sorted(set(costs.round(10))):
@@ -114,7 +114,7 @@ def test_the_least_cost_of_an_infeasible_limit_is_the_least(seed, margin, optimi
     problem = random_problem(seed, margin)
     uppers = scored(problem)[2]
     with pytest.raises(InfeasibleError) as caught:
-        optimizer.optimize(problem, uppers.min() - 1e-6, seed=0, budget=optimizer.BUDGET, count=1)
+        optimizer.best_under(problem, uppers.min() - 1e-6, seed=0, budget=optimizer.BUDGET, count=1)
     assert caught.value.least_cost == pytest.approx(uppers.min(), abs=1e-12)
     assert "the least that exists is" in caught.value.message
 
@@ -126,7 +126,7 @@ def test_anneal_never_claims_more_than_is_true(seed, margin):
     values, _, uppers = scored(problem)
     limit = float(np.quantile(uppers, 0.2))
     truth = values[uppers <= limit + 1e-9].max()
-    found = anneal.optimize(problem, limit, seed=seed, budget=3_000, count=1)
+    found = anneal.best_under(problem, limit, seed=seed, budget=3_000, count=1)
     best = problem.value(np.array(found.points))[0]
     assert best <= truth + 1e-9
     assert truth <= best + found.gap + 1e-9
@@ -142,7 +142,7 @@ def test_exact_out_of_budget_gives_a_gap_that_holds(seed, budget):
     limit = float(np.quantile(uppers, 0.1))
     truth = values[uppers <= limit + 1e-9].max()
     try:
-        found = exact.optimize(problem, limit, seed=0, budget=budget, count=1)
+        found = exact.best_under(problem, limit, seed=0, budget=budget, count=1)
     except InfeasibleError as problem_found:
         assert "before it was proved" in problem_found.message
         return
@@ -164,7 +164,7 @@ def test_a_hard_margin_out_of_budget_is_not_called_optimal():
         lambda p: 0.1 + (p.sum(axis=1) * 7919 % 101) / 50,
         0.1,
     )
-    found = exact.optimize(problem, 6.0, seed=0, budget=600, count=1)
+    found = exact.best_under(problem, 6.0, seed=0, budget=600, count=1)
     assert not found.optimal
     assert found.gap > 0
 
@@ -180,9 +180,9 @@ def test_dominated_options_win_when_their_margin_is_less():
         0.1,
     )
     for optimizer in (exact, anneal):
-        found = optimizer.optimize(problem, 2.0, seed=0, budget=1_000, count=1)
+        found = optimizer.best_under(problem, 2.0, seed=0, budget=1_000, count=1)
         assert found.points == ((0, 1),)
-    assert exact.optimize(problem, 2.0, seed=0, budget=1_000, count=1).optimal
+    assert exact.best_under(problem, 2.0, seed=0, budget=1_000, count=1).optimal
 
 
 def test_equal_costs_keep_the_greatest_value_whatever_the_summation_order():

@@ -1,10 +1,25 @@
-"""Optimizers: the best architecture under a limit, from predictions alone.
+"""Optimizers: the best trade-offs between responses of architectures, within limits.
 
-A member is a file with `optimize(problem: StageProblem, limit: float, *, seed: int, budget: int,
-count: int) -> Found`, and `BUDGET`, the budget that a step gives unless it is told otherwise.
-`optimize` raises `InfeasibleError`, with `least_cost` and `least_point`, when no point meets the
-limit. Optimizers know neither spaces nor predictors: a step lays both out as the arrays of a
-`StageProblem`.
+A member is a file with one function, and `BUDGET`, the budget that it gets unless told otherwise:
+
+    optimize(problem: Problem, *, seed: int, budget: int, archive: Archive | None = None,
+             start: np.ndarray | None = None, progress: Task | None = None) -> Archive
+
+budget : evaluations, each new point once, never exceeded.
+archive : what an earlier search of the same problem saw. Its points cost nothing: with the same
+    seed and start, 100 evaluations and then 200 more see what 300 in one go see.
+start : int64 [n, n_variables], points that are tried first (warm start).
+progress : advanced by each new evaluation.
+
+The returned archive holds all of the earlier one and everything seen since.
+
+Raises `InputError` for a budget that is not positive, and `NoneFeasibleError`, which names the
+limit that binds and carries the archive, when nothing seen meets the limits.
+
+Optimizers know neither spaces nor predictors: a caller lays both out as a `Problem`. `exact` and
+`anneal` also have `best_under(problem: StageProblem, limit, *, seed, budget, count) -> Found`: one
+value under a limit on the upper bound of one cost, with a gap to the optimum. It raises
+`InfeasibleError`, with `least_cost` and `least_point`, when no point meets the limit.
 """
 
 from __future__ import annotations

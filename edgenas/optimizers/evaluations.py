@@ -60,6 +60,11 @@ class Evaluations:
     def values(self) -> np.ndarray:
         return self._values[: len(self)]
 
+    @property
+    def known(self) -> int:
+        """How many points of the earlier archive there are, which cost nothing."""
+        return len(self._known)
+
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """Return the values of points, int64 [n, n_variables], as float64 [n, n_responses].
 
@@ -74,8 +79,8 @@ class Evaluations:
         self._stalled = 0 if fresh else self._stalled + 1
         cut = self._within_budget(fresh, keys)
         self._take(points[fresh[:cut]], [keys[i] for i in fresh[:cut]])
-        everything = self.problem.project is None and len(self) == self.problem.combinations
-        if cut < len(fresh) or self.left == 0 or self._stalled > _STALLED or everything:
+        exhausted = not fresh and len(self) == self.problem.combinations
+        if cut < len(fresh) or exhausted or self._stalled > _STALLED:
             raise SpentError
         values: np.ndarray = self._values[[self._seen[key] for key in keys]]
         return values
@@ -96,18 +101,22 @@ class Evaluations:
         ------
         NoneFeasibleError : nothing in it meets the limits; says which limit binds.
         """
-        archive = Archive(
+        archive = self.seen(optimal, gap)
+        if not self.problem.feasible(archive.values).any():
+            raise NoneFeasibleError(
+                _why(self.problem, archive.values), "Loosen that limit or search longer.", archive
+            )
+        return archive
+
+    def seen(self, optimal: bool = False, gap: float | None = None) -> Archive:
+        """Return the earlier archive and what is new, whether or not it meets the limits."""
+        return Archive(
             np.concatenate((self._earlier.points, self.points[self._new])),
             np.concatenate((self._earlier.values, self.values[self._new])),
             optimal,
             gap,
             self._earlier.evaluations + len(self._new),
         )
-        if not self.problem.feasible(archive.values).any():
-            raise NoneFeasibleError(
-                _why(self.problem, archive.values), "Loosen that limit or search longer.", archive
-            )
-        return archive
 
     def _within_budget(self, fresh: list[int], keys: list[bytes]) -> int:
         """Return how many of `fresh` come before the budget is over."""
@@ -183,12 +192,5 @@ def _why(problem: Problem, values: np.ndarray) -> str:
     if not complete.any():
         return f"{tried}: every one lacks a response."
     values = values[complete]
-    nearest = int(np.argmin(problem.violation(values)))
-    broken, kept = [], []
-    for i, sign, bound in problem.limits():
-        limit = f"{problem.responses[i].name} {'<=' if sign > 0 else '>='} {sign * bound:g}"
-        excess = sign * values[:, i] - bound
-        kept.append(f"{limit} by {np.count_nonzero(excess <= 0)}")
-        if excess[nearest] > 0:
-            broken.append(f"{limit} by {excess[nearest]:.4g} ({values[nearest, i]:.6g})")
-    return f"{tried}: the nearest breaks {' and '.join(broken)}. Kept: {', '.join(kept)}."
+    nearest = values[np.argmin(problem.violation(values))]
+    return f"{tried}: the nearest breaks {problem.broken(nearest)}. Kept: {problem.kept(values)}."

@@ -1,114 +1,113 @@
-"""`exact`: the optimum, with its proof, and the whole frontier.
+"""`exact`: the whole front, with its proof.
 
-Without a margin the merged Pareto sets of the stages hold the optimum of every limit (dynamic
-programming over stages). With one, branch and bound: all points above a falling floor are listed,
-bounded by the frontiers of the stages still open, until the best that truly meets the limit
-stands on the floor. No option is dropped for being dominated, as its margin may be less; only
-partial points whose bound is under the floor are, so nothing better than the floor is missed.
+Where the responses are sums, by dynamic programming; otherwise by evaluating every point, if the
+budget allows. `best_under` proves one optimum under a limit that need not be separable.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from edgenas.optimizers.base import Found, StageProblem, as_points, check_budget
-from edgenas.optimizers.feasibility import require_feasible
-from edgenas.optimizers.relaxation import Nodes, OutOfNodesError, Relaxation
-from edgenas.optimizers.shortlist import Shortlist
+from edgenas.errors import InputError
+from edgenas.optimizers.evaluations import Evaluations, SpentError
+from edgenas.optimizers.exact_stages import best_under
+from edgenas.optimizers.problem import Archive, NoneFeasibleError, Problem, Sums
+from edgenas.optimizers.sums_front import least, sums_front
+from edgenas.progress import Task
+
+__all__ = ["BUDGET", "best_under", "optimize"]
 
 BUDGET = 20_000_000
-# The floor falls from the bound to the best known value in growing steps, as points grow denser.
-_STEPS = tuple(2.0**-halvings for halvings in range(8, -1, -1))
-# Where the first looks put the ceiling, between the best point's own margin and the least margin.
-_LOOKS = (0.0, 0.25, 0.5, 0.75)
-_LOOK_PART = 8  # of the nodes left, the part that one look may open
+_SAME = 1e-9  # a response is the sum it is said to be if they differ by less than this share
 
 
-def optimize(problem: StageProblem, limit: float, *, seed: int, budget: int, count: int) -> Found:
-    """Return the `count` best points within `limit`, and whether the first is proved the best.
+def optimize(
+    problem: Problem,
+    *,
+    seed: int,
+    budget: int,
+    archive: Archive | None = None,
+    start: np.ndarray | None = None,
+    progress: Task | None = None,
+) -> Archive:
+    """Return the whole front, proved where `optimal`; see the family's contract in `base`.
 
-    seed : not used; nothing is random. budget : swaps and partial points that may be scored; the
-    frontier, which needs no search, is counted beside it.
+    Not `optimal` when the budget did not allow to evaluate the front, when it had more partial
+    points than memory is given (`sums_front.MOST_PARTIAL`), or when the sums of a limited response
+    are bounds and a point of the front breaks the true limit.
+
+    seed : not used; nothing is random.
 
     Raises
     ------
-    InputError : the budget is not positive.
-    InfeasibleError : no point meets the limit.
+    InputError : the responses are no sums, and there are more points than the budget allows.
+    NoneFeasibleError : proved: nothing meets the limits; says which binds.
     """
-    check_budget(budget)
-    nodes = Nodes(budget)
-    relaxation = Relaxation(problem)
-    frontier = relaxation.frontier
-    feasible = require_feasible(problem, relaxation, limit, nodes)
-    shortlist = Shortlist(problem, limit, count)
-    shortlist.add(np.vstack((feasible, frontier.choices)))
-    bound = relaxation.bound(limit - problem.floor_margin)
-    if problem.margin is not None or count > 1:
-        nodes.open(shortlist.improve(nodes.left))
-    search = _Search(problem, relaxation, limit, nodes, shortlist)
-    search.look()
-    bound = search.lower(bound, place=0)
-    search.lower(bound, place=count - 1)
-    gap = max(0.0, bound - shortlist.best)
-    optimal = gap <= problem.value_rounding
-    return Found(
-        points=shortlist.points,
-        frontier=as_points(frontier.choices),
-        optimal=optimal,
-        gap=0.0 if optimal else gap,
-        evaluations=len(frontier.choices) + nodes.opened,
-    )
+    evaluations = Evaluations(problem, budget, archive, progress)
+    try:
+        if start is not None and len(start):
+            evaluations(start)
+        optimal = _every_point(evaluations) if problem.sums is None else _front(evaluations)
+    except SpentError:
+        optimal = False
+    return evaluations.archive(optimal=optimal)
 
 
-class _Search:
-    """Lists the points above a falling floor into the shortlist."""
+def _every_point(evaluations: Evaluations) -> bool:
+    problem = evaluations.problem
+    affordable = evaluations.left + evaluations.known
+    if problem.combinations > affordable:
+        raise InputError(
+            f"An exact search has to evaluate all {problem.combinations:,} points, because the "
+            f"responses are not sums over the choices; the budget is {affordable:,}.",
+            "Use another optimizer, such as --optimizer surrogate, or a greater budget.",
+        )
+    for option in range(problem.options[0]):
+        rest = np.indices(problem.options[1:]).reshape(len(problem.options) - 1, -1).T
+        evaluations(np.insert(rest, 0, option, axis=1))
+    return True
 
-    def __init__(
-        self,
-        problem: StageProblem,
-        relaxation: Relaxation,
-        limit: float,
-        nodes: Nodes,
-        shortlist: Shortlist,
-    ) -> None:
-        self._problem, self._limit = problem, limit
-        self._relaxation = relaxation
-        self._ceiling = limit - problem.floor_margin
-        self._nodes = nodes
-        self._shortlist = shortlist
 
-    def look(self) -> None:
-        """Better the shortlist where margins are as those of its best point, before any proof."""
-        if self._problem.margin is None:
-            return
-        for share in _LOOKS:
-            best = np.array(self._shortlist.points[:1])
-            own = float((self._problem.upper(best) - self._problem.cost(best))[0])
-            margin = own + share * (self._problem.least_margin - own)
-            nodes = Nodes(self._nodes.left // _LOOK_PART)
-            try:
-                points = self._relaxation.points(self._limit - margin, self._shortlist.best, nodes)
-            except OutOfNodesError:
-                return
-            finally:
-                self._nodes.open(nodes.opened)
-            self._shortlist.add(points)
+def _front(evaluations: Evaluations) -> bool:
+    """Evaluate the front of the sums; return whether it is proved to be the true front."""
+    problem, sums = evaluations.problem, evaluations.problem.sums
+    assert sums is not None
+    found = sums_front(problem)
+    if not len(found.points):
+        raise _infeasible(evaluations, sums, found.complete)
+    order = Archive(found.points, sums.values(found.points)).front(problem)
+    front = found.points[order[_spread(len(order))]]
+    values = evaluations(front)
+    goals = problem.objectives
+    same = np.isclose(values[:, goals], sums.values(front)[:, goals], _SAME, 0.0).all()
+    if same and problem.feasible(values).all():
+        return found.complete
+    evaluations(np.delete(found.points, order, axis=0))
+    return False
 
-    def lower(self, bound: float, place: int) -> float:
-        """Lower the floor from `bound` to the value at `place` of the shortlist.
 
-        Returns the value above which no point is left unseen: that at `place`, if nodes sufficed.
-        """
-        top = bound
-        for step in _STEPS:
-            target = self._shortlist.value(place)
-            if bound <= target + self._problem.value_rounding:
-                break
-            floor = top - step * (top - target)
-            try:
-                points = self._relaxation.points(self._ceiling, floor, self._nodes)
-            except OutOfNodesError:
-                break
-            self._shortlist.add(points)
-            bound = floor
-        return max(bound, self._shortlist.value(place))
+def _spread(n: int) -> np.ndarray:
+    """Return an order of n places of which each beginning is spread over all of them."""
+    bits = max(1, (n - 1).bit_length())
+    order = [int(f"{i:0{bits}b}"[::-1], 2) for i in range(1 << bits)]
+    return np.array([place for place in order if place < n])
+
+
+def _infeasible(evaluations: Evaluations, sums: Sums, proved: bool) -> NoneFeasibleError:
+    """Return which limit cannot be met, by itself or together with the others."""
+    problem = evaluations.problem
+    for i, sign, bound in problem.limits():
+        best = least(sums, i, sign)
+        if best > bound:
+            response, extreme = problem.responses[i].name, "least" if sign > 0 else "greatest"
+            message = (
+                f"Nothing has {response} {'<=' if sign > 0 else '>='} {sign * bound:g}: the "
+                f"{extreme} that exists is {sign * best:.6g}, {best - bound:.4g} beyond."
+            )
+            return NoneFeasibleError(message, "Loosen that limit.", evaluations.seen())
+    nearest = sums_front(problem, within_limits=False).points
+    nearest = nearest[[int(np.argmin(problem.violation(sums.values(nearest))))]]
+    broken = problem.broken(sums.values(nearest)[0])
+    shown = "it is proved that nothing meets" if proved else "nothing was found that meets"
+    message = f"Each limit can be met, but {shown} all together: the nearest breaks {broken}."
+    return NoneFeasibleError(message, "Loosen one of the limits.", evaluations.seen())

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from edgenas.errors import InfeasibleError, InputError
+from edgenas.optimizers.dominance import nondominated
 
 _TINY = np.finfo(float).tiny
 
@@ -134,6 +135,24 @@ class Problem:
         meets: np.ndarray = (self.excess(values) == 0.0).all(axis=1)
         return meets
 
+    def broken(self, values: np.ndarray) -> str:
+        """Return which limits values [n_responses] break, and by how much, as words."""
+        return " and ".join(
+            f"{self._limit(i, sign, bound)} by {sign * values[i] - bound:.4g} ({values[i]:.6g})"
+            for i, sign, bound in self.limits()
+            if sign * values[i] > bound
+        )
+
+    def kept(self, values: np.ndarray) -> str:
+        """Return how many of values [n, n_responses] keep each limit, as words."""
+        return ", ".join(
+            f"{self._limit(i, sign, bound)} by {np.count_nonzero(sign * values[:, i] <= bound)}"
+            for i, sign, bound in self.limits()
+        )
+
+    def _limit(self, i: int, sign: float, bound: float) -> str:
+        return f"{self.responses[i].name} {'<=' if sign > 0 else '>='} {sign * bound:g}"
+
 
 @dataclass(frozen=True)
 class Archive:
@@ -167,17 +186,3 @@ class NoneFeasibleError(InfeasibleError):
     def __init__(self, message: str, hint: str, archive: Archive) -> None:
         super().__init__(message, hint)
         self.archive = archive
-
-
-def nondominated(costs: np.ndarray) -> np.ndarray:
-    """Return the indices, rising, of rows of costs [n, n_objectives] that no other row dominates.
-
-    Of equal rows the first stays. Rows must not hold NaN.
-    """
-    left = np.lexsort(costs.T[::-1])  # nothing is dominated by a row after it in this order
-    kept: list[int] = []
-    while len(left):
-        first, rest = left[0], left[1:]
-        kept.append(int(first))
-        left = rest[(costs[rest] < costs[first]).any(axis=1)]
-    return np.array(sorted(kept), dtype=np.int64)

@@ -6,6 +6,7 @@ import time
 
 from edgenas import plugins
 from edgenas.errors import InfeasibleError
+from edgenas.optimizers.under_limit import best_under
 from edgenas.records import Candidate, SearchResult, to_json
 from edgenas.run_context import RunContext
 from edgenas.run_folder import write_json
@@ -25,7 +26,8 @@ def run(context: RunContext) -> SearchResult:
     limit_ms = context.limit_ms(lambda: half_way(layout.problem))
     optimizer = plugins.load("optimizers", context.config.optimizer)
     try:
-        found = optimizer.optimize(
+        found = best_under(
+            optimizer,
             layout.problem,
             limit_ms,
             seed=context.config.seed,

@@ -1,0 +1,54 @@
+"""`evolution`: regularized evolution (Real et al. 2019), for one or several objectives.
+
+Of the population, a random sample is drawn; its best member has a child with one choice changed,
+and the oldest member dies. With several objectives, "best" is by weights drawn anew for each
+child, so that all parts of the front get children.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from edgenas.optimizers.evaluations import Evaluations, random_points, run
+from edgenas.optimizers.moves import unseen_mutant
+from edgenas.optimizers.problem import Archive, Problem
+from edgenas.optimizers.scalarisation import energies, random_weights
+from edgenas.progress import Task
+
+BUDGET = 1_000
+_POPULATION = 50
+_SAMPLE = 10
+
+
+def optimize(
+    problem: Problem,
+    *,
+    seed: int,
+    budget: int,
+    archive: Archive | None = None,
+    start: np.ndarray | None = None,
+    progress: Task | None = None,
+) -> Archive:
+    """Return what regularized evolution saw; see the family's contract in `base`."""
+    return run(
+        _search, problem, seed=seed, budget=budget, archive=archive, start=start, progress=progress
+    )
+
+
+def _search(evaluations: Evaluations, rng: np.random.Generator) -> None:
+    problem = evaluations.problem
+    points = list(evaluations.points[-_POPULATION:])
+    points += list(random_points(problem, _POPULATION - len(points), rng))
+    population = deque(
+        (point, evaluations(point)[0]) for point in evaluations.existing(np.array(points))
+    )
+    while True:
+        places = rng.choice(len(population), _SAMPLE, replace=False)
+        values = np.array([population[place][1] for place in places])
+        weights = random_weights(problem, rng)
+        best = np.argmin(energies(problem, values, weights, evaluations.values))
+        child = unseen_mutant(population[places[best]][0], evaluations, rng)
+        population.append((child[0], evaluations(child)[0]))
+        population.popleft()
