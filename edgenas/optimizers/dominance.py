@@ -82,7 +82,7 @@ def _by_staircase(ranked: np.ndarray) -> list[int]:
     """Three columns in lexicographic order: keep the steps of the last two, as a falling stair."""
     seconds: list[float] = [-np.inf]
     thirds: list[float] = [np.inf]
-    kept = []
+    kept: list[int] = []
     for index, (second, third) in enumerate(ranked[:, 1:].tolist()):
         place = bisect_right(seconds, second)
         if thirds[place - 1] <= third and kept:
