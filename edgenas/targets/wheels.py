@@ -136,9 +136,12 @@ def available(engine: str, platform: Platform, offline: bool) -> str:
 
 
 def _ask_index(engine: str, platform: Platform) -> str:
-    """Return the newest version that the package index has for `platform`; empty for none."""
+    """Return the newest version that the package index has for `platform`; empty for none.
+
+    With one retry pip tells an index that cannot be reached from one without the distribution.
+    """
     command = [sys.executable, "-m", "pip", "index", "versions", DISTRIBUTIONS[engine][0]]
-    command += ["--disable-pip-version-check", f"--timeout={_INDEX_S}", "--retries=1"]  # a retry is told
+    command += ["--disable-pip-version-check", f"--timeout={_INDEX_S}", "--retries=1"]
     try:
         done = subprocess.run(
             [*command, *_selecting(platform)],

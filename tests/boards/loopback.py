@@ -35,7 +35,14 @@ def make_key(path: Path) -> Path:
 
 
 class LoopbackBoard:
-    """`start` and `stop` it; `port` is the link's, `home` the home folder on the board."""
+    """`start` and `stop` it; `port` is the link's, `home` the home folder on the board.
+
+    started_by : words in front of sshd's, of a program that starts it.
+    """
+
+    name = "board"
+    host = "127.0.0.1"
+    started_by: tuple[str, ...] = ()
 
     def __init__(self, settings: tuple[str, ...] = (), environment: dict[str, str] | None = None):
         self.folder = Path(tempfile.mkdtemp(prefix="board-"))
@@ -64,12 +71,11 @@ class LoopbackBoard:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         public = self.user_key.with_suffix(".pub").read_text()
         (self.folder / "authorized_keys").write_text(public)
-        self.link.behind = port = free_port()
-        (self.folder / "sshd_config").write_text(self._configuration(port))
+        (self.folder / "sshd_config").write_text(self._configuration(self._bind()))
         log = self.folder / "sshd.log"
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                [SSHD, "-D", "-e", "-f", str(self.folder / "sshd_config")],
+                [*self.started_by, SSHD, "-D", "-e", "-f", str(self.folder / "sshd_config")],
                 stdin=subprocess.DEVNULL,
                 stderr=errors,
             )
@@ -80,11 +86,16 @@ class LoopbackBoard:
             time.sleep(0.01)
         return self
 
+    def _bind(self) -> int:
+        """Return a port for sshd; the link leads there."""
+        self.link.behind = free_port()
+        return self.link.behind
+
     def _configuration(self, port: int) -> str:
         variables = {"HOME": self.home, "TMPDIR": self.temporary, **self._environment}
         set_env = " ".join(f'"{name}={value}"' for name, value in variables.items())
         lines = (
-            "ListenAddress 127.0.0.1",
+            f"ListenAddress {self.host}",
             f"Port {port}",
             f"HostKey {self.host_key}",
             f"PidFile {self.folder / 'sshd.pid'}",
@@ -105,9 +116,9 @@ class LoopbackBoard:
         self, connection: dict[str, Any] | None = None, setup: dict[str, Any] | None = None
     ) -> TargetConfig:
         """A target file for this board, whose Python is the tests' own with its engines."""
-        reached = {"host": "127.0.0.1", "user": self.user, "port": self.port}
+        reached = {"host": self.host, "user": self.user, "port": self.port}
         return TargetConfig(
-            "board",
+            self.name,
             "ssh",
             "test",
             connection=Connection(
@@ -120,7 +131,9 @@ class LoopbackBoard:
 
     def known_hosts_line(self, port: int | None = None) -> str:
         kind, key = self.host_key.with_suffix(".pub").read_text().split()[:2]
-        return f"[127.0.0.1]:{port or self.port} {kind} {key}\n"
+        port = port or self.port
+        known_as = self.host if port == 22 else f"[{self.host}]:{port}"
+        return f"{known_as} {kind} {key}\n"
 
     def sessions(self) -> list[int]:
         """The processes of open connections."""
