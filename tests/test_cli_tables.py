@@ -46,9 +46,10 @@ def test_fit_then_predict_widens_the_table(table: Path, tmp_path: Path) -> None:
     run(predict, predictor, table, "-o", output)
     before = list(csv.reader(table.read_text().splitlines()))
     after = list(csv.reader(output.read_text().splitlines()))
-    assert after[0] == [*before[0], "mean", "lower", "upper"]
+    assert after[0] == [*before[0], "mean", "lower", "upper", "outside"]
     assert [row[:4] for row in after] == before
-    for blocks, op, _, _, mean, lower, upper in after[1:]:
+    assert sum(row[-1] == "1" for row in after[1:]) <= 2
+    for blocks, op, _, _, mean, lower, upper, _ in after[1:]:
         truth = 2 + 0.5 * int(blocks) + 1.5 * (op == "b")
         assert float(lower) < float(mean) < float(upper)
         assert float(mean) == pytest.approx(truth, abs=0.05)
@@ -65,6 +66,24 @@ def test_a_formula_is_plain_least_squares(table: Path) -> None:
     found = {term["name"]: term["coef"] for term in document["terms"]}
     assert found["blocks"] == pytest.approx(expected[1], abs=1e-8)
     assert found["C(op)[T.b]"] == pytest.approx(expected[2], abs=1e-8)
+
+
+def test_rows_outside_what_was_measured_are_marked_and_counted(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    lines = ["size,px,op,ms"]
+    for index in range(40):
+        size = rng.uniform(1, 5)
+        lines.append(f"{size},224,{'ab'[index % 2]},{2 * size + rng.normal(0, 0.1)}")
+    measured, new = tmp_path / "measured.csv", tmp_path / "new.csv"
+    measured.write_text("\n".join(lines))
+    new.write_text("size,px,op\n3,224,a\n8,224,a\n3,160,b\n3,224,c\n2,224,b\n")
+    predictor, output = tmp_path / "p.json", tmp_path / "out.csv"
+    run(fit, measured, "--response", "ms", "-o", predictor)
+    shown = run(predict, predictor, new, "-o", output)
+    rows = list(csv.DictReader(output.read_text().splitlines()))
+    assert [row["outside"] for row in rows] == ["0", "1", "1", "1", "0"]
+    assert "warning: 3 of them lie outside" in shown
+    assert json.loads(run(predict, predictor, new, "-o", output, "--json"))["outside"] == 3
 
 
 def test_a_compressed_table_is_read(table: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from edgenas.errors import InputError
 if TYPE_CHECKING:
     from edgenas.predictors.table import TableRegression
 
+ADDED = ("mean", "lower", "upper", "outside")
 TABLE_SUFFIXES = (".csv", ".csv.gz")
 
 
@@ -102,7 +103,11 @@ def _fit_table(source: Path, options: dict[str, Any]) -> TableRegression:
 @click.option("--confidence", default=0.9, show_default=True, help="Of the intervals.")
 @json_option
 def predict(predictor: Path, table: Path, output: Path, confidence: float, as_json: bool) -> None:
-    """Predict a table's rows: writes it again with the columns mean, lower and upper.
+    """Predict a table's rows: writes it again with columns mean, lower, upper and outside.
+
+    outside says 1 where a row is farther from what was measured than any measured row is from the
+    others, has a new category, or differs where the measured rows did not: its interval is then no
+    promise.
 
     \b
     Example:
@@ -112,14 +117,27 @@ def predict(predictor: Path, table: Path, output: Path, confidence: float, as_js
     from edgenas.predictors.table_columns import read_csv
     from edgenas.run_folder import read_json, write_bytes
 
-    found = load(read_json(predictor)).get_prediction(read_csv(table), confidence)
-    added = zip(found.mean.tolist(), found.lower.tolist(), found.upper.tolist(), strict=True)
-    write_bytes(output, _widened(table, [("mean", "lower", "upper"), *added]).encode())
-    document = {"n": len(found.mean), "output": str(output), "confidence": confidence}
+    fitted, rows = load(read_json(predictor)), read_csv(table)
+    found, outside = fitted.get_prediction(rows, confidence), fitted.outside(rows).astype(int)
+    columns = (found.mean, found.lower, found.upper, outside)
+    added = zip(*(column.tolist() for column in columns), strict=True)
+    write_bytes(output, _widened(table, [ADDED, *added]).encode())
+    document = {
+        "n": len(found.mean),
+        "outside": int(outside.sum()),
+        "output": str(output),
+        "confidence": confidence,
+    }
     if as_json:
         emit_json(document)
-    else:
-        click.echo(f"{document['n']} rows predicted, in {output}")
+        return
+    click.echo(f"{document['n']} rows predicted, in {output}")
+    if document["outside"]:
+        click.echo(
+            f"warning: {document['outside']} of them lie outside what was measured (column "
+            "outside): do not rely on their intervals",
+            err=True,
+        )
 
 
 def _widened(table: Path, added: list[tuple[Any, ...]]) -> str:

@@ -46,6 +46,8 @@ class Regression:
     vif : float64 [p], variance inflation factors; infinite for collinear terms.
     levels : variance of each level over `scale`; none if the fit is plain least squares.
     low, high : float64 [p], range of each term in the rows.
+    reach : greatest variance of a measured row's mean as predicted from all others, over `scale`;
+        1, as uncertain as one measurement, in files that do not have it.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Regression:
     low: np.ndarray
     high: np.ndarray
     rows_sha256: str
+    reach: float = 1.0
 
     @property
     def intercept(self) -> float:
@@ -109,16 +112,24 @@ class Regression:
             )
         )
 
-    def outside(self, matrix: np.ndarray) -> np.ndarray:
-        """Return how far rows lie outside what was measured, float64 [n].
+    def outside(self, matrix: np.ndarray, ranged: np.ndarray | None = None) -> np.ndarray:
+        """Return how far rows lie from what was measured, float64 [n]; over 1 is outside.
 
-        The variance of the predicted mean over the residual variance: 1 is as uncertain as one
-        measurement. Rows with a term outside its measured range by over 10 % are 1 at least.
+        The variance of the predicted mean over the greatest that a measured row has as predicted
+        from all others (leverage; Weisberg 1985, 5.1). Rows with a term farther out than its whole
+        measured range, or that differ in what never varied, are infinitely far.
+
+        ranged : bool [p], the terms whose range counts (not those of products); None means all.
         """
         leverage = standard_error(matrix, self.covariance) ** 2 - 1
-        slack = 0.1 * (self.high - self.low) + 1e-9
-        beyond = ((matrix < self.low - slack) | (matrix > self.high + slack)).any(axis=1)
-        return np.where(beyond, np.maximum(leverage, 1.0), leverage)
+        span = self.high - self.low
+        idle = np.diag(self.covariance)[1:] <= 0
+        slack = np.where(span > 0, span, np.where(idle, 0.0, np.inf)) + 1e-9 * np.abs(self.high)
+        beyond = (matrix < self.low - slack) | (matrix > self.high + slack)
+        if ranged is not None:
+            beyond &= ranged
+        beyond = beyond.any(axis=1)
+        return np.where(beyond, np.inf, leverage / self.reach)
 
     def to_json(self) -> dict[str, Any]:
         """Return all that `load` needs to give the same predictions, signed with its SHA-256."""
@@ -175,6 +186,7 @@ def fit(data: TrainingData, seed: int) -> Regression:
         low=matrix.min(axis=0),
         high=matrix.max(axis=0),
         rows_sha256=_rows_sha256(data),
+        reach=_reach(standard_error(matrix, fitted.covariance) ** 2 - 1),
     )
 
 
@@ -271,6 +283,13 @@ def _least_squares_error(matrix: np.ndarray, response: np.ndarray) -> float:
     leverage = 1 / n + np.sum(left**2, axis=1)
     residual = (centred - left @ (left.T @ centred)) / np.maximum(1 - leverage, 1e-9)
     return float(np.mean(residual**2))
+
+
+def _reach(leverage: np.ndarray) -> float:
+    """Return the greatest leverage [n] that a row has in the fit of all others."""
+    alone = leverage > 0.999  # nothing else says what these rows say
+    left_out = leverage[~alone] / (1 - leverage[~alone])
+    return max(float(left_out.max(initial=0.0)), float(alone.any()), 1e-12)
 
 
 def _rows_sha256(data: TrainingData) -> str:

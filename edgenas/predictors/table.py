@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,7 @@ class Fitted:
     seconds: float
     regression: dict[str, Any]
     inference: selection.Inference | None = None
+    constant: dict[str, float] = field(default_factory=dict)  # numeric columns that never varied
 
 
 # What the standard errors of each kind of terms rest on.
@@ -127,6 +128,11 @@ class TableRegression:
             skipped=rows.skipped,
             duplicates=len(rows.response) - distinct,
             inference=self._bootstrap(rows, bootstrap) if bootstrap else None,
+            constant={
+                name: float(rows.columns[name][0])
+                for name in rows.numeric
+                if np.ptp(rows.columns[name]) == 0
+            },
             seconds=time.perf_counter() - started,
             regression=self.regression.to_json(),
         )
@@ -157,6 +163,24 @@ class TableRegression:
     def get_prediction(self, table: Any, confidence: float = 0.9) -> Prediction:
         """Return means with two-sided prediction intervals of nominal `confidence`."""
         return self.regression.get_prediction(self.matrix(table), confidence)
+
+    def outside(self, table: Any) -> np.ndarray:
+        """Return whether rows of `table` lie outside what was measured, bool [n].
+
+        They do where a category is new, where a column differs that never varied, or where
+        `Regression.outside` is over 1.
+        """
+        by_name = {atom.name: atom for atom in self.fitted.atoms}
+        products = [
+            name in by_name and by_name[name].kind == "product" for name in self.regression.terms
+        ]
+        found = self.regression.outside(self.matrix(table), ~np.array(products)) > 1
+        for name, known in self.fitted.categorical.items():
+            found |= encode(self._column(table, name), known) == len(known)
+        for name, value in self.fitted.constant.items():
+            if name in table:
+                found |= as_column(table[name]) != value
+        return found
 
     def matrix(self, table: Any) -> np.ndarray:
         """Return the terms of the rows of `table`, float64 [n, p].
