@@ -1,7 +1,8 @@
-"""What to change in an architecture to save milliseconds at the least predicted accuracy."""
+"""What to change to save milliseconds at the least predicted accuracy, and what not to rely on."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgenas.records import Architecture, Candidate
@@ -40,6 +41,22 @@ def savings(predictors: Predictors, start: Architecture, save_ms: float) -> tupl
         path.append(Saving(_difference(current.architecture, best.architecture), best))
         current = best
     return tuple(path)
+
+
+def extrapolations(predictors: Predictors, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """Return a warning for each response that a candidate is predicted of from too far away."""
+    if not candidates:
+        return ()
+    found = []
+    for name, outside in predictors.outside([c.architecture for c in candidates]).items():
+        far = [str(number) for number, one in enumerate(outside.tolist(), 1) if one]
+        if far:
+            found.append(
+                f"Of {len(candidates)} candidates, number {', '.join(far)} lies farther from the "
+                f"networks whose {name} is known than any of these does from the others: its "
+                "prediction interval is no promise; more samples narrow it."
+            )
+    return tuple(found)
 
 
 def _price(before: Candidate, after: Candidate) -> float:

@@ -69,6 +69,13 @@ class Predictors:
             candidates.append(Candidate(architecture, accuracy, latency_ms, here))
         return tuple(candidates)
 
+    def outside(self, architectures: Sequence[Architecture]) -> dict[str, np.ndarray]:
+        """Return by response which architectures lie outside what was measured, bool [n]."""
+        return {
+            name: predictor.outside(self.rows(REGISTRY[name].source).matrix(architectures)) > 1
+            for name, predictor in self.fitted.items()
+        }
+
     def _intervals(
         self, name: str, predictor: FittedPredictor, architectures: Sequence[Architecture]
     ) -> list[Interval]:

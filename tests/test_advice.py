@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgenas import plugins
-from edgenas.advice import savings
+from edgenas.advice import extrapolations, savings
 from edgenas.predictors.base import TrainingData
 from edgenas.search_problem import Predictors
 from edgenas.spaces.base import MobileSpace
@@ -51,3 +51,19 @@ def test_more_than_there_is_to_save_ends_after_a_bounded_path(predictors: Predic
     path = savings(predictors, predictors.space.largest(), 100.0)
     assert 0 < len(path) <= 25
     assert path[-1].candidate.latency_ms.mean > -99
+
+
+def test_candidates_far_from_what_is_known_are_named(predictors: Predictors) -> None:
+    space = predictors.space
+    typical = space.sample(np.random.default_rng(0))  # measured
+    known = predictors.candidates([typical])
+    assert extrapolations(predictors, known) == ()
+    few = [space.smallest()] * 3 + [next(iter(space.neighbors(space.smallest())))] * 3
+    rows = TermRows(space, "physical")
+    response = np.array([1.0, 1.1, 0.9, 1.4, 1.5, 1.6])
+    data = TrainingData("latency_ms", "ms", rows.terms.names, rows.matrix(few), response)
+    narrow = plugins.load("predictors", "regression").fit(data, 0)
+    far = Predictors(space, narrow, predictors.accuracy, 0.9)
+    shown = [*known, *far.candidates([space.largest(), space.smallest()])]
+    text = extrapolations(far, shown)[0]
+    assert "Of 3 candidates, number 1, 2 lies" in text and "latency_ms" in text

@@ -115,6 +115,10 @@ class FittedPredictor(Protocol):
         """Return effects of term differences [n, p] (x1 - x0) with confidence intervals."""
         ...
 
+    def outside(self, matrix: np.ndarray) -> np.ndarray:
+        """Return how far rows lie from what was measured, float64 [n]; over 1 is outside."""
+        ...
+
     def coefficients(self, confidence: float) -> tuple[Coefficient, ...]:
         """Return the coefficient table, intercept first."""
         ...

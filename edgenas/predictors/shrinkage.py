@@ -75,7 +75,9 @@ def choose(
         return Shrinkage(np.zeros(0), project(np.eye(len(response)), response))
     centred = matrix - matrix.mean(axis=0)
     spreads = np.array([np.mean(np.sum((centred @ level.root) ** 2, axis=1)) for level in levels])
-    live = spreads > 1e-12 * max(spreads.max(initial=0.0), 1e-300)
+    sizes = np.array([np.mean(np.sum((matrix @ level.root) ** 2, axis=1)) for level in levels])
+    # rows that are alike differ by rounding only: that is no spread
+    live = spreads > np.maximum(1e-12 * spreads.max(initial=0.0), 1e-20 * sizes + 1e-300)
     fixed = np.array([level.flat for level in levels], bool) & live
     free = live & ~fixed
     grams = [

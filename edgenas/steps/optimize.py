@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from edgenas import plugins
+from edgenas.advice import extrapolations
 from edgenas.errors import InfeasibleError
 from edgenas.optimizers.under_limit import best_under
 from edgenas.records import Candidate, SearchResult, to_json
@@ -50,6 +51,8 @@ def run(context: RunContext) -> SearchResult:
         seconds=time.perf_counter() - started,
     )
     write_json(context.folder.search, to_json(result))
+    for text in extrapolations(predictors, result.candidates):
+        context.progress.warning(text)
     return result
 
 
