@@ -143,3 +143,12 @@ def test_only_colour_images_are_mirrored(data: Dataset) -> None:
     for colourless in (grey, assemble("rgb", data.class_names, *as_rgb, seed=0)):
         settings = default_settings(colourless, epochs=5, seed=9)
         assert (settings.flip, settings.shift, settings.epochs, settings.seed) == (False, 1, 5, 9)
+
+
+def test_how_far_images_are_changed_can_be_chosen(data: Dataset) -> None:
+    none, strong = default_settings(data, "none"), default_settings(data, "strong", batch_size=16)
+    assert (none.shift, none.flip, none.mixup) == (0, False, 0.0)
+    assert (strong.shift, strong.flip, strong.batch_size) == (2, True, 16)
+    assert min(strong.colour, strong.cut_out, strong.mixup, strong.label_smoothing) > 0
+    with pytest.raises(InputError, match="--batch-size must be 2 or more"):
+        default_settings(data, batch_size=1)

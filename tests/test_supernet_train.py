@@ -183,3 +183,53 @@ def test_a_folder_that_cannot_be_written_is_one_line(data: Dataset, tmp_path: Pa
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunFolderError, match="Cannot write"):
         run(data, tmp_path / "file")
+
+
+def test_what_is_kept_is_the_average_of_the_weights(data: Dataset, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, epochs=1, ema=0.5)
+    made = trainer.Trainer(SPACE, data, settings, tmp_path / "checkpoint", "cpu")
+    start = made.supernet.get_parameter("head.conv.weight").detach().clone()
+    expected = start
+    for step, _ in enumerate(made.steps(), 1):
+        decay = min(0.5, step / (step + 10))
+        now = made.supernet.get_parameter("head.conv.weight").detach()
+        expected = decay * expected + (1 - decay) * now
+    torch.testing.assert_close(made.averaged().get_parameter("head.conv.weight"), expected)
+    assert not torch.equal(expected, now)
+    last = trainer.Trainer(SPACE, data, replace(settings, ema=0.0), tmp_path / "none", "cpu")
+    list(last.steps())
+    torch.testing.assert_close(last.averaged().get_parameter("head.conv.weight"), now)
+
+
+def test_all_changes_to_images_together_are_learnt_from(data: Dataset, tmp_path: Path) -> None:
+    settings = replace(
+        SETTINGS, epochs=6, shift=1, cut_out=0.3, colour=0.2, mixup=0.2, label_smoothing=0.1
+    )
+    report = run(data, tmp_path, settings)
+    assert report.losses[-1] < report.losses[0]
+    assert report.largest_accuracy > 0.8
+
+
+def test_a_watched_training_keeps_its_curve_when_resumed(data: Dataset, tmp_path: Path) -> None:
+    def watched(progress: Silent) -> TrainReport:
+        paths = tmp_path / "checkpoint", tmp_path / "supernet"
+        return train(SPACE, data, SETTINGS, *paths, progress, watch=True)
+
+    with pytest.raises(KeyboardInterrupt):
+        watched(Interrupting(12))
+    report = watched(Silent())
+    assert [epoch.number for epoch in report.curve] == [1, 2, 3, 4]
+    assert tuple(epoch.loss for epoch in report.curve) == report.losses
+    assert report.curve[-1].largest_accuracy == report.largest_accuracy
+
+
+def test_memory_that_runs_out_names_the_batch_size_to_try(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*arguments: object) -> None:
+        torch.empty(2**55)
+
+    monkeypatch.setattr(trainer, "augment", exhausted)
+    with pytest.raises(TrainingError, match="batches of 16 images of 12 px") as caught:
+        run(data, tmp_path)
+    assert "--batch-size 8" in caught.value.hint
