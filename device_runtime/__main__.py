@@ -2,6 +2,7 @@
 
     python -m device_runtime JOB_FOLDER                 do the job; go on where its journal stops
     python -m device_runtime JOB_FOLDER --with-parent   the same, and stop when stdin closes
+    python -m device_runtime JOB_FOLDER --root FOLDER   the same, with FOLDER's /proc and /sys
     python -m device_runtime --probe [FOLDER [ENGINE]]  print the machine and its engines, or only
                                                         this one, as JSON
 
@@ -40,22 +41,24 @@ def main(arguments: List[str]) -> int:
         profile = Profile(VERSION, described, machine.state(folder), engines)
         print(json.dumps(asdict(profile)))
         return 0
-    options = arguments[1:]
+    options, root = arguments[1:], machine.ROOT
+    if options[:1] == ["--root"] and len(options) > 1:
+        root, options = Path(options[1]), options[2:]
     if not arguments or options not in ([], ["--with-parent"]):
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        return _run(Path(arguments[0]), StopSwitch(with_stdin=bool(options)))
+        return _run(Path(arguments[0]), StopSwitch(with_stdin=bool(options)), root)
     except (OSError, ProtocolError, JournalBusyError, WorkerError) as problem:
         print(f"{problem}", file=sys.stderr)
         return 2
 
 
-def _run(folder: Path, stop: StopSwitch) -> int:
+def _run(folder: Path, stop: StopSwitch, root: Path) -> int:
     job = parse_job((folder / JOB_FILE).read_text(encoding="utf-8"))
     journal = Journal(folder / JOURNAL_FILE)
     try:
-        Runner(job, folder, journal, stop).run()
+        Runner(job, folder, journal, stop, root).run()
     except StopRequested:
         return 3
     finally:

@@ -28,11 +28,12 @@ def timed_runs(
     run_ms: float,
     min_runs: int,
     max_runs: int,
+    warmed_up: Callable[[], None] = lambda: None,
 ) -> List[int]:
     """Return the times of single runs in nanoseconds.
 
     Warms up for `warmup_ms` (one run at least), then times runs for `run_ms`, but at least
-    `min_runs` and at most `max_runs`.
+    `min_runs` and at most `max_runs`. Calls `warmed_up` in between.
     """
     clock = time.perf_counter_ns
     samples: List[int] = []
@@ -46,6 +47,7 @@ def timed_runs(
             heartbeat(now)
             if now >= end:
                 break
+        warmed_up()
         end = clock() + int(run_ms * 1e6)
         while len(samples) < max_runs:
             start = clock()

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+from device_runtime import machine
 from device_runtime.protocol import Job
 
 _TAIL_BYTES = 600  # of stderr, in a failure's reason
@@ -53,7 +54,7 @@ class StopSwitch:
 class Worker:
     """One worker process. It starts at once, so that its imports overlap with other work."""
 
-    def __init__(self, job: Job, stop: StopSwitch) -> None:
+    def __init__(self, job: Job, stop: StopSwitch, root: Path = machine.ROOT) -> None:
         self._stop = stop
         self._timeout_s = job.settings.timeout_s
         self._unread = b""
@@ -67,6 +68,7 @@ class Worker:
             job.engine,
             str(job.threads),
             cores,
+            str(root),
         ]
         self._process = subprocess.Popen(
             command,

@@ -12,9 +12,10 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Optional, Tuple, Union
 
+from device_runtime.readings import Sensed
 from device_runtime.validation import ProtocolError, build, canonical, parse, require
 
-VERSION = 1
+VERSION = 2
 JOB_FILE = "job.json"
 JOURNAL_FILE = "journal.jsonl"
 MODELS_FOLDER = "models"
@@ -38,6 +39,9 @@ class Settings:
     min_passes: int
     max_passes: int
     relative_ci: float
+    busy_tolerance: float
+    clock_tolerance: float
+    heat_tolerance: float
     budget_s: float
     timeout_s: float
     anchor: Optional[str]
@@ -46,7 +50,8 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("run_ms", "relative_ci", "budget_s", "timeout_s"):
             require(getattr(self, name) > 0, f"{name} must be above zero")
-        require(self.warmup_ms >= 0, "warmup_ms must not be negative")
+        for name in ("warmup_ms", "busy_tolerance", "clock_tolerance", "heat_tolerance"):
+            require(getattr(self, name) >= 0, f"{name} must not be negative")
         require(1 <= self.min_runs <= MAX_RUNS, f"min_runs must be 1 to {MAX_RUNS}")
         require(self.min_passes >= 2, "min_passes must be 2 or more: one pass has no spread")
         require(self.min_passes <= self.max_passes, "max_passes must not be below min_passes")
@@ -162,29 +167,42 @@ class Checked:
 
 @dataclass(frozen=True)
 class Timed:
-    """Raw inference times of one model in one pass, nanoseconds; they count once the pass ends."""
+    """Raw inference times of one model in one pass, nanoseconds; they count once the pass ends.
+
+    before, after : the machine around them. waited_ns : how long the worker had no core in them.
+    """
 
     index: int
     key: str
     samples_ns: Tuple[int, ...]
+    before: Optional[Sensed] = None
+    after: Optional[Sensed] = None
+    waited_ns: Optional[int] = None
 
     def __post_init__(self) -> None:
         require(1 <= len(self.samples_ns) <= MAX_RUNS, "the number of samples is out of range")
         in_range = all(0 < sample < 3600 * 10**9 for sample in self.samples_ns)
         require(in_range, "samples_ns has a time that is not between 0 and an hour")
+        waited = self.waited_ns
+        require(waited is None or 0 <= waited < 2**63, "waited_ns is out of range")
 
 
 @dataclass(frozen=True)
 class PassEnded:
-    """Pass `index` is whole. before, after : machine state around it."""
+    """Pass `index` is whole. before, after : machine state around it.
+
+    own_cpu_s : processor time that the runtime and its workers used in it.
+    """
 
     index: int
     seconds: float
     before: Dict[str, Any]
     after: Dict[str, Any]
+    own_cpu_s: Optional[float] = None
 
     def __post_init__(self) -> None:
         require(self.seconds >= 0, "seconds are negative")
+        require(self.own_cpu_s is None or self.own_cpu_s >= 0, "own_cpu_s is negative")
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from device_runtime.protocol import (
     Timed,
     logits_file,
 )
+from device_runtime.readings import Sensed
 from device_runtime.summary import JobState
 
 ANCHOR_EVERY = 8  # models of a pass between two timings of the anchor
@@ -39,9 +40,21 @@ _MEMORY_SHARE = 0.5  # of the available memory, that models kept loaded may take
 
 
 class Runner:
-    """One job in its folder, gone on with from whatever its journal holds."""
+    """One job in its folder, gone on with from whatever its journal holds.
 
-    def __init__(self, job: Job, folder: Path, journal: Journal, stop: StopSwitch) -> None:
+    root : where /proc and /sys are looked for.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        folder: Path,
+        journal: Journal,
+        stop: StopSwitch,
+        root: Path = machine.ROOT,
+    ) -> None:
+        self._root = root
+        self._own_cpu_s = 0.0
         self._job = job
         self._folder = folder
         self._journal = journal
@@ -79,7 +92,7 @@ class Runner:
         """Return the worker that has no models yet, or start one."""
         if self._worker is None or self._worker.gone:
             self._drop()
-            self._worker = Worker(self._job, self._stop)
+            self._worker = Worker(self._job, self._stop, self._root)
         return self._worker
 
     def _drop(self) -> None:
@@ -133,12 +146,14 @@ class Runner:
             self._pass(todo, len(ends), keep)
 
     def _pass(self, todo: List[str], index: int, keep: bool) -> None:
-        started = time.monotonic()
-        before = machine.state()
+        before = machine.state(root=self._root)
+        started, own, self._own_cpu_s = time.monotonic(), time.process_time(), 0.0
         for key in self._order(todo, index):
             if key not in self._state.failed:
                 self._append(self._time(key, index, keep))
-        self._append(PassEnded(index, time.monotonic() - started, before, machine.state()))
+        seconds, own_cpu_s = time.monotonic() - started, time.process_time() - own + self._own_cpu_s
+        after = machine.state(root=self._root)
+        self._append(PassEnded(index, seconds, before, after, own_cpu_s))
 
     def _order(self, todo: List[str], index: int) -> List[str]:
         """Return the keys of a pass: shuffled by seed and pass, the anchor at even distances."""
@@ -170,7 +185,15 @@ class Runner:
                 answer = self._spare().ask(keep=False, **command)
         except WorkerError as failure:
             return Failed(key, "timing", str(failure))
-        return Timed(index, key, tuple(answer["samples_ns"]))
+        self._own_cpu_s += answer["cpu_s"]
+        return Timed(
+            index,
+            key,
+            tuple(answer["samples_ns"]),
+            Sensed(**answer["before"]),
+            Sensed(**answer["after"]),
+            answer["waited_ns"],
+        )
 
     def _all_fit(self) -> bool:
         """Return whether all models can stay loaded in one worker."""

@@ -6,11 +6,12 @@ Host and runtime share this, so that both stop for the same reason and count the
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from device_runtime import rejection
 from device_runtime.protocol import (
     VERSION,
     Checked,
@@ -33,6 +34,8 @@ _T975 = (
     *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
 )
 
+_LEAST_GOOD = 2  # passes: one has no spread
+
 
 def t975(degrees_of_freedom: int) -> float:
     """Return the 97.5 % quantile of Student's t, never below the true one by more than 0.001."""
@@ -50,6 +53,7 @@ class LatencySummary:
     ci95_ms: Tuple[float, float]
     drift: Tuple[float, ...]
     converged: bool
+    narrow: bool
 
 
 def summarise(
@@ -67,12 +71,14 @@ def summarise(
     medians = [float(np.median(samples)) for samples in normalised]
     half = _half_width(medians)
     enough = len(medians) >= settings.min_passes
+    narrow = half <= settings.relative_ci * median_ms
     return LatencySummary(
         median_ms,
         float(np.quantile(together, 0.9)),
         (median_ms - half, median_ms + half),
         tuple(drift),
-        enough and half <= settings.relative_ci * median_ms,
+        enough and narrow,
+        narrow,
     )
 
 
@@ -86,7 +92,8 @@ def _half_width(medians: Sequence[float]) -> float:
 class JobState:
     """What a journal says so far; `apply` takes its records in order.
 
-    passes : one a finished pass: key -> samples in nanoseconds.
+    passes : one a finished pass: key -> samples in nanoseconds, rejected ones too.
+    rejected : one a finished pass: key -> why its samples do not count.
     runs : key -> how often one timing runs the model, as its first timing did.
     spent_s : device time in checks and finished passes.
     restarts : how often the runtime was started again.
@@ -103,11 +110,12 @@ class JobState:
         self.checked: Dict[str, Checked] = {}
         self.failed: Dict[str, Failed] = {}
         self.passes: List[Dict[str, Tuple[int, ...]]] = []
+        self.rejected: List[Dict[str, str]] = []
         self.pass_ends: List[PassEnded] = []
         self.inferred: List[Inferred] = []
         self.spent_s = 0.0
         self.runs: Dict[str, int] = {}
-        self._open: Dict[str, Tuple[int, ...]] = {}
+        self._timings: List[List[Timed]] = [[]]
 
     def apply(self, record: Record) -> None:
         """Take one record; `ProtocolError` if it cannot follow on what came before."""
@@ -144,24 +152,28 @@ class JobState:
             self._forget()  # another machine or engine version: its passes do not mix with these
         self.started = record
         self.restarts += 1
-        self._open = {}  # a pass that was cut short is measured again as a whole
+        self._timings[-1] = []  # a pass that was cut short is measured again as a whole
 
     def _apply_timed(self, record: Timed) -> None:
         if record.index != len(self.passes):
             raise ProtocolError(f"a time of pass {record.index} came in pass {len(self.passes)}")
-        known = self._open.get(record.key, ())
-        if known and record.key != self.job.settings.anchor:
+        again = any(timed.key == record.key for timed in self._timings[-1])
+        if again and record.key != self.job.settings.anchor:
             raise ProtocolError(f"{record.key!r} was timed twice in pass {record.index}")
-        self._open[record.key] = known + record.samples_ns
+        self._timings[-1].append(record)
         self.runs.setdefault(record.key, len(record.samples_ns))
 
     def _apply_pass(self, record: PassEnded) -> None:
         if record.index != len(self.passes):
             raise ProtocolError(f"pass {record.index} ended in pass {len(self.passes)}")
-        self.passes.append(self._open)
+        samples: Dict[str, Tuple[int, ...]] = {}
+        for timed in self._timings[-1]:
+            samples[timed.key] = samples.get(timed.key, ()) + timed.samples_ns
+        self.passes.append(samples)
         self.pass_ends.append(record)
         self.spent_s += record.seconds
-        self._open = {}
+        self.rejected = rejection.rejections(self.job, self._cores, self._timings, self.pass_ends)
+        self._timings.append([])
 
     def _apply_inferred(self, record: Inferred) -> None:
         done = self.inferred
@@ -171,17 +183,40 @@ class JobState:
             raise ProtocolError("the number of classes changes between images")
         done.append(record)
 
+    @property
+    def _cores(self) -> int:
+        cores = self.started.machine.get("cores") if self.started else None
+        return cores if type(cores) is int and cores > 0 else 1
+
+    def timed_in(self, key: str) -> List[int]:
+        """Return the passes that timed `key`, rejected ones too."""
+        return [index for index, timed in enumerate(self.passes) if key in timed]
+
+    def counted(self, key: str) -> List[int]:
+        """Return the passes that count for `key`: all if fewer than two of them are good."""
+        timed = self.timed_in(key)
+        good = [index for index in timed if key not in self.rejected[index]]
+        return good if len(good) >= _LEAST_GOOD else timed
+
+    def stands_on_rejected(self, key: str) -> bool:
+        """Return whether rejected passes had to count for `key`."""
+        return any(key in self.rejected[index] for index in self.counted(key))
+
     def samples_ns(self, key: str) -> Tuple[Tuple[int, ...], ...]:
-        """Return the samples of the passes that timed `key`, in nanoseconds."""
-        return tuple(timed[key] for timed in self.passes if key in timed)
+        """Return the samples of the passes that count for `key`, in nanoseconds."""
+        return tuple(self.passes[index][key] for index in self.counted(key))
 
     def drift(self) -> List[float]:
-        """Return, per pass, the anchor's median over its median of all passes; 1.0 without one."""
+        """Return, per pass, the anchor's median over its usual one; 1.0 without an anchor.
+
+        Usual is the median of the anchor's medians in the passes that count for it.
+        """
         anchor = self.job.settings.anchor
         medians = [
             float(np.median(timed[anchor])) if anchor in timed else None for timed in self.passes
         ]
-        known = [median for median in medians if median is not None]
+        counted = [] if anchor is None else [medians[index] for index in self.counted(anchor)]
+        known = [median for median in counted if median is not None]
         usual = float(np.median(known)) if known else 1.0
         return [1.0 if median is None else median / usual for median in medians]
 
@@ -195,19 +230,30 @@ class JobState:
         factors = self.drift() if drift is None else drift
         if key == self.job.settings.anchor:
             factors = [1.0] * len(self.passes)
-        own = [factors[i] for i, timed in enumerate(self.passes) if key in timed]
-        return summarise(self.samples_ns(key), own, self.job.settings) if own else None
+        own = [factors[index] for index in self.counted(key)]
+        if not own:
+            return None
+        summary = summarise(self.samples_ns(key), own, self.job.settings)
+        return replace(summary, converged=summary.converged and not self.stands_on_rejected(key))
 
     def unfinished(self) -> List[str]:
         """Return the keys that need another pass: not failed, not narrow enough, passes left."""
         drift = self.drift()
-        keys = []
-        for key in self.job.keys:
-            summary = None if key in self.failed else self.latency(key, drift)
-            full = summary is not None and len(summary.drift) >= self.job.settings.max_passes
-            if key not in self.failed and not full and not (summary and summary.converged):
-                keys.append(key)
-        return keys
+        return [key for key in self.job.keys if key not in self.failed and self._lacks(key, drift)]
+
+    def _lacks(self, key: str, drift: Sequence[float]) -> bool:
+        """Return whether another pass may still help `key`.
+
+        After `min_passes` rejected ones the machine is taken to be always so.
+        """
+        settings, timed = self.job.settings, self.timed_in(key)
+        summary = self.latency(key, drift)
+        if summary is None:
+            return True
+        if len(timed) >= settings.max_passes or summary.converged:
+            return False
+        rejected = sum(key in self.rejected[index] for index in timed)
+        return not (summary.narrow and rejected >= settings.min_passes)
 
 
 def _identity(started: Started) -> Tuple[str, Dict[str, Any]]:

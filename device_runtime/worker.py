@@ -1,7 +1,7 @@
 """The process that holds models: one command a line on stdin, one answer a line on stdout.
 
-Run by `process.Worker` as `python -m device_runtime.worker ENGINE THREADS AFFINITY`. Whatever the
-engine does here (crash, hang, take all memory) is seen from outside and costs one model only.
+Run by `process.Worker` as `python -m device_runtime.worker ENGINE THREADS AFFINITY ROOT`. Whatever
+the engine does here (crash, hang, take all memory) is seen from outside and costs one model only.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, TextIO
+from typing import Any, Callable, Dict, List, TextIO, Tuple
 
 import numpy as np
 
-from device_runtime import machine
+from device_runtime import machine, sensors
 from device_runtime.backends import base
 from device_runtime.bench import Heartbeat, timed_runs
 
@@ -43,9 +43,10 @@ def be_first_out_of_memory() -> None:
 class Models:
     """The models that this process has loaded, and what can be done with them."""
 
-    def __init__(self, backend: Any, threads: int, beat: Callable[[], None]) -> None:
+    def __init__(self, backend: Any, threads: int, root: Path, beat: Callable[[], None]) -> None:
         self._backend = backend
         self._threads = threads
+        self._root = root
         self._beat = beat
         self._loaded: Dict[str, base.Session] = {}
 
@@ -65,15 +66,31 @@ class Models:
         }
 
     def time(self, path: str, keep: bool, **how: Any) -> Dict[str, Any]:
-        """Return {"samples_ns": […]}; `keep` the model loaded for the next pass.
+        """Return samples_ns, what was sensed around them, and the processor time of all of it.
 
+        keep : the model stays loaded for the next pass.
         how : warmup_ms, run_ms, min_runs, max_runs of `bench.timed_runs`.
         """
+        began_ns = time.process_time_ns()
         session = self._loaded.get(path) or self._load(path)
         if keep:
             self._loaded[path] = session
+        seen: List[Tuple[Dict[str, Any], Dict[str, int]]] = []
+
+        def look() -> None:
+            seen.append((sensors.sense(self._root), sensors.waits_ns(self._root)))
+
         heartbeat = Heartbeat(self._beat)
-        return {"samples_ns": timed_runs(session.run, heartbeat.tick, **how)}
+        samples_ns = timed_runs(session.run, heartbeat.tick, warmed_up=look, **how)
+        look()
+        (before, first), (after, last) = seen
+        return {
+            "samples_ns": samples_ns,
+            "before": before,
+            "after": after,
+            "waited_ns": sensors.waited_ns(first, last),
+            "cpu_s": (time.process_time_ns() - began_ns) / 1e9,
+        }
 
     def infer(
         self, path: str, images: str, output: str, *, first: int, rows: int, mean: list, std: list
@@ -142,7 +159,7 @@ def main() -> None:
     be_first_out_of_memory()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what an engine prints is no answer
-    engine, threads, cores = sys.argv[1:]
+    engine, threads, cores, root = sys.argv[1:]
     try:
         if cores:
             os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
@@ -150,7 +167,11 @@ def main() -> None:
     except (ImportError, OSError, AttributeError) as problem:  # Attribute: no affinity on macOS
         sys.exit(f"the engine {engine} cannot start on cores {cores or 'all'}: {problem}")
     send(answers, {"engine_version": backend.version()})
-    serve(Models(backend, int(threads), lambda: send(answers, {"alive": True})), answers)
+
+    def beat() -> None:
+        send(answers, {"alive": True})
+
+    serve(Models(backend, int(threads), Path(root), beat), answers)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ class Scripted:
     input_shape = (1, 3, 8, 8)
     provider = "ScriptedProvider"
 
-    def __init__(self, behaviour, argument=""):
-        self.behaviour, self.argument, self.runs = behaviour, argument, 0
+    def __init__(self, behaviour, argument="", *more):
+        self.behaviour, self.argument, self.more, self.runs = behaviour, argument, more, 0
         if behaviour == "refuse":
             raise RuntimeError("no kernel for operator Foo")
 
@@ -45,6 +45,12 @@ class Scripted:
 
     def sleep(self):
         time.sleep(float(self.argument))
+
+    def write_at(self):
+        """Write a text to a file at one run in the life of this process."""
+        time.sleep(0.001)
+        if self.runs == int(self.argument):
+            Path(self.more[0]).write_text(self.more[1])
 
     def segfault(self):
         print("about to read address 0", file=sys.stderr, flush=True)

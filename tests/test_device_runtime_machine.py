@@ -40,14 +40,13 @@ def test_throttle_flags_come_from_vcgencmd(tmp_path: Path, monkeypatch: pytest.M
     assert machine.throttle_flags() is None
 
 
-def test_clock_and_governor_of_each_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clock_and_governor_of_each_core(tmp_path: Path) -> None:
     for core, (khz, governor) in enumerate([(1500000, "ondemand"), (600000, "performance")]):
-        folder = tmp_path / f"cpu{core}" / "cpufreq"
+        folder = tmp_path / machine.CPU / f"cpu{core}" / "cpufreq"
         folder.mkdir(parents=True)
         (folder / "scaling_cur_freq").write_text(f"{khz}\n")
         (folder / "scaling_governor").write_text(f"{governor}\n")
-    monkeypatch.setattr(machine, "_CPU", tmp_path)
-    state = machine.state(tmp_path)
+    state = machine.state(tmp_path, root=tmp_path)
     assert state["frequency_mhz"] == [1500.0, 600.0]
     assert state["governor"] == "ondemand,performance"
     assert state["free_disk_bytes"] > 0

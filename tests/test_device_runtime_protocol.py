@@ -12,6 +12,7 @@ import pytest
 from device_runtime import protocol
 from device_runtime.journal import Journal, JournalBusyError
 from device_runtime.protocol import ProtocolError
+from device_runtime.readings import Sensed
 
 RUNTIME = Path(protocol.__file__).parent
 SHA256 = "ab" * 32
@@ -22,13 +23,16 @@ SETTINGS = {
     "min_passes": 2,
     "max_passes": 4,
     "relative_ci": 0.1,
+    "busy_tolerance": 0.1,
+    "clock_tolerance": 0.05,
+    "heat_tolerance": 0.05,
     "budget_s": 10.0,
     "timeout_s": 5.0,
     "anchor": None,
     "seed": 0,
 }
 JOB = {
-    "version": 1,
+    "version": protocol.VERSION,
     "kind": "measure",
     "engine": "onnxruntime",
     "threads": 1,
@@ -37,10 +41,11 @@ JOB = {
     "settings": SETTINGS,
 }
 RECORDS = [
-    protocol.Started(1, "0" * 64, "onnxruntime", "1.0", {"cores": 2}),
+    protocol.Started(protocol.VERSION, "0" * 64, "onnxruntime", "1.0", {"cores": 2}),
     protocol.Checked("a", "CPU", (0, 1), 1000, None, 0.5),
     protocol.Timed(0, "a", (1000, 1200)),
-    protocol.PassEnded(0, 1.5, {"governor": None}, {}),
+    protocol.Timed(0, "a", (1000,), Sensed(1500.0, 51.5, ("throttled now",)), Sensed(), 20),
+    protocol.PassEnded(0, 1.5, {"governor": None}, {}, 1.25),
     protocol.Failed("a", "timing", 'SIGSEGV: "…" \U0001f4a5'),
     protocol.Inferred("a", 0, 10, 4, SHA256),
     protocol.Ended("budget"),
@@ -74,7 +79,7 @@ def test_job_survives_its_text_and_its_identity_is_stable() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "version is 2, this side speaks 1"),
+        ({"version": 1}, "version is 1, this side speaks 2"),
         ({"kind": "remove"}, "kind is 'remove'"),
         ({"engine": "os; rm"}, "not an engine's name"),
         ({"engine": "../base"}, "not an engine's name"),
@@ -121,6 +126,10 @@ def test_job_without_a_key_is_refused() -> None:
         '{"type":"timed","index":0,"key":"a","samples_ns":[99999999999999999999]}',
         '{"type":"timed","index":0,"key":"a","samples_ns":"100"}',
         '{"type":"timed","index":0,"key":"a","samples_ns":[100],"note":"x"}',
+        '{"type":"timed","index":0,"key":"a","samples_ns":[100],"waited_ns":-1}',
+        '{"type":"timed","index":0,"key":"a","samples_ns":[100],"before":{"mhz":0}}',
+        '{"type":"timed","index":0,"key":"a","samples_ns":[100],"before":{"celsius":1e9}}',
+        '{"type":"timed","index":0,"key":"a","samples_ns":[100],"before":{"throttle_flags":[1]}}',
         '{"type":"pass","index":0,"seconds":-1,"before":{},"after":{}}',
         '{"type":"pass","index":0,"seconds":1e999,"before":{},"after":{}}',
         '{"type":"pass","index":0,"seconds":1,"before":{"temperature":1e999},"after":{}}',

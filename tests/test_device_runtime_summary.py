@@ -24,7 +24,9 @@ def a_job(**changes: object) -> protocol.Job:
 
 
 def started(job: protocol.Job, **machine: object) -> protocol.Started:
-    return protocol.Started(1, job.job_id, "onnxruntime", "1.0", {**MACHINE, **machine})
+    return protocol.Started(
+        protocol.VERSION, job.job_id, "onnxruntime", "1.0", {**MACHINE, **machine}
+    )
 
 
 def one_pass(index: int, a: tuple[int, ...], b: tuple[int, ...]) -> list[protocol.Record]:
@@ -124,8 +126,8 @@ def test_model_is_done_by_its_interval_or_its_passes() -> None:
     ("records", "message"),
     [
         ([protocol.Failed("a", "check", "x")], "before the start"),
-        ([protocol.Started(1, "0" * 64, "onnxruntime", "1", {})], "another job"),
-        ([protocol.Started(2, "0" * 64, "onnxruntime", "1", {})], "version is 2"),
+        ([protocol.Started(protocol.VERSION, "0" * 64, "onnxruntime", "1", {})], "another job"),
+        ([protocol.Started(1, "0" * 64, "onnxruntime", "1", {})], "version is 1"),
         ([started(a_job()), protocol.Timed(0, "../a", (1,))], "not a model of the job"),
         ([started(a_job()), protocol.Timed(3, "b", (1,))], "pass 3"),
         ([started(a_job()), *[protocol.Timed(0, "b", (1,))] * 2], "timed twice"),

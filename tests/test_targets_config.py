@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from device_runtime import protocol
 from edgenas.errors import InputError, MeasurementError, PluginError
 from edgenas.targets import config, doctor
 from edgenas.targets.base import MeasureSettings
@@ -124,7 +125,7 @@ def test_scheme_of_a_board_that_was_probed_needs_no_board(tmp_path: Path) -> Non
 
 
 PROBE: dict = {
-    "version": 1,
+    "version": protocol.VERSION,
     "machine": {
         "machine": "x86_64",
         "system": "Linux 6.1",
@@ -179,7 +180,7 @@ def test_problems_of_the_target_file() -> None:
 @pytest.mark.parametrize(
     "probe",
     [
-        {**PROBE, "version": 2},
+        {**PROBE, "version": 1},
         {**PROBE, "machine": {**PROBE["machine"], "cores": "many"}},
         {**PROBE, "machine": {}},
         {**PROBE, "state": {"frequency_mhz": "fast"}},

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from scripted_runtime import QUICK, scripted_model, scripted_target
 
+from device_runtime import protocol
 from edgenas.errors import MeasurementError
 from edgenas.progress import Silent
 from edgenas.targets import job as jobs
@@ -273,7 +274,7 @@ def test_full_disk_keeps_what_was_written(target: LocalTarget, board: Board) -> 
 def test_foreign_journal_is_refused_and_named(target: LocalTarget, board: Board) -> None:
     started = {
         "type": "started",
-        "version": 1,
+        "version": protocol.VERSION,
         "job": "0" * 64,
         "engine": "scripted",
         "engine_version": "1.0",

@@ -77,11 +77,14 @@ class DeviceProfile:
 class Latency:
     """Latency of one model: raw samples by pass, summarised.
 
-    samples_ns : one tuple a pass, each inference in nanoseconds, as the device's clock read it.
+    samples_ns : one tuple a pass that counts, each inference in nanoseconds, as the device's clock
+        read it. What was rejected is in the job's journal.
     drift : per pass, the anchor's median over its median of all passes (1.0 without an anchor).
     median_ms, p90_ms : over the passes' samples divided by their drift, in milliseconds.
     ci95_ms : 95 % interval of the median, from the spread across passes.
-    converged : the interval is as narrow as was asked for.
+    converged : the interval is as narrow as was asked for, and enough passes are good.
+    rejected : number and reason of each pass that was rejected; a reason begins with its kind.
+    stands_on_rejected : fewer than two passes were good, so that all of them count.
     """
 
     median_ms: float
@@ -90,6 +93,8 @@ class Latency:
     samples_ns: tuple[tuple[int, ...], ...]
     drift: tuple[float, ...]
     converged: bool
+    rejected: tuple[tuple[int, str], ...] = ()
+    stands_on_rejected: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from edgenas.latency_model import latency_model
 from edgenas.measuring_plan import plan
 from edgenas.records import Architecture, Measurement
 from edgenas.run_context import RunContext
+from edgenas.targets import rejected
 from edgenas.targets.base import MeasureSettings
 
 # The design chooses among the first so many of the run's random sequence …
@@ -52,6 +53,8 @@ def _measure(context: RunContext, architectures: list[Architecture]) -> None:
         models, settings, context.job_dir("measure", models), context.progress
     )
     warn_of_fallback(context, outcomes.values())
+    if said := rejected.warning(context.target.name, outcomes.values()):
+        context.progress.warning(said)
     anchor = outcomes[models[0].key].latency
     anchor_ms = None if anchor is None else anchor.median_ms
     for architecture in architectures:

@@ -18,6 +18,7 @@ from edgenas.records import (
 )
 from edgenas.run_context import RunContext
 from edgenas.run_folder import write_json
+from edgenas.targets import rejected
 from edgenas.targets.base import MeasureSettings, ModelFile, Preprocess
 
 # The device may differ from the host by rounding, not by more: see docs/decisions.md.
@@ -41,6 +42,8 @@ def run(context: RunContext, rounds: int = 1) -> Verification:
     outcomes = context.target.measure(
         jobs, settings, context.job_dir("verify", jobs), context.progress
     )
+    if said := rejected.warning(context.target.name, outcomes.values()):
+        context.progress.warning(said)
     anchor_ms = _anchor_ms(context, outcomes[anchor.key])
     verified = []
     for model, file in zip(models, files, strict=True):

@@ -32,6 +32,9 @@ class MeasureSettings:
     run_ms, min_runs : a pass times a model for this long, and this often at least; later passes
         repeat the first one's number of runs, so that every pass weighs the same.
     relative_ci : half-width of the median's 95 % interval over the median at which a model is done.
+    busy_tolerance, clock_tolerance, heat_tolerance : fractions beyond which a timing is rejected:
+        of the time, in which others had the core; of the usual clock, by which its own differs; by
+        which the anchor is slower in a warmer pass.
     budget_s : device time after which measuring stops, whatever the intervals; the result says so.
     timeout_s : silence of the runtime after which a model counts as hanging.
     anchor : key of the model timed in every pass to normalise drift; None for none.
@@ -43,6 +46,9 @@ class MeasureSettings:
     min_passes: int = 6
     max_passes: int = 30
     relative_ci: float = 0.02
+    busy_tolerance: float = 0.1
+    clock_tolerance: float = 0.05
+    heat_tolerance: float = 0.05
     budget_s: float = 600.0
     timeout_s: float = 30.0
     anchor: str | None = None

@@ -65,6 +65,9 @@ class Measuring:
     min_passes: int | None = None
     max_passes: int | None = None
     relative_ci: float | None = None
+    busy_tolerance: float | None = None
+    clock_tolerance: float | None = None
+    heat_tolerance: float | None = None
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _inferred(state: JobState) -> float:
 def _measured(state: JobState) -> float:
     unfinished = state.unfinished()
     passes = state.job.settings.max_passes
-    shares = (len(state.samples_ns(key)) / passes for key in unfinished)
+    shares = (len(state.timed_in(key)) / passes for key in unfinished)
     return len(state.job.keys) - len(unfinished) + sum(shares)
 
 
@@ -107,6 +107,12 @@ def outcome(state: JobState, key: str) -> Outcome:
             state.samples_ns(key),
             summary.drift,
             summary.converged,
+            tuple(
+                (index, reasons[key])
+                for index, reasons in enumerate(state.rejected)
+                if key in reasons
+            ),
+            state.stands_on_rejected(key),
         )
     return Outcome(
         status="failed" if reason else "ok",
