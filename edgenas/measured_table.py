@@ -12,7 +12,7 @@ import numpy as np
 
 from edgenas.errors import InputError, nearest
 from edgenas.predictors.table_columns import read_csv
-from edgenas.table_target import TableTarget, quantity
+from edgenas.table_target import TableTarget
 
 Columns = dict[str, np.ndarray]
 
@@ -29,6 +29,7 @@ class MeasuredTable:
     points : int64 [n_architectures, n_variables], indices into `options`, in the table's order.
     network : int64 [n_architectures], the index of each one's network.
     first : int64 [n_networks], the index of each network's first architecture.
+    row : int64 [n_networks], the row of the table where each network comes first, from 1.
     responses : float64 [n_networks] each, in the unit of its name; NaN where it is missing.
     """
 
@@ -40,6 +41,7 @@ class MeasuredTable:
     points: np.ndarray
     network: np.ndarray
     first: np.ndarray
+    row: np.ndarray
     responses: dict[str, np.ndarray]
 
     @property
@@ -54,6 +56,17 @@ class MeasuredTable:
         points = self.points[self.first]
         pairs = zip(self.variables, self.options, strict=True)
         return {name: values[points[:, i]] for i, (name, values) in enumerate(pairs)}
+
+    @property
+    def provider(self) -> str:
+        """Where the values come from, in words."""
+        return f"replayed from {' and '.join(self.sha256)}"
+
+    def shown(self, network: int) -> dict[str, str]:
+        """Return the choices of a network, as the table writes them."""
+        point = self.points[self.first[network]]
+        pairs = zip(self.variables, self.options, point, strict=True)
+        return {name: _text(values[index]) for name, values, index in pairs}
 
     def response(self, name: str) -> np.ndarray:
         """Return one response; `InputError` names the nearest one where there is no such."""
@@ -95,6 +108,7 @@ def read(target: TableTarget) -> MeasuredTable:
         _, network_of_row = _first_seen(same[:, None])
         _check_networks(architecture, network_of_row, first_row, target)
     network = network_of_row[first_row]
+    first = np.unique(network, return_index=True)[1]
     responses = {name: _response(columns, name, target) for name in target.responses}
     return MeasuredTable(
         target=target,
@@ -104,7 +118,8 @@ def read(target: TableTarget) -> MeasuredTable:
         options=tuple(options),
         points=points[first_row],
         network=network,
-        first=np.unique(network, return_index=True)[1],
+        first=first,
+        row=first_row[first] + 1,
         responses={name: _averaged(x, network_of_row) for name, x in responses.items()},
     )
 
@@ -237,10 +252,11 @@ def _response(columns: Columns, name: str, target: TableTarget) -> np.ndarray:
     known = values[~np.isnan(values)]
     if not known.size:
         raise InputError(f"{where} is empty.")
-    if quantity(name) == "accuracy":
+    unit = target.response(name).unit
+    if unit == "fraction":
         _check_accuracy(name, known, said.unit, where)
     bad = np.isinf(values)
-    if quantity(name) in ("ms", "mj", "bytes"):
+    if unit in ("ms", "mJ", "bytes"):
         bad |= values <= 0
     if bad.any():
         row = int(np.argmax(bad))
@@ -254,11 +270,16 @@ def _response(columns: Columns, name: str, target: TableTarget) -> np.ndarray:
 
 def _check_accuracy(name: str, known: np.ndarray, unit: str, where: str) -> None:
     low, high = known.min(), known.max()
-    other = "fraction" if unit == "percent" else "percent"
-    fits = low >= 0 and (1 < high <= 100 if unit == "percent" else high <= 1)
+    in_percent = unit in ("percent", "%")
+    other = "fraction" if in_percent else "percent"
+    fits = low >= 0 and (1 < high <= 100 if in_percent else high <= 1)
     if fits:
         return
     hint = f'Say unit = "{other}" for it.'
     if low < 0 or high > 100:
         hint = f'Call it something else than {name}, with goal = "max".'
     raise InputError(f"{where} goes from {low:g} to {high:g}: no {unit or 'fraction'}.", hint)
+
+
+def _text(value: float | str) -> str:
+    return str(value) if isinstance(value, str) else f"{value:g}"  # of numpy's texts, too

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgenas import measured_table, table_run, table_search, table_summary, table_target
 from edgenas.advice import savings
-from edgenas.errors import PredictorError
+from edgenas.errors import InputError, PredictorError
 from edgenas.open_run import open_run
 from edgenas.progress import Progress
-from edgenas.records import Verification, to_json
+from edgenas.records import DeviceProfile, Verification, to_json
+from edgenas.records.tables import TableCard
 from edgenas.run_context import RunContext
 from edgenas.run_folder import write_bytes
 from edgenas.summary import summary
@@ -48,6 +50,9 @@ def search(
     target, the predictors are refitted with the measured candidates and the search is repeated.
     """
     with open_run(path, asked, progress, resume, access=access) as context:
+        if context.replays:
+            table_search.check(asked)
+            return table_search.search(context, step)
         for name in ("probe", "train"):
             step(context, name)
         added = sum(step(context, name) for name in ("measure", "evaluate"))
@@ -122,6 +127,15 @@ def _answers(context: RunContext) -> bool:
     )
 
 
+def probe_target(where: str, access: Access | None = None) -> DeviceProfile | TableCard:
+    """Return what a target is: the machine that it reaches, or the measured table."""
+    from edgenas.targets.config import resolve
+
+    if where.endswith(".toml") and table_target.is_table(Path(where)):
+        return table_run.card(measured_table.read(table_target.read(Path(where))))
+    return resolve(where, access).probe()
+
+
 def run_step(
     name: str,
     path: Path,
@@ -138,7 +152,7 @@ def run_step(
     ) as context:
         result = step(context, name)
         if name in ("verify", "report"):
-            return summary(context)
+            return table_summary.summary(context) if context.replays else summary(context)
         document: dict[str, Any] = {"run": str(path), "step": name, "result": to_json(result)}
         return document
 
@@ -157,8 +171,10 @@ def explain(
     """
     with open_run(path, {}, progress, resume=True, create=False, access=access) as context:
         reports = step(context, "explain")
-        best = context.best()
+        best = None if context.replays else context.best()
         saved = []
+        if save_ms is not None and context.replays:
+            raise InputError("--save is not there for a measured table.", "Leave it out.")
         if save_ms is not None and best is not None:
             saved = to_json(savings(context.predictors(), best, save_ms))
         return {
@@ -186,7 +202,7 @@ def _write_plots(reports: list[PredictorReport], folder: Path) -> list[str]:
 
 def step(context: RunContext, name: str, **options: Any) -> Any:
     """Run one step; add its seconds, and the warnings so far, to the run's notes."""
-    run: Callable[..., Any] = importlib.import_module(f"edgenas.steps.{name}").run
+    run = _of_board(name) if not context.replays else table_search.step_of_table(name)
     started, said = time.perf_counter(), len(context.progress.warnings)
     try:
         if name not in UNDIVIDED:
@@ -198,6 +214,11 @@ def step(context: RunContext, name: str, **options: Any) -> Any:
     finally:
         seconds = time.perf_counter() - started
         context.note(name, seconds, context.progress.warnings[said:])
+
+
+def _of_board(name: str) -> Callable[..., Any]:
+    run: Callable[..., Any] = importlib.import_module(f"edgenas.steps.{name}").run
+    return run
 
 
 def _missed(verification: Verification) -> str:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from edgenas.search_problem import Predictors
     from edgenas.spaces.base import MobileSpace
     from edgenas.supernet.network import Supernet
+    from edgenas.table_run import TableRun
     from edgenas.targets.base import ModelFile, Target
     from edgenas.targets.config import Access
 
@@ -106,6 +107,20 @@ class RunContext:
 
         config = self.config
         return resolve(config.target, self.access, self.probed_machine(), config.engine)
+
+    @cached_property
+    def replays(self) -> bool:
+        """Whether the target is a measured table."""
+        from edgenas.table_run import replays
+
+        return replays(self.folder, self.config)
+
+    @cached_property
+    def replay(self) -> TableRun:
+        """The measured table that is searched."""
+        from edgenas.table_run import TableRun
+
+        return TableRun(self.folder, self.config)
 
     def probed_machine(self) -> str:
         """Return what the target's processor was probed to be, "" before."""

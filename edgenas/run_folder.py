@@ -45,6 +45,14 @@ class RunFolder:
         return self.path / "profile.json"
 
     @property
+    def table(self) -> Path:
+        return self.path / "table.json"
+
+    @property
+    def looked_up(self) -> Path:
+        return self.path / "looked_up.json"
+
+    @property
     def supernet(self) -> Path:
         return self.path / "supernet.safetensors"
 

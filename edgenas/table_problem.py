@@ -75,11 +75,6 @@ class TableProblem:
             everything.points[front], everything.values[front], True, 0.0, everything.evaluations
         )
 
-    def choices(self, point: Sequence[int]) -> dict[str, str]:
-        """Return what a point chooses, variable by variable, as the table writes it."""
-        pairs = zip(self.table.variables, self.table.options, point, strict=True)
-        return {name: _shown(values[index]) for name, values, index in pairs}
-
 
 class _Rows:
     """Distinct points [n, n_variables], found by a linear hash that is then compared."""
@@ -127,7 +122,3 @@ class _Rows:
         turn = (self._keys(points) % np.uint64(n_rows)).astype(np.int64)
         rank = (np.arange(n_rows) - turn[:, None]) % n_rows
         return np.argmin(distance * n_rows + rank, axis=1)
-
-
-def _shown(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:g}"

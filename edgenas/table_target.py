@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from edgenas.errors import InputError, nearest
 from edgenas.records import from_json
+from edgenas.responses import ResponseKind, of_column
 from edgenas.targets.config import read_toml
 
 KIND = "table"
-Goal = Literal["max", "min"]
-# last part of a response's name -> units of columns that it can be read from, and their factors
-UNITS: dict[str, dict[str, float]] = {
-    "ms": {"ms": 1.0, "s": 1e3, "us": 1e-3, "ns": 1e-6},
-    "mj": {"mj": 1.0, "j": 1e3, "uj": 1e-3},
-    "bytes": {"bytes": 1.0, "kb": 1e3, "mb": 1e6, "kib": 1024.0, "mib": 1024.0**2},
-    "accuracy": {"fraction": 1.0, "percent": 0.01},
-}
+SHARES = {"fraction": 1.0, "percent": 0.01, "%": 0.01}
 
 
 @dataclass(frozen=True)
 class Column:
     """Where a response is read from.
 
-    unit : of the column; "" for the one that the response's name ends in, or a fraction.
-    goal : "" for what the name tells: accuracy is better high; ms, mj and bytes are better low.
+    unit : of the column; "" for the response's own: what its name ends in, or a fraction.
+    goal : "" for what the response's name tells.
     """
 
     column: str
@@ -64,22 +58,20 @@ class TableTarget:
         """Return where a path of the file is."""
         return Path(self.source).parent / Path(path).expanduser()
 
-    def factor(self, response: str) -> float:
+    def response(self, name: str) -> ResponseKind:
+        """Return what a response of the table is."""
+        kind = of_column(name)
+        return replace(kind, goal=self.responses[name].goal or kind.goal)
+
+    def factor(self, name: str) -> float:
         """Return what the cells of a response's column are multiplied by."""
-        unit = self.responses[response].unit
-        return UNITS[quantity(response)][unit] if unit else 1.0
-
-    def goal(self, response: str) -> Goal:
-        """Return whether a response is better high or low."""
-        return self.responses[response].goal or (
-            "max" if quantity(response) == "accuracy" else "min"
-        )
+        unit = self.responses[name].unit
+        return units_of(of_column(name))[unit] if unit else 1.0
 
 
-def quantity(response: str) -> str:
-    """Return the key of `UNITS` that a response's name means, "" for none."""
-    parts = response.split("_")
-    return "accuracy" if "accuracy" in parts else parts[-1] if parts[-1] in UNITS else ""
+def units_of(kind: ResponseKind) -> Mapping[str, float]:
+    """Return the units that a column of a response can be in, over the response's own."""
+    return SHARES if kind.unit == "fraction" else kind.units
 
 
 def is_table(path: Path) -> bool:
@@ -115,12 +107,14 @@ def _check(target: TableTarget, where: str) -> None:
     if bool(target.join) != bool(target.join_on):
         raise InputError(f"{where} needs both of join (a CSV file) and join_on (columns).")
     for name, column in target.responses.items():
-        units = UNITS.get(quantity(name), {})
+        kind = of_column(name)
+        units = units_of(kind)
         if column.unit and column.unit not in units:
-            hint = nearest(column.unit, units) if units else "Leave the unit out."
-            raise InputError(f"{where}: '{name}' cannot be read in '{column.unit}'.", hint)
-        if not column.goal and not quantity(name):
             raise InputError(
-                f"{where}: is '{name}' better high or low?",
+                f"{where}: {name} cannot be read in '{column.unit}'.", nearest(column.unit, units)
+            )
+        if not (column.goal or kind.goal):
+            raise InputError(
+                f"{where}: is {name} better high or low?",
                 f'Write {name} = {{ column = "{column.column}", goal = "max" }}, or "min".',
             )

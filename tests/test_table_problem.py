@@ -51,7 +51,7 @@ def test_looks_every_architecture_up(tmp_path: Path) -> None:
 
     assert problem.options == (3, 4) and problem.project is None
     for point, (accuracy, latency_ms) in zip(points, values, strict=True):
-        chosen = table.choices(point)
+        chosen = table.table.shown(table.networks(point[None])[0])
         expected = measured[chosen["op"], int(chosen["width"])]
         assert (latency_ms, accuracy * 100) == pytest.approx(expected)
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from edgenas.cli import replayed
 from edgenas.cli.card import card
 
 # Of a table whose cells are never cut, whatever the terminal.
@@ -109,8 +110,14 @@ def published_result(document: dict[str, Any]) -> None:
 
 def step_result(name: str, document: dict[str, Any]) -> None:
     """Print the outcome of one step."""
-    if name in ("verify", "report"):
+    if "provider" in document:
+        replayed.replay_result(document)
+    elif name in ("verify", "report"):
         search_result(document)
+    elif name == "optimize" and "objectives" in document["result"]:
+        replayed.found_result(document["result"])
+    elif name == "probe" and "variables" in document["result"]:
+        replayed.table_card(document["result"])
     elif name == "optimize":
         _found(document["result"])
     elif name == "probe":

@@ -16,6 +16,7 @@ from edgenas.cli.options import (
 )
 from edgenas.cli.progress_bars import Bars
 from edgenas.cli.render import emit_json, search_result, several_result
+from edgenas.cli.replayed import replay_result
 
 FAILED_VERIFICATION = 1
 
@@ -46,6 +47,7 @@ def search(
       edgenas search
       edgenas search --data imagefolder:flowers --max-latency 5ms --out runs/flowers
       edgenas search --target pi@raspberrypi.local
+      edgenas search --target pi5-table.toml --max-latency 12ms
       edgenas search --target pi4 --target orin-nano --out runs/both
       edgenas search --engine onnxruntime --engine litert
       edgenas search --out runs/flowers --resume
@@ -68,6 +70,8 @@ def search(
         document = pipeline.search(path, asked, bars, resume, allowed)
     if as_json:
         emit_json(document)
+    elif "provider" in document:
+        replay_result(document)
     elif "boards" in document:
         several_result(document)
     else:

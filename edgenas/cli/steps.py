@@ -65,10 +65,10 @@ def probe(where: str, as_json: bool, **options: Any) -> None:
     if Path(where, "run.json").exists():
         run_step("probe", Path(where), options, as_json)
         return
+    from edgenas.pipeline import probe_target
     from edgenas.records import to_json
-    from edgenas.targets.config import resolve
 
-    profile = to_json(resolve(where, access(options, Bars().message)).probe())
+    profile = to_json(probe_target(where, access(options, Bars().message)))
     if as_json:
         emit_json(profile)
     else:

@@ -110,11 +110,12 @@ class MarginalEffect:
 class FittedRow:
     """Prediction for one architecture beside what was observed, in the response's unit.
 
-    observed : None where only the prediction is known. ci95 : of the observed value.
+    architecture : of a space, or in words. observed : None where only the prediction is known.
+    ci95 : of the observed value.
     held_out : the prediction comes from a fit without this row.
     """
 
-    architecture: Architecture
+    architecture: Architecture | str
     predicted: Interval
     observed: float | None = None
     ci95: tuple[float, float] | None = None

@@ -24,8 +24,8 @@ def render(data: ReportData) -> str:
         verdict=verdict(data),
         style=style(),
         tradeoff=inline(charts.tradeoff(data)),
-        predictors=[_predictor(predictor) for predictor in data.predictors],
-        effect_table=_effect_table(data.predictors),
+        predictors=[predictor_figures(predictor) for predictor in data.predictors],
+        effect_table=effect_table(data.predictors),
         candidate_table=_candidate_table(data.candidates),
         measured=_measured_rows(data),
         evaluated=_evaluated_rows(data),
@@ -71,7 +71,8 @@ def inline(plot: Plot | None) -> Markup | None:
     return None if plot is None else Markup(plot.svg())
 
 
-def _predictor(predictor: PredictorReport) -> dict[str, Any]:
+def predictor_figures(predictor: PredictorReport) -> dict[str, Any]:
+    """Return what the page shows of one predictor, its plots drawn."""
     scale, unit = charts.scale_and_unit(predictor)
     heldout = predictor.heldout
     return {
@@ -119,7 +120,7 @@ def candidate_figures(one: VerifiedCandidate) -> dict[str, str]:
     }
 
 
-def _effect_table(predictors: tuple[PredictorReport, ...]) -> list[tuple[str, list[str]]]:
+def effect_table(predictors: tuple[PredictorReport, ...]) -> list[tuple[str, list[str]]]:
     """Return (change, effect on each response): what a choice costs beside what it buys."""
     columns = [{one.change: one for one in predictor.effects} for predictor in predictors]
     changes = dict.fromkeys(change for column in columns for change in column)

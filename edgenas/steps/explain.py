@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 
 import numpy as np
 
 from edgenas.marginal import changes
+from edgenas.predictor_report import coefficients, effects, held_out
 from edgenas.predictors.base import FittedPredictor
 from edgenas.predictors.explain import breakdown, diagnostics
 from edgenas.records import Architecture, Interval, to_json
 from edgenas.reporting.document import (
-    CoefficientRow,
     FittedRow,
-    HeldOutErrors,
     MarginalEffect,
     PredictorReport,
 )
@@ -51,8 +49,8 @@ def _explain(
         unit=predictor.unit,
         n=predictor.n,
         confidence=confidence,
-        heldout=_held_out(predictor),
-        coefficients=_coefficients(predictor, matrix, confidence) if in_full else (),
+        heldout=held_out(predictor),
+        coefficients=coefficients(predictor, matrix, confidence, _group) if in_full else (),
         effects=_effects(predictor, rows, architectures, confidence) if in_full else (),
         rows=_rows(predictor, matrix, observed, confidence),
         breakdown=_breakdown(context, predictor, rows) if in_full else (),
@@ -84,34 +82,6 @@ def _group(term: str) -> str:
     return f"stage {int(stage.removeprefix('stage')) + 1}" if dot else ""
 
 
-def _held_out(predictor: FittedPredictor) -> HeldOutErrors | None:
-    errors = predictor.heldout
-    if errors is None:
-        return None
-    shown = (field.name for field in fields(HeldOutErrors))
-    return HeldOutErrors(**{name: getattr(errors, name) for name in shown})
-
-
-def _coefficients(
-    predictor: FittedPredictor, matrix: np.ndarray, confidence: float
-) -> tuple[CoefficientRow, ...]:
-    spread = dict(zip(predictor.terms, matrix.std(axis=0, ddof=1), strict=True))
-    return tuple(
-        CoefficientRow(
-            name=line.name,
-            coef=line.coef,
-            bse=line.bse,
-            tvalue=line.tvalue,
-            pvalue=line.pvalue,
-            conf_int=line.conf_int,
-            vif=float(line.vif) if np.isfinite(line.vif) else None,
-            term_sd=float(spread[line.name]) if line.name in spread else None,
-            group=_group(line.name),
-        )
-        for line in predictor.coefficients(confidence)
-    )
-
-
 def _effects(
     predictor: FittedPredictor,
     rows: TermRows,
@@ -119,17 +89,9 @@ def _effects(
     confidence: float,
 ) -> tuple[MarginalEffect, ...]:
     found = changes(rows, architectures)
-    effects = predictor.contrast(np.array([change.difference for change in found]), confidence)
-    return tuple(
-        MarginalEffect(
-            change.text,
-            float(effects.mean[i]),
-            float(effects.lower[i]),
-            float(effects.upper[i]),
-            predictor.unit,
-        )
-        for i, change in enumerate(found)
-    )
+    differences = np.array([change.difference for change in found])
+    texts = [change.text for change in found]
+    return effects(predictor, texts, differences, confidence, predictor.unit)
 
 
 def _rows(

@@ -1,0 +1,169 @@
+"""optimize: the best networks of the table within the limits, as predicted. Writes search.json."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgenas.errors import InfeasibleError, InputError
+from edgenas.optimizers.problem import Archive, Problem, Response
+from edgenas.records import to_json
+from edgenas.records.tables import TableLimit, TableSearch
+from edgenas.responses import Limit, ResponseKind, limit_text, parse_objectives
+from edgenas.run_context import RunContext
+from edgenas.run_folder import write_json
+from edgenas.table_predictors import Predicted
+from edgenas.table_run import TableRun, candidate
+
+LATENCY = "latency_ms"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is searched. cost : what the frontier trades the first objective for; "" for nothing."""
+
+    objectives: tuple[str, ...]
+    limits: tuple[Limit, ...]
+    cost: str
+
+
+def run(context: RunContext) -> TableSearch:
+    """Search under the run's limits; without any, half-way between least and greatest latency.
+
+    The table lists every network, so all of them are compared: what is found is optimal under the
+    predictors. A limit holds the bound of the prediction interval, an objective is a mean.
+
+    Raises
+    ------
+    InfeasibleError : no network meets the limits; says which binds.
+    """
+    started = time.perf_counter()
+    replay, config = context.replay, context.config
+    predicted = {name: replay.predicted(name) for name in replay.table.responses}
+    wanted = _wanted(replay, predicted)
+    problem, archive = _enumerated(replay, wanted, predicted)
+    feasible = problem.feasible(archive.values)
+    if not feasible.any():
+        raise _infeasible(replay, wanted, predicted)
+    costs = problem.costs(archive.values)
+    if len(wanted.objectives) == 1:
+        order = np.flatnonzero(feasible)
+        best = order[np.lexsort((*_ties(wanted, predicted, order), costs[order, 0]))]
+    else:
+        best = archive.front(problem)
+    result = TableSearch(
+        method="exact",
+        top=config.top,
+        objectives=wanted.objectives,
+        limits=tuple(TableLimit(x.response, x.at_most, x.at_least) for x in wanted.limits),
+        cost=wanted.cost,
+        confidence=config.confidence,
+        candidates=tuple(candidate(replay, i, predicted) for i in best[: config.top].tolist()),
+        frontier=tuple(
+            candidate(replay, i, predicted) for i in _frontier(replay, wanted, predicted)
+        ),
+        optimal=True,
+        evaluations=archive.evaluations,
+        seconds=time.perf_counter() - started,
+    )
+    write_json(context.folder.search, to_json(result))
+    return result
+
+
+def _wanted(replay: TableRun, predicted: dict[str, Predicted]) -> Wanted:
+    config, target = replay.config, replay.table.target
+    objectives = tuple(one.response for one in parse_objectives(config.objectives))
+    objectives = (
+        objectives
+        or tuple(name for name in target.responses if target.response(name).goal == "max")[:1]
+    )
+    if not objectives:
+        raise InputError(
+            f"{target.source} has no response that is better high: what is to be optimized?",
+            f"Say --objective {next(iter(target.responses))}.",
+        )
+    limits = list(config.limits().values())
+    for name in (*objectives, *(limit.response for limit in limits)):
+        replay.table.response(name)  # an error names the nearest
+    if not limits and LATENCY in predicted and LATENCY not in objectives:
+        limits = [Limit(LATENCY, at_most=_half_way(replay, predicted[LATENCY]))]
+    costs = [limit.response for limit in limits] + [LATENCY, *objectives[1:]]
+    costs += [name for name in predicted if target.response(name).goal == "min"]
+    cost = next((name for name in costs if name in predicted and name != objectives[0]), "")
+    return Wanted(objectives, tuple(limits), cost)
+
+
+def _half_way(replay: TableRun, latency: Predicted) -> float:
+    """Return the limit of the run, half-way between the ends, chosen once and kept."""
+    if replay.folder.search.exists():
+        for limit in replay.search_result().limits:
+            if limit.response == LATENCY and limit.at_most is not None:
+                return limit.at_most
+    return float((latency.upper.min() + latency.upper.max()) / 2)
+
+
+def _enumerated(
+    replay: TableRun, wanted: Wanted, predicted: dict[str, Predicted]
+) -> tuple[Problem, Archive]:
+    target = replay.table.target
+    responses = [Response(name, target.response(name).goal) for name in wanted.objectives]
+    columns = [predicted[name].mean for name in wanted.objectives]
+    for limit in wanted.limits:
+        found = predicted[limit.response]
+        if limit.at_most is not None:
+            responses.append(Response(limit.response, at_most=limit.at_most))
+            columns.append(found.upper)
+        if limit.at_least is not None:
+            responses.append(Response(limit.response, at_least=limit.at_least))
+            columns.append(found.lower)
+    values = np.column_stack(columns)
+    problem = replay.problem.problem(responses, values)
+    points = replay.problem.points
+    return problem, Archive(points, values, True, 0.0, len(points))
+
+
+def _ties(
+    wanted: Wanted, predicted: dict[str, Predicted], networks: np.ndarray
+) -> Sequence[np.ndarray]:
+    return [predicted[wanted.cost].mean[networks]] if wanted.cost else []
+
+
+def _frontier(replay: TableRun, wanted: Wanted, predicted: dict[str, Predicted]) -> list[int]:
+    """Return the networks on the front of the first objective against the cost, by rising cost."""
+    if not wanted.cost:
+        return []
+    names = (wanted.cost, wanted.objectives[0])
+    responses = [Response(name, replay.table.target.response(name).goal) for name in names]
+    values = np.column_stack([predicted[name].mean for name in names])
+    problem = replay.problem.problem(responses, values)
+    front = Archive(replay.problem.points, values).front(problem)
+    return [int(index) for index in front]
+
+
+def _infeasible(
+    replay: TableRun, wanted: Wanted, predicted: dict[str, Predicted]
+) -> InfeasibleError:
+    """Return the error that names the limits which no network meets, or that they conflict."""
+    alone = []
+    for limit in wanted.limits:
+        found, kind = predicted[limit.response], replay.table.target.response(limit.response)
+        if limit.at_most is not None and found.upper.min() > limit.at_most:
+            least = kind.shown(float(found.upper.min()))
+            alone.append(f"the least upper bound of {kind.label} is {least}")
+        if limit.at_least is not None and found.lower.max() < limit.at_least:
+            most = kind.shown(float(found.lower.max()))
+            alone.append(f"the greatest lower bound of {kind.label} is {most}")
+    text = " and ".join(limit_text(limit, _kinds(replay)) for limit in wanted.limits)
+    why = ", ".join(alone) or "each can be met, but not all by one network"
+    return InfeasibleError(
+        f"No network of '{replay.table.target.name}' has {text} at "
+        f"{replay.config.confidence:.0%} confidence: {why}.",
+        "Loosen the limit, or look more networks up (--samples) for narrower bounds.",
+    )
+
+
+def _kinds(replay: TableRun) -> dict[str, ResponseKind]:
+    return {name: replay.table.target.response(name) for name in replay.table.responses}
