@@ -9,7 +9,7 @@ from typing import Any
 
 from edgenas.errors import InputError, RunFolderError
 from edgenas.records import from_json, to_json
-from edgenas.responses import Limit, parse_constraints, parse_objectives
+from edgenas.responses import Limit, Objective, parse_constraints, parse_objectives
 from edgenas.run_folder import FORMAT_VERSION, RunFolder, read_json, write_json
 
 # A resumed run may change these; anything else would make its finished work mean something else.
@@ -93,17 +93,30 @@ class RunConfig:
         return parse_constraints([*self.constraints, *latency])
 
     @property
+    def wanted(self) -> tuple[Objective, ...]:
+        """The objectives; accuracy where none was asked for."""
+        return parse_objectives(self.objectives) or (Objective("accuracy", "max"),)
+
+    @property
     def responses(self) -> set[str]:
         """The names of the responses that the objectives and constraints are on."""
-        return {one.response for one in parse_objectives(self.objectives)} | set(self.limits())
+        return {one.response for one in self.wanted} | set(self.limits())
 
     @property
     def plain(self) -> bool:
         """Whether what is asked is the most accurate network under a latency limit, no more."""
-        wanted = {one.response for one in parse_objectives(self.objectives)} or {"accuracy"}
-        limits = self.limits()
-        at_least = "latency_ms" in limits and limits["latency_ms"].at_least is not None
-        return wanted == {"accuracy"} and set(limits) <= {"latency_ms"} and not at_least
+        latency = self.limits().get("latency_ms")
+        return (
+            self.wanted == (Objective("accuracy", "max"),)
+            and set(self.limits()) <= {"latency_ms"}
+            and (latency is None or latency.at_least is None)
+        )
+
+    @property
+    def limited(self) -> bool:
+        """Whether latency has an upper limit: the user's, or one half-way if nothing is asked."""
+        latency = self.limits().get("latency_ms")
+        return self.plain or (latency is not None and latency.at_most is not None)
 
 
 def write_config(folder: RunFolder, config: RunConfig, version: str) -> None:

@@ -116,9 +116,13 @@ def _answers(context: RunContext) -> bool:
     except PredictorError:
         return False  # fitted by an edgenas that made other terms
     config, result, verification = context.config, context.search_result(), context.verified()
+    asked = config.limits().get("latency_ms")
     return (
         verification.winner is not None
-        and config.max_latency_ms in (None, result.limit_ms)
+        and result.limited == config.limited
+        and (asked is None or asked.at_most in (None, result.limit_ms))
+        and result.objectives == tuple(one.response for one in config.wanted)
+        and result.constraints == config.constraints
         and config.confidence == result.confidence
         and config.optimizer == result.method
         and config.top == result.top

@@ -232,8 +232,8 @@ class RunContext:
         asked = self.config.limits().get("latency_ms")
         if asked is not None and asked.at_most is not None:
             return asked.at_most
-        if self.folder.search.exists():
-            return self.search_result().limit_ms
+        if self.folder.search.exists() and (before := self.search_result()).limited:
+            return before.limit_ms
         return default()
 
     def search_result(self) -> SearchResult:

@@ -14,7 +14,7 @@ from edgenas.predictors.base import FittedPredictor
 from edgenas.records import Architecture, Candidate, Interval, StageChoice
 from edgenas.responses import REGISTRY
 from edgenas.spaces.base import MobileSpace
-from edgenas.term_rows import TermRows, distinct_choices
+from edgenas.term_rows import TermRows, canonical, distinct_choices
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,7 @@ class Predictors:
         bounds = np.column_stack((predicted.mean, predicted.lower, predicted.upper))
         if name == "accuracy":
             bounds = bounds.clip(0.0, 1.0)
+        bounds[:, 1] = bounds[:, 1].clip(0.0)  # no response is negative
         return [Interval(*map(float, row)) for row in bounds]
 
 
@@ -93,12 +94,16 @@ def exactly(value: float) -> Interval:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """A `StageProblem` and the architecture that each of its points stands for."""
+class Grid:
+    """The choices of every stage of a space, and the architecture of each point of them."""
 
     space: MobileSpace
     choices: tuple[tuple[StageChoice, ...], ...]
-    problem: StageProblem
+
+    @classmethod
+    def of(cls, space: MobileSpace) -> Grid:
+        """Return the grid of the choices that predictors can tell apart."""
+        return Grid(space, tuple(distinct_choices(space, s) for s in range(len(space.stages))))
 
     def architecture(self, point: Point) -> Architecture:
         """Return the architecture of a point (index of the size, then one option a stage)."""
@@ -106,11 +111,25 @@ class Layout:
         stages = tuple(self.choices[stage][option] for stage, option in enumerate(options))
         return Architecture.of(self.space.name, self.space.resolutions[size], stages)
 
+    def point(self, architecture: Architecture) -> Point:
+        """Return the point of an architecture of the space, or of one that is predicted alike."""
+        self.space.check(architecture)
+        size = self.space.resolutions.index(architecture.resolution)
+        ordered = map(canonical, architecture.stages)
+        return size, *(of.index(one) for of, one in zip(self.choices, ordered, strict=True))
+
+
+@dataclass(frozen=True)
+class Layout(Grid):
+    """A grid and the `StageProblem` over its points."""
+
+    problem: StageProblem
+
 
 def lay_out(predictors: Predictors) -> Layout:
     """Return the whole space as options of stages; the limit is on the upper latency bound."""
     space, confidence = predictors.space, predictors.confidence
-    choices = tuple(distinct_choices(space, stage) for stage in range(len(space.stages)))
+    choices = Grid.of(space).choices
     latency_rows = predictors.rows("physical")
     options = option_rows(latency_rows, choices)
 

@@ -23,13 +23,12 @@ def summary(context: RunContext) -> dict[str, Any]:
         "run": str(context.folder.path),
         "target": verification.target,
         "constraint": {"latency_ms": result.limit_ms, "confidence": result.confidence},
+        "objectives": list(result.objectives),
+        "constraints": list(result.constraints),
         "winner": None if winner is None else _verified(context, winner),
         "candidates": [_verified(context, model) for model in verification.models],
         "frontier": [_candidate(candidate) for candidate in result.frontier],
-        "predictors": {
-            "latency_ms": _errors(predictors.latency),
-            "accuracy": _errors(predictors.accuracy),
-        },
+        "predictors": {name: _errors(one) for name, one in predictors.fitted.items()},
         "search": {
             "method": result.method,
             "optimal": result.optimal,
@@ -49,6 +48,7 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "architecture": to_json(candidate.architecture),
         "predicted_latency_ms": to_json(candidate.latency_ms),
         "predicted_accuracy": to_json(candidate.accuracy),
+        "predicted": {name: to_json(value) for name, value in candidate.responses.items()},
     }
 
 
@@ -70,6 +70,7 @@ def _verified(context: RunContext, verified: VerifiedModel) -> dict[str, Any]:
         "agreement": verified.agreement,
         "n_images": verified.n_images,
         "peak_rss_bytes": verified.outcome.peak_rss_bytes,
+        "measured": dict(verified.measured),
         "model": str(context.folder.models / model.int8_file),
         "sha256": model.sha256,
         "passed": verified.passed,

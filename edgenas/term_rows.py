@@ -46,22 +46,29 @@ class TermRows:
 
         The order of the inner blocks changes no term: choices that differ only in it share a row.
         """
-        canonical = _canonical(choice)
-        key = (resolution, stage, canonical)
+        ordered = canonical(choice)
+        key = (resolution, stage, ordered)
         if key not in self._stage_rows:
-            blocks = zip(canonical.kernel_sizes, canonical.expand_ratios, strict=True)
-            layers = [
-                layer
-                for index, block in enumerate(blocks)
-                for layer in _block_layers(self.space, resolution, stage, block, index > 0)
-            ]
-            self._stage_rows[key] = self.terms.stage_row(layers, canonical)
+            layers = like_layers(self.space, resolution, stage, ordered)
+            self._stage_rows[key] = self.terms.stage_row(layers, ordered)
         return self._stage_rows[key]
+
+
+def like_layers(
+    space: MobileSpace, resolution: int, stage: int, choice: StageChoice
+) -> list[Layer]:
+    """Return layers that do the work of one stage; inner blocks of a kind share their names."""
+    blocks = zip(choice.kernel_sizes, choice.expand_ratios, strict=True)
+    return [
+        layer
+        for index, block in enumerate(blocks)
+        for layer in _block_layers(space, resolution, stage, block, index > 0)
+    ]
 
 
 def distinct_choices(space: MobileSpace, stage: int) -> tuple[StageChoice, ...]:
     """Return the choices of a stage that differ in more than the order of the inner blocks."""
-    return tuple(dict.fromkeys(_canonical(choice) for choice in space.stage_choices(stage)))
+    return tuple(dict.fromkeys(canonical(choice) for choice in space.stage_choices(stage)))
 
 
 @lru_cache(maxsize=100_000)
@@ -76,7 +83,8 @@ def _block_layers(
     return tuple(layer for layer in layers if layer.block == count - 1)
 
 
-def _canonical(choice: StageChoice) -> StageChoice:
+def canonical(choice: StageChoice) -> StageChoice:
+    """Return the choice with its inner blocks in rising order."""
     blocks = list(zip(choice.kernel_sizes, choice.expand_ratios, strict=True))
     ordered = (blocks[0], *sorted(blocks[1:]))
     return StageChoice(tuple(k for k, _ in ordered), tuple(e for _, e in ordered))

@@ -26,6 +26,7 @@ COMMANDS = {
     "fit": "tables",
     "predict": "tables",
     "optimize": "optimize",
+    "pick": "pick",
     "export": "steps",
     "verify": "verify",
     "explain": "explain",

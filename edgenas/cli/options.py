@@ -93,6 +93,22 @@ CONFIG_OPTIONS = [
         type=PluginName("optimizers"),
         help="Search method.  [exact]",
     ),
+    click.option(
+        "--objective",
+        "objectives",
+        multiple=True,
+        metavar="RESPONSE",
+        help="Response to optimize; again for a trade-off, the first decides.  [accuracy]",
+    ),
+    click.option(
+        "--constraint",
+        "constraints",
+        multiple=True,
+        metavar="TEXT",
+        help='Limit on a response, such as "energy_mj<=12" or "peak_rss<=64MB"; again for more; '
+        '"none" drops those of the run.',
+    ),
+    click.option("--budget", type=int, help="Evaluations that the search may spend.  [by method]"),
 ]
 CONFIG_NAMES = (
     "target",
@@ -109,6 +125,9 @@ CONFIG_NAMES = (
     "optimizer",
     "target_mape",
     "device_time_s",
+    "objectives",
+    "constraints",
+    "budget",
 )
 
 
@@ -134,7 +153,8 @@ def _but_target(command: Command) -> Command:
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration options that the user gave."""
-    return {name: options[name] for name in CONFIG_NAMES if options.get(name) is not None}
+    asked = {name: options[name] for name in CONFIG_NAMES if options.get(name) not in (None, ())}
+    return asked | {"constraints": ()} if asked.get("constraints") == ("none",) else asked
 
 
 ACCESS_OPTIONS = [

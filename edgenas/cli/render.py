@@ -119,7 +119,9 @@ def step_result(name: str, document: dict[str, Any]) -> None:
     elif name == "probe" and "variables" in document["result"]:
         replayed.table_card(document["result"])
     elif name == "optimize":
-        _found(document["result"])
+        from edgenas.cli.found import found
+
+        found(document["result"])
     elif name == "probe":
         card(document["result"])
     elif name == "fit":
@@ -140,23 +142,6 @@ def training_result(document: dict[str, Any]) -> None:
         f"images/s, {report['waiting_share']:.1%} of it waiting for images"
     )
     click.echo(f"supernet: {document['supernet']} ({document['bytes'] / 1e6:.2f} MB)")
-
-
-def _found(result: dict[str, Any]) -> None:
-    table = Table(box=box.SIMPLE)
-    for name in ("network", "accuracy", "latency ms", "upper bound ms"):
-        table.add_column(name, justify="left" if name == "network" else "right")
-    for candidate in result["candidates"]:
-        latency = candidate["latency_ms"]
-        table.add_row(
-            architecture(candidate["architecture"]),
-            f"{candidate['accuracy']['mean']:.2%}",
-            f"{latency['mean']:.4g}",
-            f"{latency['upper']:.4g}",
-        )
-    Console(highlight=False, soft_wrap=True).print(table)
-    proof = "proved optimal" if result["optimal"] else f"gap {result['gap']}"
-    click.echo(f"limit {result['limit_ms']:.4g} ms, by {result['method']}: {proof}")
 
 
 def _fitted(result: dict[str, Any]) -> None:

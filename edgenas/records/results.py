@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -42,8 +43,8 @@ class SearchResult:
 
     top : candidates asked for; there may be fewer.
     limit_ms : on the upper latency bound; that of the slowest network where none was asked for.
-    frontier : the best trade-offs between the predicted means of the objectives; by rising latency
-        for accuracy under a latency limit, else the best in the first objective first.
+    frontier : the best trade-offs, by rising mean latency, between the means of the objectives and
+        of what is limited, within the limits or not; a part of them where they are very many.
     objectives : names of the responses that were optimized, the first decides between winners.
     constraints : as they were asked for, besides the latency limit.
     limited : whether a latency limit was asked for, or chosen half-way.
@@ -105,6 +106,7 @@ class VerifiedModel:
         `n_images` held-out test images; None where it could not be had.
     agreement : fraction of the images on which target and host chose the same class.
     from_earlier_round : it passed in a round before the last, and stays a candidate.
+    measured : every response that is known, by name, in its unit.
     """
 
     model: ExportedModel
@@ -117,6 +119,7 @@ class VerifiedModel:
     agreement: float | None
     n_images: int
     from_earlier_round: bool = False
+    measured: dict[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ class Verification:
     """The verdict on a run's candidates, best first among those that passed.
 
     rounds : searches until it was reached; each refits with the measured candidates of the last.
+    objective, goal : the response that decides between those that passed, and which way.
     """
 
     target: str
@@ -131,17 +135,25 @@ class Verification:
     confidence: float
     rounds: int
     models: tuple[VerifiedModel, ...]
+    objective: str = "accuracy"
+    goal: Literal["max", "min"] = "max"
 
     @property
     def winner(self) -> VerifiedModel | None:
-        """The passing model of highest int8 validation accuracy (on the target, once verified)."""
+        """The passing model that is best in the objective.
+
+        For accuracy that of highest int8 validation accuracy (the target's, once verified).
+        """
         passed = [model for model in self.models if model.passed]
-        return max(passed, key=_rank, default=None)
+        return max(passed, key=self._rank, default=None)
 
-
-def _rank(verified: VerifiedModel) -> tuple[float, float]:
-    latency = verified.outcome.latency
-    return verified.model.val_int8_accuracy, -latency.median_ms if latency else 0.0
+    def _rank(self, verified: VerifiedModel) -> tuple[float, ...]:
+        latency, accuracy = verified.outcome.latency, verified.model.val_int8_accuracy
+        ranks = accuracy, -latency.median_ms if latency else 0.0
+        if self.objective == "accuracy":
+            return ranks
+        sign = 1.0 if self.goal == "max" else -1.0
+        return sign * verified.measured.get(self.objective, -sign * math.inf), *ranks
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 from edgenas.records import Candidate, Interval
@@ -45,11 +46,20 @@ def tradeoff(data: ReportData) -> Plot:
     return plots.tradeoff(
         "tradeoff",
         [one for one in series if one.marks],
-        [(point.latency_ms.mean, 100 * point.accuracy.mean) for point in frontier],
-        limit=data.limit_ms,
+        _rising((one.latency_ms.mean, 100 * one.accuracy.mean) for one in frontier),
+        limit=data.limit_ms if data.limited else None,
         labels=_AXES,
         limit_text=f"budget {formats.milliseconds(data.limit_ms)}",
     )
+
+
+def _rising(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the points that are best in these two responses alone, by rising latency."""
+    kept: list[tuple[float, float]] = []
+    for latency_ms, accuracy in sorted(points, key=lambda one: (one[0], -one[1])):
+        if not kept or accuracy > kept[-1][1]:
+            kept.append((latency_ms, accuracy))
+    return kept
 
 
 def fit_quality(predictor: PredictorReport) -> Plot | None:
@@ -134,7 +144,12 @@ def plotted_effects(predictor: PredictorReport) -> list[MarginalEffect]:
 
 def scale_and_unit(predictor: PredictorReport) -> tuple[float, str]:
     """Return what values are multiplied by for display, and the unit that they then have."""
-    return (100.0, "%") if predictor.unit == "fraction" else (1.0, predictor.unit)
+    if predictor.unit == "fraction":
+        return 100.0, "%"
+    if predictor.unit == "bytes":
+        greatest = max((row.predicted.mean for row in predictor.rows), default=0.0)
+        return (1e-6, "MB") if greatest >= 1e6 else (1e-3, "kB")
+    return 1.0, predictor.unit
 
 
 def slug(predictor: PredictorReport) -> str:
@@ -143,7 +158,7 @@ def slug(predictor: PredictorReport) -> str:
 
 
 def _change_unit(predictor: PredictorReport) -> str:
-    return "points" if predictor.unit == "fraction" else predictor.unit
+    return "points" if predictor.unit == "fraction" else scale_and_unit(predictor)[1]
 
 
 def _measured(data: ReportData) -> tuple[plots.Mark, ...]:

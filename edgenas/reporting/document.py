@@ -37,6 +37,7 @@ class VerifiedCandidate:
     fp32_accuracy, int8_accuracy : on the host. device_accuracy : of the file, on the target.
     agreement : fraction of images on which target and host chose the same class.
     n_images : held-out images behind the accuracies.
+    measured : every response that is known of it, by name, in its unit.
     model : path of the file to deploy. reasons : why it did not pass; empty if it passed.
     """
 
@@ -54,6 +55,7 @@ class VerifiedCandidate:
     model_bytes: int | None = None
     sha256: str | None = None
     weights: Literal["trained", "random"] = "trained"
+    measured: dict[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -204,6 +206,11 @@ class ReportData:
     fallbacks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     reused: tuple[str, ...] = ()
+
+    @property
+    def limited(self) -> bool:
+        """Whether the run has a latency limit: that of a search for a whole front is no limit."""
+        return self.search is None or self.search.limited
 
     def predictor(self, response: str) -> PredictorReport | None:
         """Return the predictor of `response`, None if there is none."""

@@ -10,10 +10,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from edgenas.records import Interval, Measurement
-from edgenas.reporting import charts, formats
+from edgenas.reporting import charts, formats, front_charts
 from edgenas.reporting.document import PredictorReport, ReportData, VerifiedCandidate
 from edgenas.reporting.plot import Plot
 from edgenas.reporting.verdict import verdict
+from edgenas.responses import REGISTRY
 
 
 def render(data: ReportData) -> str:
@@ -26,6 +27,8 @@ def render(data: ReportData) -> str:
         tradeoff=inline(charts.tradeoff(data)),
         predictors=[predictor_figures(predictor) for predictor in data.predictors],
         effect_table=effect_table(data.predictors),
+        fronts=[inline(plot) for plot in front_charts.fronts(data)],
+        goals=front_charts.goals(data),
         candidate_table=_candidate_table(data.candidates),
         measured=_measured_rows(data),
         evaluated=_evaluated_rows(data),
@@ -95,7 +98,8 @@ def _error(value: float, unit: str) -> str:
 def _candidate_table(candidates: tuple[VerifiedCandidate, ...]) -> list[tuple[str, list[str]]]:
     """Return (figure, its value for each candidate)."""
     columns = [candidate_figures(one) for one in candidates]
-    return [(label, [column[label] for column in columns]) for label in (columns or [{}])[0]]
+    labels = dict.fromkeys(label for column in columns for label in column)
+    return [(label, [column.get(label, "—") for column in columns]) for label in labels]
 
 
 def candidate_figures(one: VerifiedCandidate) -> dict[str, str]:
@@ -117,7 +121,24 @@ def candidate_figures(one: VerifiedCandidate) -> dict[str, str]:
         "Same answer as the host": formats.percent(one.agreement, n),
         "Peak memory": formats.storage(one.peak_rss_bytes),
         "Model file": formats.storage(one.model_bytes),
+        **_further_figures(one),
     }
+
+
+def _further_figures(one: VerifiedCandidate) -> dict[str, str]:
+    """Return the other responses that were predicted, and measured where they were."""
+    found = {}
+    for name, value in one.predicted.responses.items():
+        kind = REGISTRY[name]
+        label = f"{kind.label[:1].upper()}{kind.label[1:]}"
+        if kind.counted is not None:
+            found[label] = kind.shown(value.mean)
+            continue
+        bounds = f"{kind.shown(value.lower)} to {kind.shown(value.upper)}"
+        found[f"{label}, predicted"] = f"{kind.shown(value.mean)} ({bounds})"
+        if name == "energy_mj" and name in one.measured:
+            found[f"{label}, measured"] = kind.shown(one.measured[name])
+    return found
 
 
 def effect_table(predictors: tuple[PredictorReport, ...]) -> list[tuple[str, list[str]]]:

@@ -62,14 +62,16 @@ def latency_fact(data: ReportData, winner: VerifiedCandidate) -> Fact:
     measured, limit = winner.measured_latency_ms, formats.milliseconds(data.limit_ms)
     if measured is None:
         return Fact("Measured latency", formats.MISSING, f"The budget is {limit}.", bad=True)
-    over = measured.median > data.limit_ms
-    spare = formats.difference(abs(data.limit_ms - measured.median), data.limit_ms)
-    share = f"{abs(1 - measured.median / data.limit_ms):.0%}".replace("%", " %")
-    note = (
-        f"{spare} ({share}) {'over' if over else 'under'} the budget of {limit}. "
+    interval = (
         f"95 % interval {formats.bounds(measured.ci95, measured.median)} ms; "
         f"90 of 100 runs take at most {formats.milliseconds(measured.p90)}."
     )
+    if not data.limited:
+        return Fact("Measured latency", formats.milliseconds(measured.median), interval)
+    over = measured.median > data.limit_ms
+    spare = formats.difference(abs(data.limit_ms - measured.median), data.limit_ms)
+    share = f"{abs(1 - measured.median / data.limit_ms):.0%}".replace("%", " %")
+    note = f"{spare} ({share}) {'over' if over else 'under'} the budget of {limit}. {interval}"
     return Fact("Measured latency", formats.milliseconds(measured.median), note, over)
 
 
@@ -123,6 +125,11 @@ def _sentence(data: ReportData, winner: VerifiedCandidate) -> str:
         return (
             f"On target {data.target}: latency {latency} (budget {limit}), accuracy {accuracy}; "
             "what was not measured cannot be promised."
+        )
+    if not data.limited:
+        return (
+            f"On target {data.target} it classifies {accuracy} of the held-out images correctly "
+            f"and takes {latency} an image (median)."
         )
     met = "within" if measured.median <= data.limit_ms else "over"
     return (

@@ -74,6 +74,7 @@ def _candidate(context: RunContext, verified: VerifiedModel) -> VerifiedCandidat
         model=str(context.folder.models / model.int8_file),
         model_bytes=model.int8_bytes,
         sha256=model.sha256,
+        measured=verified.measured,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgenas.host_engine import accuracy, logits
 from edgenas.latency_model import latency_model
+from edgenas.measured_limits import judged
 from edgenas.records import (
     ExportedModel,
     Measurement,
@@ -48,12 +49,22 @@ def run(context: RunContext, rounds: int = 1) -> Verification:
     verified = []
     for model, file in zip(models, files, strict=True):
         outcome = outcomes[file.key]
-        verified.append(_verify(context, model, file, outcome, limit_ms))
-        context.store.add_measurement(_measurement(context, model, outcome, anchor_ms))
+        measurement = _measurement(context, model, outcome, anchor_ms)
+        layers = context.space.layers(model.candidate.architecture)
+        found = _verify(context, model, file, outcome, limit_ms)
+        verified.append(judged(found, measurement, layers, context.config.limits()))
+        context.store.add_measurement(measurement)
     if rounds > 1:
         verified += _passed_before(context, verified)
+    first = context.config.wanted[0]
     result = Verification(
-        context.target.name, limit_ms, context.config.confidence, rounds, tuple(verified)
+        context.target.name,
+        limit_ms,
+        context.config.confidence,
+        rounds,
+        tuple(verified),
+        first.response,
+        first.goal,
     )
     write_json(context.folder.verification, to_json(result))
     return result

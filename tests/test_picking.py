@@ -1,0 +1,134 @@
+"""Picking from a stored frontier: within the bounds, between measured points, and at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from reporting_sample import sample
+
+from edgenas.cli.pick import pick as command
+from edgenas.config import RunConfig, write_config
+from edgenas.errors import InfeasibleError, InputError, RunFolderError
+from edgenas.picking import Front, pick, read_front
+from edgenas.records import Measurement, Outcome, SearchResult, to_json
+from edgenas.responses import parse_constraints
+from edgenas.run_folder import RunFolder, write_json
+from edgenas.store import Store
+
+DATA = sample()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run folder with a frontier and measurements, as the steps write them."""
+    folder = RunFolder(tmp_path / "run")
+    write_config(folder, RunConfig(), "0")
+    write_json(folder.search, to_json(DATA.search))
+    write_json(folder.profile, to_json(replace(DATA.environment.profile, target="local")))
+    store = Store(folder.store)
+    for measurement in DATA.measurements[:20]:
+        store.add_measurement(replace(measurement, target="local", outcome=plain(measurement)))
+    return folder.path
+
+
+def plain(measurement: Measurement) -> Outcome:
+    """Return the outcome with Python's own floats."""
+    latency = measurement.outcome.latency
+    if latency is None:
+        return measurement.outcome
+    low, high = map(float, latency.ci95_ms)
+    numbers = replace(
+        latency,
+        median_ms=float(latency.median_ms),
+        p90_ms=float(latency.p90_ms),
+        ci95_ms=(low, high),
+    )
+    return replace(measurement.outcome, latency=numbers)
+
+
+@pytest.fixture
+def front(run: Path) -> Front:
+    return read_front(run)
+
+
+def test_the_most_accurate_within_the_upper_bound_is_picked(front: Front) -> None:
+    assert DATA.search is not None
+    for limit in (0.12, 0.15, 0.2):
+        within = [c for c in DATA.search.frontier if c.latency_ms.upper <= limit]
+        best = max(within, key=lambda one: one.accuracy.mean)
+        picked = pick(front, parse_constraints([f"latency<={limit}ms"]))
+        assert picked.point.predicted["accuracy"] == best.accuracy
+
+
+def test_it_lies_between_the_nearest_measured_points(front: Front) -> None:
+    picked = pick(front, parse_constraints(["latency<=0.15ms"]))
+    mean = picked.point.predicted["latency_ms"].mean
+    measured = sorted(
+        m.measured["latency_ms"] for m in front.measured if m.name != picked.point.name
+    )
+    assert picked.below is not None
+    assert picked.above is not None
+    assert picked.below.measured["latency_ms"] == max(x for x in measured if x <= mean)
+    assert picked.above.measured["latency_ms"] == min(x for x in measured if x > mean)
+
+
+def test_limits_that_no_point_keeps_say_what_can_be_had(front: Front) -> None:
+    least = min(point.predicted["latency_ms"].upper for point in front.points)
+    with pytest.raises(InfeasibleError, match=f"least upper bound of latency is {least:.4g} ms"):
+        pick(front, parse_constraints(["latency<=1us"]))
+    with pytest.raises(InputError, match="has no energy_mj"):
+        pick(front, parse_constraints(["energy<=1mJ"]))
+    with pytest.raises(InputError, match="Say what the network must keep"):
+        pick(front, {})
+
+
+def test_a_response_that_was_not_searched_for_is_said_to_be(run: Path) -> None:
+    assert DATA.search is not None
+    sized = [
+        replace(one, responses={"model_bytes": replace(one.latency_ms, mean=5e4, upper=5e4)})
+        for one in DATA.search.frontier
+    ]
+    write_json(RunFolder(run).search, to_json(replace(DATA.search, frontier=tuple(sized))))
+    picked = pick(read_front(run), parse_constraints(["size<=60kB"]))
+    assert "was not searched for model size" in picked.notes[-1]
+
+
+def test_a_run_without_a_frontier_is_one_clear_line(tmp_path: Path, run: Path) -> None:
+    with pytest.raises(RunFolderError, match="is not a run folder"):
+        read_front(tmp_path)
+    assert DATA.search is not None
+    empty: SearchResult = replace(DATA.search, frontier=())
+    write_json(RunFolder(run).search, to_json(empty))
+    with pytest.raises(RunFolderError, match="has no frontier"):
+        read_front(run)
+    RunFolder(run).search.unlink()
+    with pytest.raises(RunFolderError, match="edgenas optimize"):
+        read_front(run)
+
+
+def test_the_command_prints_text_and_json(run: Path) -> None:
+    arguments = [str(run), "--max-latency", "0.15ms"]
+    text = CliRunner().invoke(command, arguments)
+    assert "measured nearest under it in latency" in text.output
+    done = CliRunner().invoke(command, [*arguments, "--json"])
+    document = json.loads(done.output)
+    assert document["predicted"]["latency_ms"]["upper"] <= 0.15
+    assert document["between"]["below"]["measured"]["latency_ms"] > 0
+
+
+def test_nothing_heavy_is_imported(run: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from edgenas.picking import *; "
+        "from edgenas.responses import parse_constraints as p; "
+        f"pick(read_front(Path({str(run)!r})), p(['latency<=0.15ms'])); "
+        "bad = {'torch', 'statsmodels', 'scipy', 'matplotlib', 'onnx', 'onnxruntime', 'sklearn'}; "
+        "sys.exit(str(bad & set(sys.modules)) if bad & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
