@@ -34,6 +34,10 @@ SIZES = (20, 30, 50, 100, 200, 270)
 CONFIDENCE = 0.9
 START, END = "<!-- predictors:start -->", "<!-- predictors:end -->"
 Columns = dict[str, np.ndarray]
+TARGETS = (
+    "raspi4", "pixel3", "pixel2", "samsung_a50", "essential_ph_1",
+    "gold_6226", "silver_4114", "1080ti_1", "titan_rtx_1", "titanxp_256",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -109,18 +113,23 @@ def tasks(data: Path) -> Iterator[Task]:
         yield Task(f"fox_nas_cpu256 {name}", name, {**terms, name: fox[name]}, False, 300)
     help_ = read_csv(data / "nb201_help_latency" / "nb201_help_latency.csv.gz")
     pi5 = read_csv(data / "nb201_hw360_pi5_pixel" / "nb201_hw360.csv.gz")
-    distinct = read_csv(data / "nb201_accuracy" / "nb201_accuracy.csv.gz")["iso_rep_arch_idx"]
-    on = {k: v != 0 for k, v in help_.items() if k.startswith("op_")}
-    live = on["op_0_3"] | on["op_0_1"] & on["op_1_3"] | on["op_0_2"] & on["op_2_3"]
-    live |= on["op_0_1"] & on["op_1_2"] & on["op_2_3"]
-    keep = (distinct == np.arange(len(distinct))) & live
+    keep = live_and_distinct(data, help_)
     responses = {name: help_[f"lat_ms_{name}"] for name in ("raspi4", "pixel3")}
     for kind in ("lat_ms", "energy_mj"):
         for engine in ("onnx", "litert"):
             responses[f"pi5_{engine}_{kind}"] = pi5[f"{kind}_pi5_{engine}_cifar100"]
-    ops = {k: np.array([f"{x:g}" for x in v[keep]]) for k, v in help_.items() if k in on}
+    ops = {k: np.array([f"{x:g}" for x in v[keep]]) for k, v in help_.items() if "op_" in k}
     for name, values in responses.items():
         yield Task(f"nb201 {name}", name, {**ops, name: values[keep]}, True, 1000)
+
+
+def live_and_distinct(data: Path, help_: Columns) -> np.ndarray:
+    """Return one row of each distinct architecture with a live path, bool [n]."""
+    distinct = read_csv(data / "nb201_accuracy" / "nb201_accuracy.csv.gz")["iso_rep_arch_idx"]
+    on = {k: v != 0 for k, v in help_.items() if k.startswith("op_")}
+    live = on["op_0_3"] | on["op_0_1"] & on["op_1_3"] | on["op_0_2"] & on["op_2_3"]
+    live |= on["op_0_1"] & on["op_1_2"] & on["op_2_3"]
+    return np.asarray((distinct == np.arange(len(distinct))) & live)
 
 
 def scores(truth: np.ndarray, mean: np.ndarray, coverage: float, seconds: float) -> list[float]:
@@ -197,6 +206,88 @@ def plot(path: Path, results: dict[str, dict[int, dict[str, np.ndarray]]]) -> No
     figure.savefig(path, dpi=80)
 
 
+def devices(data: Path) -> tuple[Columns, dict[str, np.ndarray]]:
+    """Return operations and latencies by device, of NAS-Bench-201's distinct, live networks."""
+    raspi4 = next(task for task in tasks(data) if task.name == "nb201 raspi4")
+    table_ = read_csv(data / "nb201_help_latency" / "nb201_help_latency.csv.gz")
+    kept = live_and_distinct(data, table_)
+    measured = {k.removeprefix("lat_ms_"): v[kept] for k, v in table_.items() if "lat_ms_" in k}
+    for estimated in ("eyeriss", "fpga"):
+        del measured[estimated]
+    return {k: v for k, v in raspi4.columns.items() if k.startswith("op_")}, measured
+
+
+def transfers(data: Path, splits: int, rows: int = 10) -> str:
+    """Return a Markdown table: median RMSE of adapting to `rows` measurements of each device.
+
+    Priors are predictors from 300 rows of every other device; settings of one device are no priors
+    for each other.
+    """
+    ops, measured = devices(data)
+    n = len(ops["op_0_1"])
+    order = np.random.default_rng(99).permutation(n)
+    known, rest = order[:300], order[300:]
+    models = {
+        name: TableRegression().fit(
+            {**{k: v[known] for k, v in ops.items()}, "ms": ms[known]}, "ms"
+        )
+        for name, ms in measured.items()
+    }
+    lines = ["| device | scratch | mean of priors, affine | best prior, affine | edgenas | used |"]
+    lines.append("|---" * 6 + "|")
+    won = 0
+    for name in TARGETS:
+        family = name.rstrip("0123456789").rstrip("_")
+        priors = {k: m for k, m in models.items() if not k.startswith(family)}
+        runs = [
+            _transfer(ops, measured[name], priors, rest, (split, rows)) for split in range(splits)
+        ]
+        scratch, mean, best, ours, used = np.median(runs, axis=0)
+        won += ours < min(scratch, mean, best)
+        shown = " | ".join(f"{x:.3g}" for x in (scratch, mean, best, ours))
+        lines.append(f"| {name} | {shown} | {used:.0%} |")
+    return "\n".join([*lines, "", f"Least error of the four on {won} of {len(TARGETS)} devices."])
+
+
+def _transfer(
+    ops: Columns,
+    ms: np.ndarray,
+    priors: dict[str, TableRegression],
+    rest: np.ndarray,
+    split_and_rows: tuple[int, int],
+) -> list[float]:
+    split, rows = split_and_rows
+    drawn = np.random.default_rng(split).permutation(rest)
+    train, test = drawn[:rows], drawn[rows : rows + 1000]
+    here, there = ({k: v[part] for k, v in ops.items()} for part in (train, test))
+    few, truth = {**here, "ms": ms[train]}, ms[test]
+    sources = {k: (m.predict(here), m.predict(there)) for k, m in priors.items()}
+
+    def rmse(predicted: np.ndarray) -> float:
+        return float(np.sqrt(np.mean((predicted - truth) ** 2)))
+
+    def affine(pair: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
+        """Left-out error on the few rows, and RMSE on the others."""
+        x, unseen = pair
+        left_out = [
+            np.polyval(np.polyfit(np.delete(x, i), np.delete(ms[train], i), 1), x[i]) - ms[train][i]
+            for i in range(rows)
+        ]
+        return float(np.mean(np.square(left_out))), rmse(
+            np.polyval(np.polyfit(x, ms[train], 1), unseen)
+        )
+
+    mean = tuple(np.mean([pair[side] for pair in sources.values()], axis=0) for side in (0, 1))
+    ours = TableRegression(priors=priors).fit(few, "ms")
+    return [
+        rmse(TableRegression().fit(few, "ms").predict(there)),
+        affine((mean[0], mean[1]))[1],
+        min(affine(pair) for pair in sources.values())[1],
+        rmse(ours.predict(there)),
+        float(bool(ours.priors)),
+    ]
+
+
 def speeds(data: Path) -> str:
     """Return a Markdown table of architectures a second, in millions, from columns."""
     lines = ["| predictor of 270 rows | terms | means | with intervals |", "|---" * 4 + "|"]
@@ -233,8 +324,12 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     parser.add_argument("--speed", action="store_true", help="Print predictions a second only.")
+    parser.add_argument("--transfer", action="store_true", help="Print adapting to boards only.")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.transfer:
+        print(transfers(options.data, options.splits))
+        return
     if options.speed:
         print(speeds(options.data))
         return

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from edgenas.cli.tables import fit, predict
 from edgenas.errors import EdgeNasError
+from edgenas.predictors import transfer
 
 
 @pytest.fixture
@@ -108,3 +109,57 @@ def test_an_edited_predictor_is_refused(table: Path, tmp_path: Path) -> None:
     predictor.write_text(predictor.read_text().replace('"skipped": 1', '"skipped": 0'))
     with pytest.raises(EdgeNasError, match="edited"):
         run(predict, predictor, table, "-o", tmp_path / "out.csv")
+
+
+def write_board(path: Path, rows: int, scale: float, seed: int, law: tuple[float, ...]) -> None:
+    """A table of 6 columns, latency = 3 + scale * law, plus 1 % noise."""
+    rng = np.random.default_rng(seed)
+    values = rng.uniform(0, 5, (rows, 6))
+    latency = (3 + scale * values @ law) * rng.normal(1, 0.01, rows)
+    lines = [",".join([*(f"x_{c}" for c in "abcdef"), "ms"])]
+    lines += [
+        ",".join(map(str, [*row, ms])) for row, ms in zip(values.tolist(), latency, strict=True)
+    ]
+    path.write_text("\n".join(lines))
+
+
+def test_a_prior_is_adapted_to_ten_rows_or_refused_loudly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    law = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+    old, few, unseen = (tmp_path / name for name in ("old.csv", "few.csv", "unseen.csv"))
+    write_board(old, 200, 1.0, 0, law)
+    write_board(few, 10, 0.4, 1, law)
+    write_board(unseen, 100, 0.4, 2, law)
+    prior, adapted, output = (tmp_path / name for name in ("old.json", "new.json", "out.csv"))
+    run(fit, old, "--response", "ms", "-o", prior)
+    document = json.loads(
+        run(fit, few, "--response", "ms", "--prior", prior, "-o", adapted, "--json")
+    )
+    errors = document["transfer"]["errors"]
+    assert document["transfer"]["used"] == "transfer"
+    assert errors["transfer"] < errors["scratch"]
+    assert document["transfer"]["gain"] == pytest.approx(1 - errors["transfer"] / errors["scratch"])
+    run(predict, adapted, unseen, "-o", output)
+    rows = list(csv.DictReader(output.read_text().splitlines()))
+    error = [float(row["mean"]) / float(row["ms"]) - 1 for row in rows]
+    assert np.sqrt(np.mean(np.square(error))) < 0.03
+    assert sum(int(row["outside"]) for row in rows) < 50
+
+    monkeypatch.setattr(transfer, "MATERIAL", 0.0)
+    stranger, noise = tmp_path / "stranger.csv", np.random.default_rng(4)
+    lines = few.read_text().splitlines()
+    for index, line in enumerate(lines[1:], 1):
+        cells = line.split(",")
+        latency = 7 + 3 * float(cells[2]) + noise.normal(0, 0.05)
+        lines[index] = ",".join([*cells[:-1], str(latency)])
+    stranger.write_text("\n".join(lines))
+    wild = "I(sqrt(x_a) * exp(x_d)) + I(exp(x_e) / (1 + x_f))"
+    run(fit, old, "--response", "ms", "--terms", wild, "-o", prior)
+    shown = run(fit, stranger, "--response", "ms", "--prior", prior, "-o", adapted)
+    assert "fitted from scratch" in shown and "warning: ms: the prior from old was refused" in shown
+    run(predict, adapted, unseen, "-o", output)
+    refused = json.loads(run(fit, stranger, "--response", "ms", "--prior", prior, "--json"))
+    assert refused["transfer"]["used"] == "scratch" and refused["transfer"]["warning"]
+    with pytest.raises(EdgeNasError, match="without a bootstrap"):
+        run(fit, few, "--response", "ms", "--prior", prior, "--bootstrap", "50")

@@ -174,6 +174,8 @@ def table_fit(document: dict[str, Any]) -> None:
         )
     Console(highlight=False, width=WIDEST).print(table)
     click.echo(f"standard errors: {document['standard_errors']}")
+    if "transfer" in document:
+        _transfer(document["transfer"])
     errors = document["heldout"]
     click.echo(f"{document['n']} rows fitted in {document['seconds']:.1f} s", nl=False)
     click.echo(f", {document['skipped']} skipped" if document["skipped"] else "")
@@ -183,3 +185,19 @@ def table_fit(document: dict[str, Any]) -> None:
             f"{errors['kendall_tau']:.3f}, R2 {errors['r2']:.3f}, "
             f"{errors['coverage90']:.0%} inside 90% intervals"
         )
+
+
+def _transfer(transfer: dict[str, Any]) -> None:
+    """Print whether other boards' predictors helped; a refusal goes to stderr too."""
+    errors = transfer["errors"]
+    found = (
+        f"rows left out: RMSE {errors['transfer']:.4g} with priors, {errors['affine']:.4g} with "
+        f"the best of them scaled and shifted, {errors['scratch']:.4g} from scratch"
+    )
+    if transfer["used"] == "transfer":
+        names = ", ".join(transfer["priors"])
+        saved = f"{transfer['gain']:.0%} saved" if transfer["gain"] > 0 else "nothing saved"
+        click.echo(f"adapted from {names}; {found}: {saved}")
+    else:
+        click.echo(f"fitted from scratch; {found}")
+        click.echo(f"warning: {transfer['warning']}", err=True)

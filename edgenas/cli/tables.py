@@ -53,6 +53,13 @@ class Names(click.ParamType):
     help="Of a table: repeat the fit so often, for standard errors that admit that terms were "
     "selected; 200 are enough.  [0: not]",
 )
+@click.option(
+    "--prior",
+    "priors",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of a table: another board's predictor to adapt to few rows; again for each further one.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False))
 @json_option
 def fit(source: Path, as_json: bool, **options: Any) -> None:
@@ -62,6 +69,7 @@ def fit(source: Path, as_json: bool, **options: Any) -> None:
     Examples:
       edgenas fit runs/pi4
       edgenas fit pi4.csv --response latency --exclude acc -o latency.json
+      edgenas fit pi5-ten-rows.csv --response latency --prior latency.json -o pi5.json
     """
     if not source.name.endswith(TABLE_SUFFIXES):
         from edgenas.cli.steps import run_step
@@ -86,7 +94,8 @@ def _fit_table(source: Path, options: dict[str, Any]) -> TableRegression:
     from edgenas.predictors.table import TableRegression
     from edgenas.predictors.table_columns import read_csv
 
-    return TableRegression(options["terms"] or "auto", options["seed"] or 0).fit(
+    priors = _priors(options["priors"])
+    return TableRegression(options["terms"] or "auto", options["seed"] or 0, priors).fit(
         read_csv(source),
         options["response"],
         features=options["features"],
@@ -94,6 +103,17 @@ def _fit_table(source: Path, options: dict[str, Any]) -> TableRegression:
         exclude=options["exclude"],
         bootstrap=options["bootstrap"],
     )
+
+
+def _priors(paths: tuple[Path, ...]) -> dict[str, TableRegression]:
+    """Return the predictors in the files, by the names of the files."""
+    from edgenas.predictors.table import load
+    from edgenas.run_folder import read_json
+
+    found = {path.stem: load(read_json(path)) for path in paths}
+    if len(found) < len(paths):
+        raise InputError("Two of the priors have the same name.", "Rename one of the files.")
+    return found
 
 
 @click.command()

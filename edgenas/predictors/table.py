@@ -6,9 +6,10 @@ In the style of scikit-learn (`fit` returns self, `predict` takes what `fit` too
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,11 @@ from edgenas.predictors import (
     regression,
     rising,
     selection,
+    table_report,
+    transfer,
 )
 from edgenas.predictors.atoms import Atom
-from edgenas.predictors.base import Coefficient, Prediction, TrainingData
+from edgenas.predictors.base import Prediction, TrainingData
 from edgenas.predictors.table_columns import (
     Rows,
     as_column,
@@ -34,33 +37,7 @@ from edgenas.predictors.table_columns import (
     choose_rows,
     encode,
 )
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What a predictor file holds: how to make terms from columns, and the regression on them."""
-
-    response: str
-    terms: str
-    formula: str
-    atoms: tuple[Atom, ...]
-    categorical: dict[str, tuple[str, ...]]  # column -> its categories
-    skipped: int
-    duplicates: int
-    seconds: float
-    regression: dict[str, Any]
-    inference: selection.Inference | None = None
-    constant: dict[str, float] = field(default_factory=dict)  # numeric columns that never varied
-
-
-# What the standard errors of each kind of terms rest on.
-POSTERIOR = "of the posterior, under the variances and levels that the rows chose"
-RESTS_ON = {
-    "auto": POSTERIOR,
-    "main": POSTERIOR,
-    "annealed": "after selection: the products were picked by their effect on these same rows, so "
-    "their errors are too small and their p-values too low; --bootstrap 200 admits the picking",
-}
+from edgenas.predictors.table_report import Adapted, Fitted
 
 
 class TableRegression:
@@ -72,15 +49,23 @@ class TableRegression:
         (levels only), "annealed" (levels, curvature and the products that annealing picks); plain
         least squares: "foxnas" (the published formula) or a patsy formula: "a + log(b) + a:b".
     seed : draws the folds of the cross-validation.
+    priors : predictors of the same response on other boards, by name, to adapt to the rows
+        (`transfer.adapt`); they are dropped, with a warning in `report`, where they hurt.
 
     Attributes
     ----------
     regression : the fitted `Regression`. fitted : what `to_json` writes.
     """
 
-    def __init__(self, terms: str = "auto", seed: int = 0) -> None:
+    def __init__(
+        self,
+        terms: str = "auto",
+        seed: int = 0,
+        priors: Mapping[str, TableRegression] | None = None,
+    ) -> None:
         self.terms = terms
         self.seed = seed
+        self.priors = dict(priors or {})
 
     def fit(
         self,
@@ -100,6 +85,11 @@ class TableRegression:
             arguments are those of `choose_rows`. Raises `PredictorError` on what cannot be fitted.
         """
         started = time.perf_counter()
+        if self.priors and (bootstrap or self.terms not in ("auto", "main")):
+            raise PredictorError(
+                "A prior is adapted with the terms auto or main, and without a bootstrap.",
+                "Leave out --terms and --bootstrap, or --prior.",
+            )
         rows = choose_rows(
             as_columns(table),
             response,
@@ -115,7 +105,10 @@ class TableRegression:
                 "Measure more.",
             )
         formula, made, data = self._training_data(rows)
-        self.regression = regression.fit(data, self.seed)
+        adapted = self._adapt(rows, data) if self.priors else None
+        if adapted is None or adapted.used == "scratch":
+            self.priors = {}
+            self.regression = regression.fit(data, self.seed)
         distinct = np.unique(data.matrix, axis=0).shape[0]
         self.fitted = Fitted(
             response=response,
@@ -135,12 +128,14 @@ class TableRegression:
             },
             seconds=time.perf_counter() - started,
             regression=self.regression.to_json(),
+            priors={name: prior.to_json() for name, prior in self.priors.items()},
+            transfer=adapted,
         )
         return self
 
     def predict(self, table: Any) -> np.ndarray:
         """Return the predicted means of the rows of `table`, float64 [n]."""
-        if self.fitted.formula:
+        if self.fitted.formula or self.priors:
             return self.regression.predict(self.matrix(table))
         fitted = self.fitted
         folded = lookup.fold(fitted.atoms, self.regression.params, fitted.categorical)
@@ -176,7 +171,9 @@ class TableRegression:
         ]
         found = self.regression.outside(self.matrix(table), ~np.array(products)) > 1
         for name, known in self.fitted.categorical.items():
-            found |= encode(self._column(table, name), known) == len(known)
+            of_priors = (prior.fitted.categorical.get(name, ()) for prior in self.priors.values())
+            anywhere = tuple(dict.fromkeys((*known, *itertools.chain(*of_priors))))
+            found |= encode(self._column(table, name), anywhere) == len(anywhere)
         for name, value in self.fitted.constant.items():
             if name in table:
                 found |= as_column(table[name]) != value
@@ -199,7 +196,8 @@ class TableRegression:
             if name in columns:
                 columns[name] = categories(columns[name])
         if not self.fitted.formula:
-            return atoms.evaluate(self.fitted.atoms, columns)
+            own = atoms.evaluate(self.fitted.atoms, columns)
+            return np.hstack([own, self._sources(table)]) if self.priors else own
         names, matrix = formulas.design(self.fitted.formula, columns)
         if names != self.regression.terms:
             raise PredictorError("The table's categories are not those of the fit.")
@@ -207,64 +205,22 @@ class TableRegression:
 
     def report(self) -> dict[str, Any]:
         """Return what `edgenas fit --json` prints."""
-        fitted, heldout = self.regression, self.regression.heldout
-        inference = self.fitted.inference
-        return {
-            "n": fitted.n,
-            "skipped": self.fitted.skipped,
-            "duplicates": self.fitted.duplicates,
-            "terms": [self._line(*pair) for pair in enumerate(fitted.coefficients(0.95))],
-            "standard_errors": self.standard_errors(),
-            "bootstrap": 0 if inference is None else inference.replicates,
-            "levels": fitted.levels,
-            "heldout": None
-            if heldout is None
-            else {
-                "rmse": heldout.rmse,
-                "mape": heldout.mape,
-                "kendall_tau": heldout.kendall_tau,
-                "r2": heldout.r2,
-                "coverage90": heldout.coverage,
-            },
-            "seconds": self.fitted.seconds,
-        }
-
-    def standard_errors(self) -> str:
-        """Return what standard errors, p-values and intervals of coefficients rest on, in words."""
-        if self.fitted.inference is not None:
-            return f"of {self.fitted.inference.replicates} repeated fits, selection included"
-        return RESTS_ON.get(self.terms, "of least squares; the terms were given, none was selected")
-
-    def _line(self, at: int, line: Coefficient) -> dict[str, Any]:
-        """Return line `at` of the coefficient table as JSON; 0 is the intercept."""
-        inference = self.fitted.inference
-        if inference is not None:
-            bse = float(inference.bse[at])
-            line = replace(
-                line,
-                bse=bse,
-                tvalue=line.coef / bse if bse > 0 else 0.0,
-                pvalue=float(inference.pvalues[at]),
-                conf_int=(float(inference.lower[at]), float(inference.upper[at])),
-            )
-        document = {
-            "name": line.name,
-            "coef": line.coef,
-            "se": line.bse,
-            "t": line.tvalue,
-            "p": line.pvalue,
-            "ci95": list(line.conf_int),
-            "vif": line.vif if np.isfinite(line.vif) else None,
-        }
-        return (
-            document
-            if inference is None
-            else {**document, "selected": float(inference.selected[at])}
-        )
+        return table_report.report(self.fitted, self.regression)
 
     def to_json(self) -> dict[str, Any]:
         """Return all that `load` needs; sealed with its SHA-256."""
         return document.sealed("table", self.fitted)
+
+    def _sources(self, table: Any) -> np.ndarray:
+        """Return what the priors predict of the rows of `table`, float64 [n, s]."""
+        return np.column_stack([prior.predict(table) for prior in self.priors.values()])
+
+    def _adapt(self, rows: Rows, data: TrainingData) -> Adapted:
+        """Adapt the priors to the rows; the regression is theirs unless they were refused."""
+        found = transfer.adapt(data, self._sources(rows.columns), tuple(self.priors), self.seed)
+        if found.used == "transfer":
+            self.regression = found.predictor
+        return Adapted(found.used, found.errors, found.gain, found.warning)
 
     def _bootstrap(self, rows: Rows, replicates: int) -> selection.Inference:
         def model(response: np.ndarray) -> selection.Model:
@@ -300,9 +256,12 @@ class TableRegression:
 def load(saved: Mapping[str, Any]) -> TableRegression:
     """Return the predictor that `to_json` wrote; `PredictorError` if it was edited or is newer."""
     fitted = document.opened("table", saved, Fitted)
-    found = TableRegression(fitted.terms)
+    found = TableRegression(
+        fitted.terms, priors={name: load(prior) for name, prior in fitted.priors.items()}
+    )
     found.fitted = fitted
     found.regression = regression.load(fitted.regression)
-    if not fitted.formula and tuple(a.name for a in fitted.atoms) != found.regression.terms:
+    terms = (*(atom.name for atom in fitted.atoms), *(f"source {name}" for name in fitted.priors))
+    if not fitted.formula and terms != found.regression.terms:
         raise PredictorError("The predictor's terms are not those of its regression.")
     return found

@@ -1,0 +1,112 @@
+"""What a table predictor's file holds, and what `edgenas fit` says of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from edgenas.predictors import selection
+from edgenas.predictors.atoms import Atom
+from edgenas.predictors.base import Coefficient
+from edgenas.predictors.regression import Regression
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What came of the priors: `used` "transfer" or "scratch"; errors on rows left out, in the
+    response's unit; gain: share of the error from scratch that the priors save."""
+
+    used: str
+    errors: dict[str, float]
+    gain: float
+    warning: str
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a predictor file holds: how to make terms from columns, and the regression on them."""
+
+    response: str
+    terms: str
+    formula: str
+    atoms: tuple[Atom, ...]
+    categorical: dict[str, tuple[str, ...]]  # column -> its categories
+    skipped: int
+    duplicates: int
+    seconds: float
+    regression: dict[str, Any]
+    inference: selection.Inference | None = None
+    constant: dict[str, float] = field(default_factory=dict)  # numeric columns that never varied
+    priors: dict[str, dict[str, Any]] = field(default_factory=dict)  # other boards' predictors
+    transfer: Adapted | None = None
+
+
+# What the standard errors of each kind of terms rest on.
+POSTERIOR = "of the posterior, under the variances and levels that the rows chose"
+RESTS_ON = {
+    "auto": POSTERIOR,
+    "main": POSTERIOR,
+    "annealed": "after selection: the products were picked by their effect on these same rows, so "
+    "their errors are too small and their p-values too low; --bootstrap 200 admits the picking",
+}
+
+
+def report(table: Fitted, fitted: Regression) -> dict[str, Any]:
+    """Return what `edgenas fit --json` prints."""
+    heldout, inference = fitted.heldout, table.inference
+    document = {
+        "n": fitted.n,
+        "skipped": table.skipped,
+        "duplicates": table.duplicates,
+        "terms": [_line(inference, *pair) for pair in enumerate(fitted.coefficients(0.95))],
+        "standard_errors": standard_errors(table),
+        "bootstrap": 0 if inference is None else inference.replicates,
+        "levels": fitted.levels,
+        "heldout": None
+        if heldout is None
+        else {
+            "rmse": heldout.rmse,
+            "mape": heldout.mape,
+            "kendall_tau": heldout.kendall_tau,
+            "r2": heldout.r2,
+            "coverage90": heldout.coverage,
+        },
+        "seconds": table.seconds,
+    }
+    if table.transfer is not None:
+        document["transfer"] = {"priors": sorted(table.priors), **asdict(table.transfer)}
+    return document
+
+
+def standard_errors(table: Fitted) -> str:
+    """Return what standard errors, p-values and intervals of coefficients rest on, in words."""
+    if table.inference is not None:
+        return f"of {table.inference.replicates} repeated fits, selection included"
+    return RESTS_ON.get(table.terms, "of least squares; the terms were given, none was selected")
+
+
+def _line(inference: selection.Inference | None, at: int, line: Coefficient) -> dict[str, Any]:
+    """Return line `at` of the coefficient table as JSON; 0 is the intercept."""
+    if inference is not None:
+        bse = float(inference.bse[at])
+        line = replace(
+            line,
+            bse=bse,
+            tvalue=line.coef / bse if bse > 0 else 0.0,
+            pvalue=float(inference.pvalues[at]),
+            conf_int=(float(inference.lower[at]), float(inference.upper[at])),
+        )
+    document = {
+        "name": line.name,
+        "coef": line.coef,
+        "se": line.bse,
+        "t": line.tvalue,
+        "p": line.pvalue,
+        "ci95": list(line.conf_int),
+        "vif": line.vif if np.isfinite(line.vif) else None,
+    }
+    return (
+        document if inference is None else {**document, "selected": float(inference.selected[at])}
+    )
