@@ -68,6 +68,7 @@ def _verified(context: RunContext, verified: VerifiedModel) -> dict[str, Any]:
         "int8_accuracy": verified.int8_accuracy,
         "device_accuracy": verified.device_accuracy,
         "agreement": verified.agreement,
+        "parity": to_json(verified.parity),
         "n_images": verified.n_images,
         "peak_rss_bytes": verified.outcome.peak_rss_bytes,
         "measured": dict(verified.measured),

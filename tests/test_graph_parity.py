@@ -66,7 +66,9 @@ def test_what_is_not_tolerated_is_said() -> None:
     moved = host + 2 * SCALE
     found = compare(host, moved, host.argmax(1), SCALE, "litert")
     assert found.agreement == 1.0
-    assert found.problems == ("Its logits differ by 2 steps in the mean, more than 1.",)
+    assert found.problems == (
+        "Its logits differ from the host's by 2 steps in the mean, more than 1.",
+    )
     rolled = host.copy()
     rolled[:10] = np.roll(rolled[:10], 1, axis=1)
     (first, *_) = compare(host, rolled, host.argmax(1), SCALE, "litert").problems

@@ -39,6 +39,8 @@ def search_result(document: dict[str, Any]) -> None:
             style="green",
         )
         console.print(f"deploy: {winner['model']}", markup=False)
+        if winner["parity"] is not None:
+            console.print(_parity(winner["parity"]), markup=False)
     console.print(_candidates(document["candidates"]))
     for number, candidate in enumerate(document["candidates"], 1):
         console.print(f"{number}: {architecture(candidate['architecture'])}", markup=False)
@@ -69,6 +71,17 @@ def several_result(document: dict[str, Any]) -> None:
     for choice in document["engines"]:
         console.print(choice["reason"], markup=False)
     console.print(f"comparison: {document['report']}", markup=False)
+
+
+def _parity(parity: dict[str, Any]) -> str:
+    """Return how far host and target are off the int8 reference, in a line."""
+    parts = [
+        f"{row['engine']} on the {row['place']} {row['mean_steps']:.2g} steps in the mean, "
+        f"{row['max_steps']:.0f} at most"
+        for row in parity["engines"]
+        if row["place"] != "reference"
+    ]
+    return f"off the int8 reference: {'; '.join(parts)} (tolerated: {parity['most_mean_steps']:g})"
 
 
 def _candidates(candidates: list[dict[str, Any]]) -> Table:

@@ -7,6 +7,7 @@ numbers there, without a word, if it is written as version 4, and is refused as 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from edgenas.errors import ExportError
 from edgenas.exporters.flatbuffer import FlatbufferFile
 from edgenas.graph.ir import INPUT, OUTPUT, Graph, Node, WeightedNode
-from edgenas.graph.quantize import Quantization, Scheme, TensorQuant, find_scheme, quantize
+from edgenas.graph.quantize import Quantization, TensorQuant, find_scheme, quantize, stored_scheme
 from edgenas.graph.ranges import Ranges
 
 FILE_SUFFIX = ".tflite"
@@ -51,7 +52,7 @@ def emit(
     if ranges is not None:
         asked = find_scheme(scheme)
         ends = np.dtype(asked.activation.__name__)
-        quantization = quantize(graph, ranges, Scheme(np.int8, symmetric=asked.symmetric))
+        quantization = quantize(graph, ranges, stored_scheme(scheme, "tflite"))
     writer = _Writer(graph, quantization, batch)
     source = writer.begin(ends)
     for node in graph.nodes:
@@ -87,7 +88,8 @@ class _Writer:
         if isinstance(node, WeightedNode):
             self._weighted(node, inputs[0])
             return
-        self.tensors[node.output] = self._activation(node.output, _image(node.shape), node.output)
+        stem = _stem(node)
+        self.tensors[node.output] = self._activation(stem, _image(node.shape), node.output)
         attributes: dict[str, Any] = {}
         if node.kind == "global_pool":
             inputs.append(self._constant("axes", [1, 2]))
@@ -95,8 +97,11 @@ class _Writer:
         self._operator(node.kind, inputs, self.tensors[node.output], **attributes)
 
     def finish(self, source: int, ends: np.dtype) -> bytes:
-        """Flatten the logits, give them the type `ends`, and return the file."""
-        classes = self.graph.shapes[OUTPUT][-1:]
+        """Flatten the logits, give them the type `ends`, and return the file.
+
+        Of a graph that ends with an image, its values are in the order height, width, channels.
+        """
+        classes = (math.prod(self.graph.shapes[OUTPUT][1:]),)
         flat = OUTPUT if ends != np.uint8 else f"{OUTPUT}_int8"
         result = self._activation(flat, classes, OUTPUT)
         shape = self._constant("logits_shape", [-1, *classes])
@@ -115,8 +120,7 @@ class _Writer:
         if any(before_after):
             source = self._padded(node, source, before_after)
         parameters = self._parameters(node, weight.shape, axis=3 if depthwise else 0)
-        stem = f"{node.output}_map" if node.output == OUTPUT else node.output
-        result = self._activation(stem, _image(node.shape), node.output)
+        result = self._activation(_stem(node), _image(node.shape), node.output)
         self._operator(
             node.kind,
             [source, *parameters],
@@ -215,6 +219,11 @@ def _one_padding(size: int, node: WeightedNode, k: int) -> tuple[str, tuple[int,
     if (same // 2, same - same // 2) == (before, after) and outs == -(-size // stride):
         return "SAME", (0, 0)
     return "VALID", (before, max(after, 0))
+
+
+def _stem(node: Node) -> str:
+    """Return the tensor's name in the file: "logits" is the flat one at the end."""
+    return f"{OUTPUT}_map" if node.output == OUTPUT else node.output
 
 
 def _image(shape: tuple[int, ...]) -> tuple[int, int, int]:

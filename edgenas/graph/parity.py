@@ -21,11 +21,15 @@ _Z975 = 1.959964
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The least agreement of the classes, and the greatest mean difference in steps."""
+    """The least agreement of the classes, and the greatest mean difference of logits in steps.
+
+    layer_steps : the greatest mean difference of any channel of a layer, in steps of its scale.
+    """
 
     agreement: float
     mean_steps: float
     reason: str
+    layer_steps: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,10 @@ class Parity:
     device: Accuracy
     n_images: int
     tolerance: Tolerance
-    problems: tuple[str, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return (*disagreement(self, "host"), *distance(self, "host"))
 
 
 def compare(
@@ -85,7 +92,6 @@ def compare(
         _accuracy(device, labels),
         len(labels),
         tolerance,
-        tuple(_problems(agreement, float(steps.mean()), tolerance)),
     )
 
 
@@ -112,19 +118,26 @@ def _accuracy(logits: np.ndarray, labels: np.ndarray) -> Accuracy:
     return Accuracy(right / len(labels), *wilson(right, len(labels)))
 
 
-def _problems(agreement: float, mean_steps: float, tolerance: Tolerance) -> list[str]:
-    problems = []
-    if agreement < tolerance.agreement:
-        problems.append(
-            f"The target chose the host's class on {agreement:.1%} of the images, "
-            f"less than {tolerance.agreement:.0%}."
-        )
-    if mean_steps > tolerance.mean_steps:
-        problems.append(
-            f"Its logits differ by {mean_steps:.2g} steps in the mean, more than "
-            f"{tolerance.mean_steps:g}."
-        )
-    return problems
+def disagreement(found: Parity, base: str) -> list[str]:
+    """Return what is wrong with the classes, over those of `base`; nothing if all is right."""
+    least = found.tolerance.agreement
+    if found.agreement >= least:
+        return []
+    return [
+        f"The target chose the {base}'s class on {found.agreement:.1%} of the images, "
+        f"less than {least:.0%}."
+    ]
+
+
+def distance(found: Parity, base: str) -> list[str]:
+    """Return what is wrong with the logits, over those of `base`; nothing if all is right."""
+    most = found.tolerance.mean_steps
+    if found.mean_steps <= most:
+        return []
+    return [
+        f"Its logits differ from the {base}'s by {found.mean_steps:.2g} steps in the mean, more "
+        f"than {most:g}."
+    ]
 
 
 @cache

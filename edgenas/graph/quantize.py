@@ -80,6 +80,12 @@ def find_scheme(name: str) -> Scheme:
     return SCHEMES[name]
 
 
+def stored_scheme(name: str, exporter: str) -> Scheme:
+    """Return how a file of `exporter` stores what lies between its ends in the scheme `name`."""
+    scheme = find_scheme(name)
+    return Scheme(np.int8, symmetric=scheme.symmetric) if exporter == "tflite" else scheme
+
+
 def quantize(graph: Graph, ranges: Ranges, scheme: Scheme) -> Quantization:
     """Return the int8 parameters of every tensor and weight of `graph`.
 

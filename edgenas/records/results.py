@@ -98,6 +98,59 @@ class ExportedModel:
 
 
 @dataclass(frozen=True)
+class EngineParity:
+    """One place's int8 logits on the test images, against those of the int8 reference.
+
+    accuracy : with its 95 % interval (Wilson). agreement : fraction of images of the same class.
+    max_steps, mean_steps : differences of the logits, in steps of the output's scale.
+    """
+
+    place: Literal["reference", "host", "target"]
+    engine: str
+    accuracy: Interval
+    agreement: float
+    max_steps: float
+    mean_steps: float
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first layer that the target computes wrongly: what it reads is right.
+
+    worst_channel_steps : how far its worst channel is off, in steps of its scale, mean over
+        `n_images`; None where the network cut after it does not run. inputs_steps : the same of
+        what it reads.
+    """
+
+    layer: str
+    kind: str
+    worst_channel_steps: float | None
+    inputs_steps: float
+    n_images: int
+
+
+@dataclass(frozen=True)
+class ParityRecord:
+    """Reference, host and target on the same `n_images`, and what is tolerated of the engine.
+
+    scale : of the int8 output. reason : why so much is tolerated. divergence : None if all is
+        within it, or no single layer is to blame.
+    """
+
+    engines: tuple[EngineParity, ...]
+    n_images: int
+    scale: float
+    least_agreement: float
+    most_mean_steps: float
+    reason: str
+    divergence: Divergence | None = None
+
+    def at(self, place: str) -> EngineParity:
+        """Return the row of "reference", "host" or "target"."""
+        return next(row for row in self.engines if row.place == place)
+
+
+@dataclass(frozen=True)
 class VerifiedModel:
     """What an exported model did on the target, and whether that is what was promised.
 
@@ -107,6 +160,7 @@ class VerifiedModel:
     agreement : fraction of the images on which target and host chose the same class.
     from_earlier_round : it passed in a round before the last, and stays a candidate.
     measured : every response that is known, by name, in its unit.
+    parity : None where it did not run, or was verified before there was a parity gate.
     """
 
     model: ExportedModel
@@ -120,6 +174,7 @@ class VerifiedModel:
     n_images: int
     from_earlier_round: bool = False
     measured: dict[str, float] = field(default_factory=dict, hash=False)
+    parity: ParityRecord | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from edgenas.records import (
     Evaluation,
     Interval,
     Measurement,
+    ParityRecord,
     SearchResult,
 )
 
@@ -38,6 +39,7 @@ class VerifiedCandidate:
     agreement : fraction of images on which target and host chose the same class.
     n_images : held-out images behind the accuracies.
     measured : every response that is known of it, by name, in its unit.
+    parity : reference, host and target against each other.
     model : path of the file to deploy. reasons : why it did not pass; empty if it passed.
     """
 
@@ -56,6 +58,7 @@ class VerifiedCandidate:
     sha256: str | None = None
     weights: Literal["trained", "random"] = "trained"
     measured: dict[str, float] = field(default_factory=dict, hash=False)
+    parity: ParityRecord | None = None
 
 
 @dataclass(frozen=True)

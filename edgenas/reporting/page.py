@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from edgenas.records import Interval, Measurement
+from edgenas.records import Interval, Measurement, ParityRecord
 from edgenas.reporting import charts, formats, front_charts
 from edgenas.reporting.document import PredictorReport, ReportData, VerifiedCandidate
 from edgenas.reporting.plot import Plot
@@ -118,6 +118,7 @@ def candidate_figures(one: VerifiedCandidate) -> dict[str, str]:
         "Accuracy, int8 on the host": formats.percent(one.int8_accuracy, n),
         "Accuracy, int8 on the target": formats.percent(one.device_accuracy, n),
         "Images behind these": formats.MISSING if n is None else f"{n:,}",
+        **_parity(one.parity),
         "Same answer as the host": formats.percent(one.agreement, n),
         "Peak memory": formats.storage(one.peak_rss_bytes),
         "Model file": formats.storage(one.model_bytes),
@@ -139,6 +140,19 @@ def _further_figures(one: VerifiedCandidate) -> dict[str, str]:
         if name == "energy_mj" and name in one.measured:
             found[f"{label}, measured"] = kind.shown(one.measured[name])
     return found
+
+
+def _parity(parity: ParityRecord | None) -> dict[str, str]:
+    """Return the interval of the accuracy, and how far host and target are off the reference."""
+    names = {"host": "Logits off the reference, host", "target": "Logits off the reference, target"}
+    interval = "Accuracy on the target (95 %)"
+    if parity is None:
+        return {interval: formats.MISSING, **dict.fromkeys(names.values(), formats.MISSING)}
+    rows = {names[row.place]: row for row in parity.engines if row.place in names}
+    return {interval: formats.percent_bounds(parity.at("target").accuracy)} | {
+        name: f"{formats.significant(row.mean_steps)} steps, {row.max_steps:.0f} at most"
+        for name, row in rows.items()
+    }
 
 
 def effect_table(predictors: tuple[PredictorReport, ...]) -> list[tuple[str, list[str]]]:

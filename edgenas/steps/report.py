@@ -69,6 +69,7 @@ def _candidate(context: RunContext, verified: VerifiedModel) -> VerifiedCandidat
         int8_accuracy=verified.int8_accuracy,
         device_accuracy=verified.device_accuracy,
         agreement=verified.agreement,
+        parity=verified.parity,
         n_images=verified.n_images,
         peak_rss_bytes=verified.outcome.peak_rss_bytes,
         model=str(context.folder.models / model.int8_file),

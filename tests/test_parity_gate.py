@@ -1,0 +1,227 @@
+"""The parity gate: an engine that computes a layer wrongly is caught, and the layer is named."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from scipy.stats import binomtest
+
+from edgenas import plugins
+from edgenas.config import RunConfig
+from edgenas.data.base import Split
+from edgenas.graph import graph_file, int8_reference
+from edgenas.graph.cut import cut
+from edgenas.graph.engines import find_engine
+from edgenas.graph.ir import Graph
+from edgenas.graph.lower import lower
+from edgenas.graph.quantize import quantize, stored_scheme
+from edgenas.graph.random_state import random_state
+from edgenas.graph.ranges import Ranges, calibrate
+from edgenas.host_engine import logits
+from edgenas.parity_gate import Judged, judge
+from edgenas.progress import Silent
+from edgenas.records import Candidate, ExportedModel, Interval, Outcome, from_json, to_json
+from edgenas.records.results import ParityRecord
+from edgenas.run_context import RunContext
+from edgenas.run_folder import RunFolder, write_bytes
+from edgenas.spaces import mbv3_tiny
+from edgenas.targets.base import Inference, ModelFile, Preprocess
+
+SPACE = mbv3_tiny.create(10, 1, 16)
+NETWORK = SPACE.sample(np.random.default_rng(3))
+LAYERS = SPACE.layers(NETWORK)
+MEAN, STD = (0.5,), (0.25,)
+OK = ("ok", "", "engine", "1", "CPU", {})
+
+Broken = Callable[[bytes], bytes]
+
+
+def normalize(images: np.ndarray) -> np.ndarray:
+    values = (images.astype(np.float32) / 255 - MEAN[0]) / STD[0]
+    return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+
+
+@pytest.fixture(scope="module")
+def test_split() -> Split:
+    size = NETWORK.resolution
+    rng = np.random.default_rng(0)
+    return Split(rng.integers(0, 256, (60, size, size, 1), np.uint8), rng.integers(0, 10, 60))
+
+
+@pytest.fixture(scope="module")
+def network(test_split: Split) -> tuple[Graph, Ranges]:
+    graph = lower(LAYERS, random_state(LAYERS, 0))
+    return graph, calibrate(graph, normalize(test_split.images))
+
+
+class FakeTarget:
+    """A target that runs what `broken` makes of each file in the host's engine."""
+
+    name = "kitchen"
+
+    def __init__(self, engine: str, broken: Broken) -> None:
+        self.engine, self.broken = engine, broken
+        self.jobs = 0
+
+    def infer(
+        self,
+        model: ModelFile,
+        images: np.ndarray,
+        preprocess: Preprocess,
+        job_dir: Path,
+        progress: object,
+    ) -> Inference:
+        self.jobs += 1
+        content = model.path.read_bytes()
+        assert hashlib.sha256(content).hexdigest() == model.sha256
+        found = logits(
+            self.broken(content),
+            normalize(images.transpose(0, 2, 3, 1)),
+            find_engine(self.engine).host_engine,
+        )
+        return Inference(Outcome(*OK), found.reshape(len(found), -1))
+
+
+def depthwise_mirrored(content: bytes) -> bytes:
+    """Return the file as an engine would run it that mirrors kernels of stride 2."""
+    model = onnx.load_model_from_string(content)
+    read = {node.output[0]: node.input[0] for node in model.graph.node}
+    constants = {entry.name: entry for entry in model.graph.initializer}
+    for node in model.graph.node:
+        about = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
+        if node.op_type == "Conv" and about["group"] > 1 and about["strides"] == [2, 2]:
+            entry = constants[read[node.input[1]]]
+            mirrored = numpy_helper.to_array(entry)[..., ::-1]
+            entry.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(mirrored), entry.name))
+    return bytes(model.SerializeToString())
+
+
+def judged(
+    folder: Path, network: tuple[Graph, Ranges], split: Split, target: FakeTarget, scheme: str
+) -> Judged:
+    engine = find_engine(target.engine)
+    exporter = plugins.load("exporters", engine.exporter)
+    content = exporter.emit(*network, scheme=scheme)
+    model = ExportedModel(
+        candidate=Candidate(NETWORK, Interval(0, 0, 0), Interval(0, 0, 0)),
+        int8_file="int8",
+        fp32_file="fp32",
+        sha256=hashlib.sha256(content).hexdigest(),
+        int8_bytes=len(content),
+        scheme=scheme,
+        mean=MEAN,
+        std=STD,
+        class_names=tuple("0123456789"),
+        val_int8_accuracy=0.1,
+        val_fp32_accuracy=0.1,
+        n_val=60,
+        supernet_sha256="",
+        format=engine.exporter,
+        layout=exporter.LAYOUT,
+        host_engine=engine.host_engine,
+    )
+    context = RunContext(RunFolder(folder), RunConfig(), Silent())
+    context.__dict__.update(target=target, dataset=SimpleNamespace(normalize=normalize))
+    name = f"{NETWORK.short_name}.graph.safetensors"
+    write_bytes(context.folder.models / name, graph_file.write(*network))
+    file = ModelFile("model", folder / "model", model.sha256)
+    write_bytes(file.path, content)
+    host = logits(content, normalize(split.images), engine.host_engine)
+    pixels = np.ascontiguousarray(split.images.transpose(0, 3, 1, 2))
+    device = target.infer(file, pixels, Preprocess(MEAN, STD), folder, None).logits
+    assert device is not None
+    return judge(context, model, split, host, device)
+
+
+@pytest.mark.parametrize(
+    ("engine", "scheme"), [("onnxruntime", "u8s8"), ("litert", "s8s8"), ("litert_builtin", "s8s8")]
+)
+def test_a_right_engine_passes_and_nothing_more_is_run(
+    engine: str, scheme: str, tmp_path: Path, network: tuple[Graph, Ranges], test_split: Split
+) -> None:
+    if engine != "onnxruntime":
+        pytest.importorskip("ai_edge_litert", reason="needs ai-edge-litert")
+    target = FakeTarget(engine, lambda content: content)
+    found = judged(tmp_path, network, test_split, target, scheme)
+    assert (found.problems, found.record.divergence, target.jobs) == ((), None, 1)
+    reference, host, device = (found.record.at(p) for p in ("reference", "host", "target"))
+    assert (reference.max_steps, reference.agreement) == (0, 1)
+    assert (device.mean_steps, device.accuracy) == (host.mean_steps, host.accuracy)
+    right = round(device.accuracy.mean * 60)
+    interval = binomtest(right, 60).proportion_ci(method="wilson")
+    assert device.accuracy.lower == pytest.approx(interval.low, abs=1e-6)
+    assert device.accuracy.upper == pytest.approx(interval.high, abs=1e-6)
+    document = to_json(found.record)
+    assert from_json(document, ParityRecord, "it") == found.record
+
+
+def test_a_wrong_depthwise_is_caught_and_the_first_one_is_named(
+    tmp_path: Path, network: tuple[Graph, Ranges], test_split: Split
+) -> None:
+    target = FakeTarget("onnxruntime", depthwise_mirrored)
+    found = judged(tmp_path, network, test_split, target, "u8s8")
+    first = next(layer for layer in LAYERS if layer.kind == "depthwise" and layer.stride == 2)
+    divergence = found.record.divergence
+    assert divergence is not None
+    assert (divergence.layer, divergence.kind) == (first.name, "depthwise")
+    assert divergence.worst_channel_steps is not None
+    assert divergence.worst_channel_steps > 10 > divergence.inputs_steps
+    assert found.record.at("target").mean_steps > found.record.most_mean_steps
+    assert found.record.at("host").mean_steps < found.record.most_mean_steps
+    assert f"The first layer that diverges is '{first.name}' (depthwise)" in found.problems[-1]
+    assert target.jobs < 1 + len(LAYERS) / 2  # by halves, not one by one
+
+
+def test_a_wrong_second_branch_is_followed_to_its_root(
+    tmp_path: Path, network: tuple[Graph, Ranges], test_split: Split
+) -> None:
+    """An engine that adds wrongly: what an addition reads is right, so it is named itself."""
+
+    def adds_once(content: bytes) -> bytes:
+        model = onnx.load_model_from_string(content)
+        for node in model.graph.node:
+            if node.op_type == "Add":
+                node.input[1] = node.input[0]
+        return bytes(model.SerializeToString())
+
+    additions = [node.output for node in network[0].nodes if node.kind == "add"]
+    assert additions
+    target = FakeTarget("onnxruntime", adds_once)
+    found = judged(tmp_path, network, test_split, target, "u8s8")
+    assert found.record.divergence is not None
+    assert found.record.divergence.layer == additions[0]
+
+
+@pytest.mark.parametrize(
+    ("exporter", "scheme", "engine"),
+    [
+        ("onnx", "u8s8", "onnxruntime"),
+        ("onnx", "s8s8", "onnxruntime"),
+        ("tflite", "s8s8", "litert"),
+    ],
+)
+def test_each_layer_of_the_reference_is_that_of_the_engines(
+    exporter: str, scheme: str, engine: str, network: tuple[Graph, Ranges], test_split: Split
+) -> None:
+    if engine != "onnxruntime":
+        pytest.importorskip("ai_edge_litert", reason="needs ai-edge-litert")
+    images = normalize(test_split.images[:8])
+    emit = plugins.load("exporters", exporter).emit
+    for node in network[0].nodes[::5]:
+        graph, ranges = cut(*network, node.output)
+        quantization = quantize(graph, ranges, stored_scheme(scheme, exporter))
+        expected = int8_reference.run(graph, quantization, images)
+        found = logits(emit(graph, ranges, scheme=scheme), images, engine)
+        if exporter == "tflite" and expected.ndim == 4:
+            found = found.reshape(np.moveaxis(expected, 1, 3).shape).transpose(0, 3, 1, 2)
+        steps = (
+            np.abs(found.reshape(expected.shape) - expected) / quantization.tensors["logits"].scale
+        )
+        assert steps.mean() < 0.5, node.output
