@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from edgenas.config import RunConfig, read_config
 from edgenas.errors import InfeasibleError, InputError, RunFolderError
@@ -18,7 +19,8 @@ from edgenas.records import (
     Verification,
     from_json,
 )
-from edgenas.responses import REGISTRY, Limit, ResponseKind, limit_text, observed
+from edgenas.records.tables import LookedUp, LookedUpRows, TableCard, TableSearch
+from edgenas.responses import REGISTRY, Limit, ResponseKind, limit_text, observed, of_column
 from edgenas.run_folder import RunFolder, read_json
 from edgenas.store import Store
 
@@ -45,7 +47,7 @@ class Front:
     """The frontier of a run, and what was measured in it.
 
     objective : the response that decides, with its direction. searched : responses that the
-    frontier is a trade-off between.
+    frontier is a trade-off between. how : where its measured values come from.
     """
 
     run: Path
@@ -55,6 +57,7 @@ class Front:
     objective: ResponseKind
     searched: frozenset[str]
     confidence: float
+    how: str = "measured"
 
 
 @dataclass(frozen=True)
@@ -84,11 +87,10 @@ def read_front(path: Path) -> Front:
     folder = RunFolder(path)
     config = read_config(folder)
     document = read_json(folder.require(folder.search, "optimize"))
+    if folder.table.exists():
+        return _table_front(folder, document)
     result = from_json(document, SearchResult, str(folder.search), RunFolderError)
-    if not result.frontier:
-        raise RunFolderError(
-            f"{folder.search} has no frontier.", f"Search again: edgenas optimize {path}"
-        )
+    _check_frontier(folder, result.frontier)
     return Front(
         run=path,
         points=tuple(map(_front_point, result.frontier)),
@@ -98,6 +100,35 @@ def read_front(path: Path) -> Front:
         searched=_searched(result, config),
         confidence=result.confidence,
     )
+
+
+def _table_front(folder: RunFolder, document: Any) -> Front:
+    """Return the frontier of a run on a measured table."""
+    result = from_json(document, TableSearch, str(folder.search), RunFolderError)
+    _check_frontier(folder, result.frontier)
+    card = from_json(read_json(folder.table), TableCard, str(folder.table), RunFolderError)
+    kinds = {one.name: replace(of_column(one.name), goal=one.goal) for one in card.responses}
+    rows: tuple[LookedUp, ...] = ()
+    if folder.looked_up.exists():
+        looked_up = read_json(folder.looked_up)
+        rows = from_json(looked_up, LookedUpRows, str(folder.looked_up), RunFolderError).rows
+    return Front(
+        run=folder.path,
+        points=tuple(FrontPoint(str(one.network), one.predicted) for one in result.frontier),
+        measured=tuple(MeasuredPoint(str(row.network), row.values) for row in rows if row.values),
+        known=kinds,
+        objective=kinds[result.objectives[0]],
+        searched=frozenset({result.objectives[0], result.cost}),
+        confidence=result.confidence,
+        how="looked up",
+    )
+
+
+def _check_frontier(folder: RunFolder, frontier: Sequence[Any]) -> None:
+    if not frontier:
+        raise RunFolderError(
+            f"{folder.search} has no frontier.", f"Search again: edgenas optimize {folder.path}"
+        )
 
 
 def pick(front: Front, limits: Mapping[str, Limit]) -> Picked:
@@ -137,7 +168,9 @@ def _placed(front: Front, best: FrontPoint, between: str, limits: Mapping[str, L
     notes = []
     if not below or not above:
         side = "less" if not below else "more"
-        notes.append(f"Nothing was measured with {side} {kind.label}: it lies beyond all that was.")
+        notes.append(
+            f"Nothing was {front.how} with {side} {kind.label}: it lies beyond all that was."
+        )
     strangers = [front.known[name].label for name in limits if name not in front.searched]
     if strangers:
         notes.append(

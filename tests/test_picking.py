@@ -16,7 +16,16 @@ from edgenas.cli.pick import pick as command
 from edgenas.config import RunConfig, write_config
 from edgenas.errors import InfeasibleError, InputError, RunFolderError
 from edgenas.picking import Front, pick, read_front
-from edgenas.records import Measurement, Outcome, SearchResult, to_json
+from edgenas.records import Interval, Measurement, Outcome, SearchResult, to_json
+from edgenas.records.tables import (
+    LookedUp,
+    LookedUpRows,
+    TableCandidate,
+    TableCard,
+    TableNetwork,
+    TableResponse,
+    TableSearch,
+)
 from edgenas.responses import parse_constraints
 from edgenas.run_folder import RunFolder, write_json
 from edgenas.store import Store
@@ -115,11 +124,40 @@ def test_a_run_without_a_frontier_is_one_clear_line(tmp_path: Path, run: Path) -
 def test_the_command_prints_text_and_json(run: Path) -> None:
     arguments = [str(run), "--max-latency", "0.15ms"]
     text = CliRunner().invoke(command, arguments)
-    assert "measured nearest under it in latency" in text.output
+    assert "measured, nearest under it in latency" in text.output
     done = CliRunner().invoke(command, [*arguments, "--json"])
     document = json.loads(done.output)
     assert document["predicted"]["latency_ms"]["upper"] <= 0.15
     assert document["between"]["below"]["measured"]["latency_ms"] > 0
+
+
+def test_a_run_on_a_table_is_picked_from_too(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    write_config(folder, RunConfig(), "0")
+    network = TableNetwork(3, 4, {"op": "conv"})
+    predicted = {"latency_ms": Interval(2.0, 1.9, 2.1), "accuracy": Interval(0.9, 0.9, 0.9)}
+    candidates = (TableCandidate(network, predicted),)
+    search = TableSearch(
+        "exact", 1, ("accuracy",), (), "latency_ms", 0.9, candidates, candidates, True, 9, 0.1
+    )
+    responses = (
+        TableResponse("latency_ms", "latency", "ms", "min", "ms", 9, 1.0, 9.0),
+        TableResponse("accuracy", "accuracy", "fraction", "max", "top1", 9, 0.1, 0.9),
+    )
+    card = TableCard("board", "table", "a board", "", {}, 9, 9, 9, 9.0, {}, responses)
+    known = LookedUp(
+        TableNetwork(5, 6, {"op": "skip"}), ("latency_ms",), "ok", "", {"latency_ms": 1.0}
+    )
+    write_json(folder.search, to_json(search))
+    write_json(folder.table, to_json(card))
+    write_json(folder.looked_up, to_json(LookedUpRows("replayed from t.csv", (known,))))
+    picked = pick(read_front(folder.path), parse_constraints(["latency<=3ms"]))
+    assert picked.point.name == "row 4: op=conv"
+    assert picked.below is not None
+    assert picked.below.name == "row 6: op=skip"
+    assert "Nothing was looked up with more latency" in picked.notes[0]
+    with pytest.raises(InfeasibleError, match=r"least upper bound of latency is 2\.1 ms"):
+        pick(read_front(folder.path), parse_constraints(["latency<=2ms"]))
 
 
 def test_nothing_heavy_is_imported(run: Path) -> None:

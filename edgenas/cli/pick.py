@@ -92,12 +92,12 @@ def _print(front: Front, picked: Picked) -> None:
             bounds = f"{kind.shown(value.lower)} to {kind.shown(value.upper)}"
             line += f"  ({bounds} at {front.confidence:.0%})"
         if name in picked.measured:
-            line += f"; measured {kind.shown(picked.measured[name])}"
+            line += f"; {front.how} {kind.shown(picked.measured[name])}"
         click.echo(line)
     kind = front.known[picked.between]
     for side, point in (("under it", picked.below), ("over it", picked.above)):
         if point is not None:
-            click.echo(f"measured nearest {side} in {kind.label}: {_values(front, point)}")
+            click.echo(f"{front.how}, nearest {side} in {kind.label}: {_values(front, point)}")
             click.echo(f"  {point.name}")
     for note in picked.notes:
         click.echo(f"note: {note}")
