@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgenas.pathology import find
 from edgenas.predictors.base import FittedPredictor
 from edgenas.records import Candidate, VerifiedModel, to_json
 from edgenas.run_context import RunContext
@@ -18,6 +19,7 @@ def summary(context: RunContext) -> dict[str, Any]:
     result, verification = context.search_result(), context.verified()
     predictors, notes = context.predictors(), context.notes()
     winner = verification.winner
+    networks = [candidate.architecture for candidate in result.candidates]
     return {
         "status": "fail" if winner is None else "pass",
         "run": str(context.folder.path),
@@ -36,6 +38,11 @@ def summary(context: RunContext) -> dict[str, Any]:
             "evaluations": result.evaluations,
             "rounds": verification.rounds,
         },
+        "pathologies": [
+            {"kernel_size": one.kernel_size, "ratio": one.ratio, "work_ratio": one.work_ratio}
+            | {"sentence": one.sentence(context.target.engine, networks)}
+            for one in find(context)
+        ],
         "seconds": {step: round(seconds, 3) for step, seconds in notes.seconds.items()},
         "warnings": list(notes.warnings),
         "reused": list(notes.reused),

@@ -17,7 +17,10 @@ class TermRows:
 
     def __init__(self, space: MobileSpace, name: str) -> None:
         self.space = space
-        self.terms: TermSet = term_set(name, len(space.stages), len(space.resolutions))
+        kernel_sizes = [size for stage in space.stages for size in stage.kernel_sizes]
+        self.terms: TermSet = term_set(
+            name, len(space.stages), len(space.resolutions), kernel_sizes
+        )
         self._stage_rows: dict[tuple[int, int, StageChoice], np.ndarray] = {}
 
     def matrix(self, architectures: Sequence[Architecture]) -> np.ndarray:

@@ -46,6 +46,8 @@ def search_result(document: dict[str, Any]) -> None:
         console.print(f"{number}: {architecture(candidate['architecture'])}", markup=False)
         for reason in candidate["reasons"]:
             console.print(f"   not passed: {reason}", markup=False)
+    for pathology in document["pathologies"]:
+        console.print(pathology["sentence"], markup=False)
     if document["report"]:
         console.print(f"report: {document['report']}", markup=False)
 

@@ -13,12 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from edgenas.errors import PredictorError, nearest
 from edgenas.records import Layer, StageChoice
 
+LARGEST_USUAL_KERNEL = 5
 StageTerms = Callable[[Sequence[Layer], StageChoice], tuple[float, ...]]
 SizeTerms = Callable[[int, Sequence[Layer]], tuple[float, ...]]
 
@@ -72,8 +74,13 @@ class TermSet:
         return row
 
 
-def term_set(name: str, n_stages: int, n_resolutions: int) -> TermSet:
+def term_set(
+    name: str, n_stages: int, n_resolutions: int, kernel_sizes: Sequence[int] = ()
+) -> TermSet:
     """Return the set of that name for a space of so many stages and resolutions.
+
+    kernel_sizes : that the space offers. In "physical" each one above 5 has a term of its own, for
+        engines have fast kernels for the usual sizes and whatever is left for the others.
 
     Raises
     ------
@@ -83,6 +90,10 @@ def term_set(name: str, n_stages: int, n_resolutions: int) -> TermSet:
         raise PredictorError(f"There is no term set '{name}'.", nearest(name, _SETS))
     kinds, size_names, cost, stage_terms, size_terms = _SETS[name]
     present = size_names if n_resolutions > 1 else ()
+    unusual = tuple(k for k in sorted(set(kernel_sizes)) if k > LARGEST_USUAL_KERNEL)
+    if stage_terms is _work and unusual:
+        kinds = (*kinds, *(f"depthwise{k}x{k}_mmac" for k in unusual))
+        stage_terms = partial(_work_and_unusual, unusual)
     return TermSet(name, n_stages, kinds, present, cost, stage_terms, size_terms)
 
 
@@ -94,6 +105,15 @@ def _work(layers: Sequence[Layer], choice: StageChoice) -> tuple[float, ...]:
     moved_bytes = sum(x.moved_bytes for x in layers)
     launches = sum(x.launches for x in layers)
     return launches, pointwise / 1e6, dense / 1e6, depthwise / 1e6, moved_bytes / 1e3
+
+
+def _work_and_unusual(
+    unusual: Sequence[int], layers: Sequence[Layer], choice: StageChoice
+) -> tuple[float, ...]:
+    """The work, and once more that of depthwise convolutions of each unusual kernel size."""
+    depthwise = [x for x in layers if x.kind == "depthwise"]
+    extra = (sum(x.macs for x in depthwise if x.kernel_size == k) / 1e6 for k in unusual)
+    return (*_work(layers, choice), *extra)
 
 
 def _fixed_work(resolution: int, fixed_layers: Sequence[Layer]) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgenas.marginal import changes
+from edgenas.pathology import find
 from edgenas.predictor_report import coefficients, effects, held_out
 from edgenas.predictors.base import FittedPredictor
 from edgenas.predictors.explain import breakdown, diagnostics
@@ -54,8 +55,17 @@ def _explain(
         effects=_effects(predictor, rows, architectures, confidence) if in_full else (),
         rows=_rows(predictor, matrix, observed, confidence),
         breakdown=_breakdown(context, predictor, rows) if in_full else (),
-        notes=diagnostics(predictor.predict(matrix), np.array([v for v, _ in observed.values()])),
+        notes=(
+            *(_pathologies(context) if kind.name == "latency_ms" else ()),
+            *diagnostics(predictor.predict(matrix), np.array([v for v, _ in observed.values()])),
+        ),
     )
+
+
+def _pathologies(context: RunContext) -> tuple[str, ...]:
+    candidates = context.search_result().candidates if context.folder.search.exists() else ()
+    networks = [candidate.architecture for candidate in candidates]
+    return tuple(one.sentence(context.target.engine, networks) for one in find(context))
 
 
 def _breakdown(
