@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgenas import table_target
 from edgenas.errors import InputError, RunFolderError
 from edgenas.records import from_json, to_json
-from edgenas.responses import Limit, Objective, parse_constraints, parse_objectives
+from edgenas.responses import (
+    REGISTRY,
+    Limit,
+    Objective,
+    ResponseKind,
+    parse_constraints,
+    parse_objectives,
+)
 from edgenas.run_folder import FORMAT_VERSION, RunFolder, read_json, write_json
 
 # A resumed run may change these; anything else would make its finished work mean something else.
@@ -79,8 +88,15 @@ class RunConfig:
         for message, holds in checks.items():
             if not holds:
                 raise InputError(f"{message}.")
-        parse_objectives(self.objectives)
+        parse_objectives(self.objectives, self.known)
         self.limits()
+
+    @property
+    def known(self) -> Mapping[str, ResponseKind]:
+        """The responses that can be asked for: a measured table's own, or those of a run."""
+        if table_target.is_table(self.target):
+            return table_target.read(Path(self.target)).kinds
+        return REGISTRY
 
     def limits(self) -> dict[str, Limit]:
         """Return the tightest limits on each response, the latency limit among them.
@@ -90,12 +106,21 @@ class RunConfig:
         InputError : a constraint cannot be read, or two contradict each other.
         """
         latency = [] if self.max_latency_ms is None else [f"latency_ms<={self.max_latency_ms!r}"]
-        return parse_constraints([*self.constraints, *latency])
+        return parse_constraints([*self.constraints, *latency], self.known)
 
     @property
     def wanted(self) -> tuple[Objective, ...]:
-        """The objectives; accuracy where none was asked for."""
-        return parse_objectives(self.objectives) or (Objective("accuracy", "max"),)
+        """The objectives; without one accuracy, of a table the first that is better high."""
+        if self.objectives:
+            return parse_objectives(self.objectives, self.known)
+        better_high = [name for name, kind in self.known.items() if kind.goal == "max"]
+        if not better_high:
+            raise InputError(
+                f"{self.target} has no response that is better high: what is to be optimized?",
+                f"Say --objective {next(iter(self.known))}.",
+            )
+        first = "accuracy" if "accuracy" in better_high else better_high[0]
+        return (Objective(first, "max"),)
 
     @property
     def responses(self) -> set[str]:

@@ -135,7 +135,7 @@ def probe_target(where: str, access: Access | None = None) -> DeviceProfile | Ta
     """Return what a target is: the machine that it reaches, or the measured table."""
     from edgenas.targets.config import resolve
 
-    if where.endswith(".toml") and table_target.is_table(Path(where)):
+    if table_target.is_table(where):
         return table_run.card(measured_table.read(table_target.read(Path(where))))
     return resolve(where, access).probe()
 

@@ -32,10 +32,7 @@ from edgenas.table_problem import TableProblem
 
 def replays(folder: RunFolder, config: RunConfig) -> bool:
     """Return whether a run's target is a measured table."""
-    path = Path(config.target)
-    if path.suffix == ".toml" and path.exists():
-        return table_target.is_table(path)
-    return folder.table.exists()
+    return table_target.is_table(config.target) or folder.table.exists()
 
 
 def card(table: MeasuredTable) -> TableCard:

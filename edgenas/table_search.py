@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from edgenas.errors import InputError, nearest
-from edgenas.responses import parse_objectives
 from edgenas.run_context import RunContext
 from edgenas.table_steps.verify import broken
 from edgenas.table_summary import summary
@@ -76,11 +75,8 @@ def _answers(context: RunContext) -> bool:
     return (
         verdict.winner is not None
         and (not asked or asked == limits)
-        and (not config.objectives or _names(config.objectives) == result.objectives)
+        and tuple(one.response for one in config.wanted) == result.objectives
         and config.confidence == result.confidence
         and config.top == result.top
+        and config.optimizer == result.method
     )
-
-
-def _names(objectives: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(one.response for one in parse_objectives(objectives))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from edgenas.errors import InputError, nearest
 from edgenas.records import from_json
 from edgenas.responses import ResponseKind, of_column
-from edgenas.targets.config import read_toml
+from edgenas.toml_file import read_toml
 
 KIND = "table"
 SHARES = {"fraction": 1.0, "percent": 0.01, "%": 0.01}
@@ -63,6 +63,11 @@ class TableTarget:
         kind = of_column(name)
         return replace(kind, goal=self.responses[name].goal or kind.goal)
 
+    @property
+    def kinds(self) -> dict[str, ResponseKind]:
+        """The responses of the table, by name."""
+        return {name: self.response(name) for name in self.responses}
+
     def factor(self, name: str) -> float:
         """Return what the cells of a response's column are multiplied by."""
         unit = self.responses[name].unit
@@ -74,9 +79,10 @@ def units_of(kind: ResponseKind) -> Mapping[str, float]:
     return SHARES if kind.unit == "fraction" else kind.units
 
 
-def is_table(path: Path) -> bool:
-    """Return whether a target file is of kind "table"; `InputError` if it cannot be read."""
-    return read_toml(path).get("kind") == KIND
+def is_table(target: str) -> bool:
+    """Return whether `target` names a target file of kind "table" that is there."""
+    path = Path(target)
+    return path.suffix == ".toml" and path.exists() and read_toml(path).get("kind") == KIND
 
 
 def read(path: Path) -> TableTarget:

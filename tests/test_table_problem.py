@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgenas import measured_table, table_target
 from edgenas.errors import InputError
 from edgenas.optimizers.problem import Response
 from edgenas.table_problem import TableProblem
@@ -173,3 +174,10 @@ def test_an_unknown_response_names_the_nearest(tmp_path: Path) -> None:
     table = TableProblem.read(write(tmp_path, GOOD))
     with pytest.raises(InputError, match="Did you mean 'accuracy'"):
         table.problem([Response("acuracy", "max")])
+
+
+def test_the_template_is_a_table_target() -> None:
+    template = table_target.read(Path(__file__).parents[1] / "targets" / "table.toml")
+    assert template.factor("energy_mj") == 1e3 and template.factor("accuracy") == 0.01
+    with pytest.raises(InputError, match=r"my-table.csv.gz, which is not there"):
+        measured_table.read(template)

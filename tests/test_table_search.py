@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edgenas import pipeline
+from edgenas import pipeline, plugins
 from edgenas.cli.main import edgenas
 from edgenas.errors import EdgeNasError, InfeasibleError, InputError
 from edgenas.progress import Silent
@@ -177,8 +177,8 @@ def test_says_which_limit_nothing_meets(tmp_path: Path) -> None:
     [
         ({"data": "digits"}, "--data means nothing"),
         ({"epochs": 3}, "--epochs means nothing"),
-        ({"constraints": ("peak_rss<=4MB",)}, "no response 'peak_rss_bytes'"),
-        ({"objectives": ("model_bytes",)}, "no response 'model_bytes'"),
+        ({"constraints": ("peak_rss<=4MB",)}, "no response 'peak_rss'"),
+        ({"objectives": ("enrgy_mj",)}, "Did you mean 'energy_mj'"),
     ],
 )
 def test_refuses_what_a_table_does_not_have(
@@ -187,6 +187,37 @@ def test_refuses_what_a_table_does_not_have(
     target = write(tmp_path, rows())
     with pytest.raises(EdgeNasError, match=said):
         pipeline.search(tmp_path / "run", {"target": str(target), **asked}, Silent(), False)
+
+
+def test_searches_responses_that_no_board_gives(tmp_path: Path) -> None:
+    target = write(tmp_path, rows())
+    named = (
+        TOML.replace("accuracy = ", "score = ")
+        .replace('unit = "percent"', 'goal = "max"')
+        .replace("latency_ms", "wait")
+    )
+    target.write_text(named.replace('wait = "ms"', 'wait = { column = "ms", goal = "min" }'))
+    asked = {"target": str(target), "constraints": ("wait<=4", "energy<=8mJ"), "samples": 60}
+
+    document = without_a_page(tmp_path / "run", asked, Silent())
+
+    assert document["objectives"] == ["score"] and document["winner"]["looked_up"]["wait"] <= 4
+    assert document["table"]["regret"] < 2
+
+
+def test_every_optimizer_searches_a_table(tmp_path: Path) -> None:
+    target, run = write(tmp_path, rows()), tmp_path / "run"
+    asked = {"target": str(target), "max_latency_ms": 5.0}
+    exact = without_a_page(run, asked, Silent())
+
+    for name in plugins.names("optimizers"):
+        pipeline.run_step("optimize", run, {"optimizer": name, "budget": 100}, Silent())
+        document = pipeline.run_step("verify", run, {}, Silent())
+        assert document["search"]["method"] == name
+        if name != "exact":
+            assert document["search"]["evaluations"] <= 100 and not document["search"]["optimal"]
+        assert document["winner"]["looked_up"]["latency_ms"] <= 5.0
+        assert document["table"]["best"] == exact["table"]["best"]
 
 
 def test_has_no_step_that_needs_a_machine(tmp_path: Path) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgenas.errors import InfeasibleError, InputError
+from edgenas import plugins
+from edgenas.errors import InfeasibleError
 from edgenas.optimizers.problem import Archive, Problem, Response
 from edgenas.records import to_json
 from edgenas.records.tables import TableLimit, TableSearch
-from edgenas.responses import Limit, ResponseKind, limit_text, parse_objectives
+from edgenas.responses import Limit, limit_text
 from edgenas.run_context import RunContext
 from edgenas.run_folder import write_json
 from edgenas.table_predictors import Predicted
@@ -33,8 +34,9 @@ class Wanted:
 def run(context: RunContext) -> TableSearch:
     """Search under the run's limits; without any, half-way between least and greatest latency.
 
-    The table lists every network, so all of them are compared: what is found is optimal under the
-    predictors. A limit holds the bound of the prediction interval, an objective is a mean.
+    `exact` compares all networks, which the table lists: what it finds is optimal under the
+    predictors. Other optimizers look at as many as their budget allows. A limit holds the bound
+    of the prediction interval, an objective is a mean.
 
     Raises
     ------
@@ -44,28 +46,33 @@ def run(context: RunContext) -> TableSearch:
     replay, config = context.replay, context.config
     predicted = {name: replay.predicted(name) for name in replay.table.responses}
     wanted = _wanted(replay, predicted)
-    problem, archive = _enumerated(replay, wanted, predicted)
+    problem = _problem(replay, wanted, predicted)
+    archive = _searched(replay, problem)
+    networks = replay.problem.networks(archive.points)
     feasible = problem.feasible(archive.values)
     if not feasible.any():
         raise _infeasible(replay, wanted, predicted)
     costs = problem.costs(archive.values)
     if len(wanted.objectives) == 1:
         order = np.flatnonzero(feasible)
-        best = order[np.lexsort((*_ties(wanted, predicted, order), costs[order, 0]))]
+        ties = _ties(wanted, predicted, networks[order])
+        best = order[np.lexsort((*ties, costs[order, 0]))]
     else:
         best = archive.front(problem)
     result = TableSearch(
-        method="exact",
+        method=config.optimizer,
         top=config.top,
         objectives=wanted.objectives,
         limits=tuple(TableLimit(x.response, x.at_most, x.at_least) for x in wanted.limits),
         cost=wanted.cost,
         confidence=config.confidence,
-        candidates=tuple(candidate(replay, i, predicted) for i in best[: config.top].tolist()),
+        candidates=tuple(
+            candidate(replay, i, predicted) for i in networks[best[: config.top]].tolist()
+        ),
         frontier=tuple(
             candidate(replay, i, predicted) for i in _frontier(replay, wanted, predicted)
         ),
-        optimal=True,
+        optimal=archive.optimal,
         evaluations=archive.evaluations,
         seconds=time.perf_counter() - started,
     )
@@ -75,16 +82,7 @@ def run(context: RunContext) -> TableSearch:
 
 def _wanted(replay: TableRun, predicted: dict[str, Predicted]) -> Wanted:
     config, target = replay.config, replay.table.target
-    objectives = tuple(one.response for one in parse_objectives(config.objectives))
-    objectives = (
-        objectives
-        or tuple(name for name in target.responses if target.response(name).goal == "max")[:1]
-    )
-    if not objectives:
-        raise InputError(
-            f"{target.source} has no response that is better high: what is to be optimized?",
-            f"Say --objective {next(iter(target.responses))}.",
-        )
+    objectives = tuple(one.response for one in config.wanted)
     limits = list(config.limits().values())
     for name in (*objectives, *(limit.response for limit in limits)):
         replay.table.response(name)  # an error names the nearest
@@ -105,9 +103,7 @@ def _half_way(replay: TableRun, latency: Predicted) -> float:
     return float((latency.upper.min() + latency.upper.max()) / 2)
 
 
-def _enumerated(
-    replay: TableRun, wanted: Wanted, predicted: dict[str, Predicted]
-) -> tuple[Problem, Archive]:
+def _problem(replay: TableRun, wanted: Wanted, predicted: dict[str, Predicted]) -> Problem:
     target = replay.table.target
     responses = [Response(name, target.response(name).goal) for name in wanted.objectives]
     columns = [predicted[name].mean for name in wanted.objectives]
@@ -119,10 +115,21 @@ def _enumerated(
         if limit.at_least is not None:
             responses.append(Response(limit.response, at_least=limit.at_least))
             columns.append(found.lower)
-    values = np.column_stack(columns)
-    problem = replay.problem.problem(responses, values)
-    points = replay.problem.points
-    return problem, Archive(points, values, True, 0.0, len(points))
+    return replay.problem.problem(responses, np.column_stack(columns))
+
+
+def _searched(replay: TableRun, problem: Problem) -> Archive:
+    """Return every network, or those that an optimizer other than `exact` looked at, each once."""
+    name = replay.config.optimizer
+    if name == "exact":
+        points = replay.problem.points
+        return Archive(points, problem.evaluate(points), True, 0.0, len(points))
+    optimizer = plugins.load("optimizers", name)
+    budget = replay.config.budget or optimizer.BUDGET
+    archive: Archive = optimizer.optimize(problem, seed=replay.config.seed, budget=budget)
+    networks = replay.problem.networks(archive.points)
+    first = np.sort(np.unique(networks, return_index=True)[1])
+    return replace(archive, points=archive.points[first], values=archive.values[first])
 
 
 def _ties(
@@ -156,14 +163,10 @@ def _infeasible(
         if limit.at_least is not None and found.lower.max() < limit.at_least:
             most = kind.shown(float(found.lower.max()))
             alone.append(f"the greatest lower bound of {kind.label} is {most}")
-    text = " and ".join(limit_text(limit, _kinds(replay)) for limit in wanted.limits)
+    text = " and ".join(limit_text(limit, replay.table.target.kinds) for limit in wanted.limits)
     why = ", ".join(alone) or "each can be met, but not all by one network"
     return InfeasibleError(
         f"No network of '{replay.table.target.name}' has {text} at "
         f"{replay.config.confidence:.0%} confidence: {why}.",
         "Loosen the limit, or look more networks up (--samples) for narrower bounds.",
     )
-
-
-def _kinds(replay: TableRun) -> dict[str, ResponseKind]:
-    return {name: replay.table.target.response(name) for name in replay.table.responses}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -14,11 +13,7 @@ from edgenas.records import from_json
 from edgenas.targets.address import Connection, parse_address
 from edgenas.targets.base import MeasureSettings, Target
 from edgenas.targets.scheme import Scheme, default_scheme
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+from edgenas.toml_file import read_toml
 
 _PACKAGE = Path(__file__).resolve().parent
 _SHIPPED_FOLDERS = (_PACKAGE / "shipped", _PACKAGE.parents[1] / "targets")  # wheel, checkout
@@ -173,16 +168,6 @@ def open_target(config: TargetConfig, access: Access | None = None) -> Target:
     create = plugins.load("targets", config.kind).create
     target: Target = create(config, access or Access())
     return target
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Return what a target file says, unchecked; `InputError` if it is not there or not TOML."""
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as problem:
-        raise InputError(f"Cannot read the target file {path}: {problem}.") from problem
-    except tomllib.TOMLDecodeError as problem:
-        raise InputError(f"The target file {path} is not TOML: {problem}.") from problem
 
 
 def read(path: Path) -> TargetConfig:
