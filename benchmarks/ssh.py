@@ -1,6 +1,7 @@
 """Measure what a board over SSH costs beyond the inference itself; print JSON.
 
 Run: python benchmarks/ssh.py overhead        60 subnets on a loopback board (needs sshd)
+     python benchmarks/ssh.py second          what a second run sends, and when it is at work
      python benchmarks/ssh.py cuts            20 cuts of the link at random moments
      python benchmarks/ssh.py emulated [FOLDER]
                                               30 subnets fitted, 30 predicted, 10 searches (needs
@@ -10,8 +11,10 @@ Run: python benchmarks/ssh.py overhead        60 subnets on a loopback board (ne
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ from edgenas.records import Outcome
 from edgenas.targets.base import MeasureSettings
 from edgenas.targets.config import open_target
 from edgenas.targets.transport import LinkLostError
+from edgenas.targets.wheels import cache_folder
 
 
 def overhead() -> dict[str, Any]:
@@ -98,6 +102,36 @@ def cuts(repeats: int = 20) -> dict[str, Any]:
     return {"cuts": repeats, "runs_that_lost_a_pass": lost, "runs_that_counted_one_twice": doubled}
 
 
+def second() -> dict[str, Any]:
+    """Time a first and a second run on one board, from nothing until the runtime is at work."""
+    board = LoopbackBoard().start()
+    try:
+        os.environ.setdefault("XDG_CACHE_HOME", str(cache_folder().parent))  # wheels known here
+        with user_of(board.known_hosts_line()) as home:
+            space = plugins.load("spaces", "mbv3-tiny").create(10, 1, 16)
+            models = model_files(space, drawn(space, 1), "u8s8", home / "models")
+            config = board.target_config(setup={"packages": "sent"})
+            figures = {}
+            for run in ("first", "second"):
+                sent, began = board.link.sent_bytes, time.perf_counter()
+                target = open_target(config)
+                seen = threading.Thread(target=_until_at_work, args=(board, figures, run, began))
+                seen.start()
+                target.measure(models, MeasureSettings(), home / run, Silent())
+                seen.join()
+                target.close()  # type: ignore[attr-defined]
+                figures[f"{run}_sent_bytes"] = board.link.sent_bytes - sent
+            return figures
+    finally:
+        board.close()
+
+
+def _until_at_work(board: LoopbackBoard, figures: dict[str, Any], run: str, began: float) -> None:
+    while not list(board.cache.glob("jobs/*/journal.jsonl")):
+        time.sleep(0.005)
+    figures[f"{run}_s"] = round(time.perf_counter() - began, 2)
+
+
 def emulated(folder: str = str(IMAGE / "benchmark")) -> dict[str, Any]:
     """Fit the latencies of 30 subnets, predict 30 others; measure the winners of 10 searches."""
     from emulated import figures
@@ -106,5 +140,5 @@ def emulated(folder: str = str(IMAGE / "benchmark")) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    figure = {"overhead": overhead, "cuts": cuts, "emulated": emulated}[sys.argv[1]]
-    print(json.dumps(figure(*sys.argv[2:])))
+    figures = {"overhead": overhead, "second": second, "cuts": cuts, "emulated": emulated}
+    print(json.dumps(figures[sys.argv[1]](*sys.argv[2:])))

@@ -63,6 +63,8 @@ class BoardFiles:
                     spare = spare or next(pieces)
                     file.write(spare[:left])
                     left, spare = left - len(spare[:left]), spare[left:]
+                file.flush()
+                os.fsync(file.fileno())  # its name says that it is whole, also after a power cut
             self._seal(part, name)
 
     def _seal(self, part: Path, name: str) -> None:
@@ -83,6 +85,7 @@ class BoardFiles:
         try:
             if not final.is_dir():
                 _extract(self._blob(blob), part)
+                os.sync()  # one for some thousand files: each by itself takes minutes on a card
                 part.rename(final)
         finally:
             shutil.rmtree(str(part), ignore_errors=True)
@@ -98,7 +101,10 @@ class BoardFiles:
             path = folder / name
             if not path.exists():
                 os.link(str(self._blob(blob)), str(path))
-        (folder / "job.json").write_text(text, encoding="utf-8")
+        with (folder / "job.json").open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
 
     def prune(self) -> None:
         """Drop blobs that no job uses and that have been here for long."""

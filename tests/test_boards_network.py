@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from boards import network
-from boards.at_work import PASSES, AtWork, passes, wait_until
+from boards.at_work import AtWork, passes, wait_until
 from boards.network import NetworkBoard
 
 from edgenas.targets.transport import LinkLostError
@@ -41,19 +41,6 @@ def at_work(board: NetworkBoard, folder: Path, **setup: object) -> AtWork:
     return work
 
 
-def assert_whole(work: AtWork) -> None:
-    """Every pass was counted once, in order, and none is missing."""
-    latency = work.join()["b"].latency
-    assert latency is not None and len(latency.samples_ns) == PASSES
-    assert [list(samples) for samples in latency.samples_ns] == passes(work.journal())
-    indices = [record["index"] for record in work.journal() if record["type"] == "pass"]
-    assert indices == list(range(PASSES))
-
-
-def noticed(work: AtWork) -> bool:
-    return any("trying again" in note for note in work.progress.notes)
-
-
 def test_four_boards_at_once_each_with_its_own_fault(
     boards: list[NetworkBoard], tmp_path: Path
 ) -> None:
@@ -71,19 +58,19 @@ def test_four_boards_at_once_each_with_its_own_fault(
         works[number].wait_for_passes(1)
         kept[number] = passes(works[number].journal())
         break_cable()
-    wait_until(lambda: noticed(cut) and noticed(silent))
+    wait_until(lambda: cut.noticed() and silent.noticed())
     assert boards[0].runtimes() and boards[1].runtimes()  # which measure on meanwhile
     boards[0].plug_in()
     boards[1].let_through()
     for work in (cut, silent, slow):
-        assert_whole(work)
-        assert sum(record["type"] == "started" for record in work.journal()) == 1
-    assert not noticed(slow)
+        work.assert_whole()
+        assert work.starts() == 1
+    assert not slow.noticed()
     with pytest.raises(LinkLostError, match=r"'board 3' has not answered for \d+ s") as given_up:
         away.join()
     assert "--resume" in given_up.value.hint
     boards[3].plug_in()
     resumed = at_work(boards[3], away.folder).start()
-    assert_whole(resumed)
+    resumed.assert_whole()
     for number, work in {0: cut, 1: silent, 3: resumed}.items():
         assert passes(work.journal())[: len(kept[number])] == kept[number]

@@ -10,9 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from boards.at_work import PASSES, AtWork, passes, records, wait_until
 from boards.loopback import LoopbackBoard, own_python
@@ -22,6 +24,7 @@ from edgenas.errors import MeasurementError, TargetError
 from edgenas.progress import Silent
 from edgenas.targets import connection as connections
 from edgenas.targets import ssh_config
+from edgenas.targets.base import Preprocess
 from edgenas.targets.transport import LinkLostError, Login, connect
 
 ROOT = Path(__file__).parents[1]
@@ -32,18 +35,6 @@ def work(board: LoopbackBoard, tmp_path: Path) -> AtWork:
     return AtWork(board, tmp_path)
 
 
-def assert_whole(work: AtWork) -> None:
-    """Every pass was counted once, and as the journal has it."""
-    outcomes = work.join()
-    assert all(outcome.status == "ok" for outcome in outcomes.values())
-    latency = outcomes["b"].latency
-    assert latency is not None and len(latency.samples_ns) == PASSES
-    finished = passes(work.journal())
-    assert [list(samples) for samples in latency.samples_ns] == finished
-    indices = [record["index"] for record in work.journal() if record["type"] == "pass"]
-    assert indices == list(range(PASSES))
-
-
 # ---------------------------------------------------------------- the link
 
 
@@ -51,29 +42,29 @@ def test_cut_link_is_made_again(work: AtWork) -> None:
     work.start().wait_for_passes(2)
     before = passes(work.journal())
     work.board.link.cut()
-    wait_until(lambda: any("trying again" in note for note in work.progress.notes))
+    wait_until(work.noticed)
     assert work.board.runtimes()
     work.board.link.mend()
-    assert_whole(work)
+    work.assert_whole()
     assert passes(work.journal())[: len(before)] == before
-    assert sum(record["type"] == "started" for record in work.journal()) == 1
+    assert work.starts() == 1
 
 
 def test_silent_link_is_noticed(work: AtWork) -> None:
     work.target = work.new_target(silence_s=2)
     work.start().wait_for_passes(2)
     work.board.link.silence()
-    wait_until(lambda: any("trying again" in note for note in work.progress.notes))
+    wait_until(work.noticed)
     work.board.link.mend()
-    assert_whole(work)
+    work.assert_whole()
 
 
 def test_killed_sessions_leave_the_runtime_at_work(work: AtWork) -> None:
     work.start().wait_for_passes(2)
     work.board.kill_sessions()
     assert work.board.runtimes()
-    assert_whole(work)
-    assert sum(record["type"] == "started" for record in work.journal()) == 1
+    work.assert_whole()
+    assert work.starts() == 1
 
 
 def test_board_that_stays_away_is_given_up_and_gone_on_with_later(
@@ -89,7 +80,7 @@ def test_board_that_stays_away_is_given_up_and_gone_on_with_later(
     assert "--resume" in given_up.value.hint
     board.link.mend()
     again = AtWork(board, tmp_path).start()
-    assert_whole(again)
+    again.assert_whole()
     assert passes(again.journal())[: len(kept)] == kept
 
 
@@ -104,9 +95,9 @@ def test_cut_at_any_moment_loses_and_doubles_nothing(
     if isinstance(work.error, LinkLostError):  # cut before the first connection was made
         work = AtWork(board, tmp_path).start()
     try:
-        assert_whole(work)
+        work.assert_whole()
     except LinkLostError:
-        assert_whole(AtWork(board, tmp_path).start())
+        AtWork(board, tmp_path).start().assert_whole()
 
 
 # ---------------------------------------------------------------- the board
@@ -119,9 +110,9 @@ def test_rebooted_board_goes_on(work: AtWork) -> None:
     work.board.stop()  # the plug is pulled: nothing says goodbye
     work.board.link.mend()
     work.board.start()
-    assert_whole(work)
+    work.assert_whole()
     assert passes(work.journal())[: len(before)] == before
-    assert sum(record["type"] == "started" for record in work.journal()) == 2
+    assert work.starts() == 2
 
 
 def test_journal_that_the_board_lost_is_brought_back(work: AtWork) -> None:
@@ -138,7 +129,7 @@ def test_journal_that_the_board_lost_is_brought_back(work: AtWork) -> None:
     work.board.link.mend()
     work.board.start()
     again = AtWork(work.board, work.folder).start()
-    assert_whole(again)
+    again.assert_whole()
     assert passes(again.journal())[: len(kept)] == kept
 
 
@@ -147,7 +138,7 @@ def test_killed_runtime_is_started_again(work: AtWork) -> None:
     before = passes(work.journal())
     for pid in work.board.runtimes():
         os.kill(pid, signal.SIGKILL)
-    assert_whole(work)
+    work.assert_whole()
     assert passes(work.journal())[: len(before)] == before
 
 
@@ -157,7 +148,7 @@ def test_frozen_runtime_is_waited_for(work: AtWork) -> None:
     os.kill(pid, signal.SIGSTOP)
     time.sleep(1)
     os.kill(pid, signal.SIGCONT)
-    assert_whole(work)
+    work.assert_whole()
 
 
 def test_models_that_crash_or_hang_cost_only_themselves(
@@ -206,7 +197,7 @@ def test_disk_full_while_measuring(board: LoopbackBoard, tmp_path: Path) -> None
         again = AtWork(board, tmp_path)
         again.target = again.new_target(cache_dir=str(folder))
         again.start()
-        assert_whole(again)
+        again.assert_whole()
         assert passes(again.journal())[: len(kept)] == kept
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
@@ -307,51 +298,57 @@ def test_answers_that_are_none(work: AtWork, answer: str) -> None:
         work.start().join()
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "not json",
-        '{"type":"timed","index":2,"key":"b","samples_ns":[NaN]}',
-        '{"type":"timed","index":2,"key":"../../etc/passwd","samples_ns":[5]}',
-        "y" * 1_200_000,
-    ],
-)
-def test_journal_that_lies_is_refused_and_what_was_right_is_kept(work: AtWork, line: str) -> None:
+def _timed(work: AtWork) -> dict[str, object]:
+    return next(record for record in work.journal() if record["type"] == "timed")
+
+
+LIES: dict[str, Callable[[AtWork], str]] = {
+    "no JSON": lambda work: "not json",
+    "truncated": lambda work: json.dumps(_timed(work))[:-9],
+    "not a number": lambda work: json.dumps({**_timed(work), "samples_ns": [float("nan")]}),
+    "negative": lambda work: json.dumps({**_timed(work), "samples_ns": [-5]}),
+    "path escape": lambda work: json.dumps({**_timed(work), "key": "../../etc/passwd"}),
+    "another version": lambda work: json.dumps({**work.journal()[0], "version": 99}),
+    "endless": lambda work: "y" * 1_200_000,
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_journal_that_lies_is_refused_and_what_was_right_is_kept(work: AtWork, lie: str) -> None:
     work.start().wait_for_passes(2)
     kept = passes(work.journal())
     (journal,) = work.board.cache.glob("jobs/*/journal.jsonl")
     with journal.open("a") as file:
-        file.write(line + "\n")
+        file.write(LIES[lie](work) + "\n")
     with pytest.raises(MeasurementError, match="journal of target 'board'") as refused:
         work.join()
     assert "--resume" in refused.value.hint
     again = AtWork(work.board, work.folder).start()
-    assert_whole(again)
+    again.assert_whole()
     assert passes(again.journal())[: len(kept)] == kept
 
 
-def test_logits_that_are_not_what_the_journal_says(board: LoopbackBoard, tmp_path: Path) -> None:
-    import numpy as np
-
-    from edgenas.targets.base import Preprocess
-
+@pytest.mark.parametrize("keep", [slice(6, -1), slice(6, -40)], ids=["changed", "truncated"])
+def test_logits_that_are_not_what_the_journal_says(
+    board: LoopbackBoard, tmp_path: Path, keep: slice
+) -> None:
     work = AtWork(board, tmp_path)
     images = np.zeros((3, 3, 8, 8), np.uint8)
     asked = work.target._board.ask
 
     def lying(do: str, *rest: object, **fields: object) -> object:
         answer, content = asked(do, *rest, **fields)  # type: ignore[arg-type]
-        return (answer, b"\x93NUMPY" + content[6:-1] + b"\0") if do == "read" else (answer, content)
+        if do != "read":
+            return answer, content
+        wrong = b"\x93NUMPY" + content[keep] + b"\0"
+        return replace(answer, size=len(wrong)), wrong
 
     work.target._board.ask = lying  # type: ignore[method-assign, assignment]
+    how = Preprocess((0.5,) * 3, (0.5,) * 3)
     with pytest.raises(MeasurementError, match=r"logits-0\.npy is not the file"):
-        work.target.infer(
-            work.models[0], images, Preprocess((0.5,) * 3, (0.5,) * 3), tmp_path / "jobs", Silent()
-        )
+        work.target.infer(work.models[0], images, how, tmp_path / "jobs", Silent())
     work.target._board.ask = asked  # type: ignore[method-assign]
-    inference = work.target.infer(
-        work.models[0], images, Preprocess((0.5,) * 3, (0.5,) * 3), tmp_path / "jobs", Silent()
-    )
+    inference = work.target.infer(work.models[0], images, how, tmp_path / "jobs", Silent())
     assert inference.logits is not None and inference.logits.shape == (3, 3)
     work.target.close()
 
@@ -360,7 +357,7 @@ def test_logits_that_are_not_what_the_journal_says(board: LoopbackBoard, tmp_pat
 
 
 def test_host_killed_and_started_again(board: LoopbackBoard, tmp_path: Path) -> None:
-    told = {"user": board.user, "user_key": board.user_key, "home": board.home}
+    told = {"name": board.name, "host": board.host, "user": board.user, "user_key": board.user_key, "home": board.home}
     script = (
         "import sys\nfrom pathlib import Path, PosixPath\n"
         f"sys.path.insert(0, {str(ROOT / 'tests')!r})\n"
@@ -382,9 +379,9 @@ def test_host_killed_and_started_again(board: LoopbackBoard, tmp_path: Path) -> 
         file.write(b'{"type":"timed","ind')  # what a killed host may leave
     assert board.runtimes()
     again = AtWork(board, tmp_path).start()
-    assert_whole(again)
+    again.assert_whole()
     assert passes(again.journal())[: len(kept)] == kept
-    assert sum(record["type"] == "started" for record in again.journal()) == 1
+    assert again.starts() == 1
 
 
 def test_second_host_waits_and_says_for_whom(board: LoopbackBoard, tmp_path: Path) -> None:
@@ -396,8 +393,8 @@ def test_second_host_waits_and_says_for_whom(board: LoopbackBoard, tmp_path: Pat
     second.start()
     wait_until(lambda: any("is measuring for" in note for note in second.progress.notes))
     assert len(board.runtimes()) == 1
-    assert_whole(first)
-    assert_whole(second)
+    first.assert_whole()
+    second.assert_whole()
 
 
 def test_busy_board_is_not_cleaned_and_says_so_in_the_probe(work: AtWork) -> None:
@@ -406,7 +403,7 @@ def test_busy_board_is_not_cleaned_and_says_so_in_the_probe(work: AtWork) -> Non
     with pytest.raises(TargetError, match="is measuring for"):
         other.clean()
     assert any("Another host" in problem for problem in other.probe().problems)
-    assert_whole(work)
+    work.assert_whole()
     assert "Removed" in other.clean()
     assert "nothing" in other.clean()
     assert not board_leftovers(work.board)
@@ -453,7 +450,7 @@ def test_nothing_is_sent_while_a_pass_runs(work: AtWork) -> None:
     sent = work.board.link.sent_bytes
     work.wait_for_passes(PASSES - 2)
     assert work.board.link.sent_bytes - sent < 5_000  # questions for the journal, keepalives
-    assert_whole(work)
+    work.assert_whole()
 
 
 def test_names_are_nothing_to_the_boards_shell(board: LoopbackBoard, tmp_path: Path) -> None:
@@ -504,4 +501,4 @@ def test_job_text_on_the_board_is_the_hosts(work: AtWork) -> None:
     (placed,) = work.board.cache.glob("jobs/*/job.json")
     (here,) = work.job_dir.glob("*/job.json")
     assert json.loads(placed.read_text()) == json.loads(here.read_text())
-    assert_whole(work)
+    work.assert_whole()

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from boards.emulated import EmulatedBoard
 from boards.loopback import LoopbackBoard
 from scripted_runtime import QUICK, scripted_model, scripted_runtime
 
@@ -52,7 +53,9 @@ class Watcher(Silent):
 class AtWork:
     """One host that measures models on a board, in a thread of its own."""
 
-    def __init__(self, board: LoopbackBoard, folder: Path, seconds: float = 0.01) -> None:
+    def __init__(
+        self, board: LoopbackBoard | EmulatedBoard, folder: Path, seconds: float = 0.01
+    ) -> None:
         self.board = board
         self.folder = folder
         self.models = [scripted_model(folder, key, f"sleep {seconds}") for key in ("a", "b")]
@@ -89,16 +92,31 @@ class AtWork:
             raise self.error
         return self.outcomes
 
-    def wait_for_passes(self, count: int) -> None:
+    def wait_for_passes(self, count: int, seconds: float = 30) -> None:
         """Wait until the host's copy of the journal has that many whole passes."""
-        wait_until(lambda: len(passes(self.journal())) >= count or self.error is not None)
+        wait_until(lambda: len(passes(self.journal())) >= count or self.error is not None, seconds)
         assert self.error is None, self.error
 
     def journal(self) -> list[dict[str, Any]]:
         return records(self.job_dir)
 
-    def board_journal(self) -> list[dict[str, Any]]:
-        return records(self.board.cache / "jobs")
+    def noticed(self) -> bool:
+        """Whether the host was without a link at some time."""
+        return any("trying again" in note for note in self.progress.notes)
+
+    def assert_whole(self, seconds: float = 60) -> None:
+        """Every pass was counted once, in order and as the journal has it; none is missing."""
+        outcomes = self.join(seconds)
+        assert all(outcome.status == "ok" for outcome in outcomes.values())
+        latency = outcomes["b"].latency
+        assert latency is not None and len(latency.samples_ns) == PASSES
+        assert [list(samples) for samples in latency.samples_ns] == passes(self.journal())
+        indices = [record["index"] for record in self.journal() if record["type"] == "pass"]
+        assert indices == list(range(PASSES))
+
+    def starts(self) -> int:
+        """How often the runtime was started on the job."""
+        return sum(record["type"] == "started" for record in self.journal())
 
 
 def records(folder: Path) -> list[dict[str, Any]]:

@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from edgenas.targets.config import BoardSetup, Connection, TargetConfig
+
 if __package__:
     from boards.loopback import free_port
 else:
@@ -116,6 +118,12 @@ class EmulatedBoard:
         key = '# key_file = "…/edgenas-boards/user_key"'
         assert key in text
         return text.replace(key, f'key_file = "{self.user_key}"')
+
+    def target_config(self, setup: dict[str, Any] | None = None) -> TargetConfig:
+        """A target file for this board; what shall run there is sent."""
+        reached = Connection("127.0.0.1", "root", self.port, str(self.user_key))
+        board = BoardSetup(**{"silence_s": 45, "reconnect_s": 600, **(setup or {})})
+        return TargetConfig("emulated", "ssh", "test", connection=reached, board=board)
 
     def stop(self) -> None:
         if self._process is not None:
