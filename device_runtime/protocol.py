@@ -12,7 +12,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Optional, Tuple, Union
 
-from device_runtime.readings import Sensed
+from device_runtime.readings import Operator, Sensed
 from device_runtime.validation import ProtocolError, build, canonical, parse, require
 
 VERSION = 2
@@ -20,6 +20,7 @@ JOB_FILE = "job.json"
 JOURNAL_FILE = "journal.jsonl"
 MODELS_FOLDER = "models"
 IMAGES_FILE = "images.npy"
+MAX_OPERATORS = 20_000
 MAX_RUNS = 2000  # of one model in one pass, so that a tiny model cannot flood the journal
 
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
@@ -85,7 +86,8 @@ class Images:
 
 @dataclass(frozen=True)
 class Job:
-    """What to do: time all models ("measure"), or run the only one on images ("infer").
+    """What to do: time all models ("measure"), run the only one on images ("infer"), or time each
+    operator of all models ("profile").
 
     affinity : cores to run on; empty for all.
     """
@@ -101,7 +103,7 @@ class Job:
 
     def __post_init__(self) -> None:
         require(self.version == VERSION, f"version is {self.version}, this side speaks {VERSION}")
-        require(self.kind in ("measure", "infer"), f"kind is {self.kind!r}")
+        require(self.kind in ("measure", "infer", "profile"), f"kind is {self.kind!r}")
         require(_NAME.match(self.engine) is not None, f"{self.engine!r} is not an engine's name")
         require(1 <= self.threads <= 1024, "threads must be 1 to 1024")
         require(all(core >= 0 for core in self.affinity), "affinity has a negative core")
@@ -207,14 +209,15 @@ class PassEnded:
 
 @dataclass(frozen=True)
 class Failed:
-    """The model cannot be measured; `stage` is check, timing or infer."""
+    """The model cannot be measured; `stage` is check, timing, infer or profile."""
 
     key: str
     stage: str
     reason: str
 
     def __post_init__(self) -> None:
-        require(self.stage in ("check", "timing", "infer"), f"stage is {self.stage!r}")
+        known = ("check", "timing", "infer", "profile")
+        require(self.stage in known, f"stage is {self.stage!r}")
 
 
 @dataclass(frozen=True)
@@ -236,6 +239,22 @@ class Inferred:
 
 
 @dataclass(frozen=True)
+class Profiled:
+    """The operators of the model, in the order of running, over `runs` inferences.
+
+    The engine's own profiler slows them down: their sum is no latency.
+    """
+
+    key: str
+    runs: int
+    operators: Tuple[Operator, ...]
+
+    def __post_init__(self) -> None:
+        require(self.runs > 0 and len(self.operators) > 0, "there is nothing in the profile")
+        require(len(self.operators) <= MAX_OPERATORS, "there are too many operators")
+
+
+@dataclass(frozen=True)
 class Ended:
     """Nothing is left to do ("finished"), or the device time is spent ("budget")."""
 
@@ -245,7 +264,7 @@ class Ended:
         require(self.why in ("finished", "budget"), f"why is {self.why!r}")
 
 
-Record = Union[Started, Checked, Timed, PassEnded, Failed, Inferred, Ended]
+Record = Union[Started, Checked, Timed, PassEnded, Failed, Inferred, Profiled, Ended]
 _RECORDS: Dict[str, Any] = {
     "started": Started,
     "checked": Checked,
@@ -253,6 +272,7 @@ _RECORDS: Dict[str, Any] = {
     "pass": PassEnded,
     "failed": Failed,
     "inferred": Inferred,
+    "profiled": Profiled,
     "ended": Ended,
 }
 _TYPE_OF = {kind: name for name, kind in _RECORDS.items()}

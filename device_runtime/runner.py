@@ -25,12 +25,13 @@ from device_runtime.protocol import (
     Inferred,
     Job,
     PassEnded,
+    Profiled,
     Record,
     Started,
     Timed,
     logits_file,
 )
-from device_runtime.readings import Sensed
+from device_runtime.readings import Operator, Sensed
 from device_runtime.summary import JobState
 
 ANCHOR_EVERY = 8  # models of a pass between two timings of the anchor
@@ -79,8 +80,8 @@ class Runner:
             self._append(
                 Started(VERSION, self._job.job_id, self._job.engine, version, machine.describe())
             )
-            why = self._infer() if self._job.kind == "infer" else self._measure()
-            self._append(Ended(why))
+            work = {"infer": self._infer, "measure": self._measure, "profile": self._profile}
+            self._append(Ended(work[self._job.kind]()))
         finally:
             self._drop()
 
@@ -205,6 +206,23 @@ class Runner:
         ]
         known = len(grown) == len(self._state.checked) and available is not None
         return known and sum(grown) < _MEMORY_SHARE * available
+
+    # ------------------------------------------------------------ operators
+
+    def _profile(self) -> str:
+        self._check_models()
+        for key in self._job.keys:
+            if key not in self._state.failed and key not in self._state.profiled:
+                self._append(self._operators(key))
+        return "finished"
+
+    def _operators(self, key: str) -> Record:
+        runs = self._job.settings.min_runs
+        try:
+            answer = self._spare().ask(do="profile", path=self._path(key), runs=runs)
+        except WorkerError as failure:
+            return Failed(key, "profile", str(failure))
+        return Profiled(key, runs, tuple(Operator(**fields) for fields in answer["operators"]))
 
     # ------------------------------------------------------------ inference
 

@@ -20,6 +20,7 @@ from device_runtime.protocol import (
     Inferred,
     Job,
     PassEnded,
+    Profiled,
     ProtocolError,
     Record,
     Settings,
@@ -113,6 +114,7 @@ class JobState:
         self.rejected: List[Dict[str, str]] = []
         self.pass_ends: List[PassEnded] = []
         self.inferred: List[Inferred] = []
+        self.profiled: Dict[str, Profiled] = {}
         self.spent_s = 0.0
         self.runs: Dict[str, int] = {}
         self._timings: List[List[Timed]] = [[]]
@@ -138,6 +140,8 @@ class JobState:
             self._apply_pass(record)
         elif isinstance(record, Inferred):
             self._apply_inferred(record)
+        elif isinstance(record, Profiled):
+            self.profiled[record.key] = record
         elif isinstance(record, Ended):
             self.ended = record
 

@@ -92,6 +92,14 @@ class Models:
             "cpu_s": (time.process_time_ns() - began_ns) / 1e9,
         }
 
+    def profile(self, path: str, runs: int) -> Dict[str, Any]:
+        """Return {"operators": […]}, each the fields of a `readings.Operator`."""
+        profile = getattr(self._backend, "profile", None)
+        if profile is None:
+            name = self._backend.__name__.rpartition(".")[2]
+            raise NotImplementedError(f"the engine {name} offers no timing by operator in Python")
+        return {"operators": profile(path, self._threads, runs)}
+
     def infer(
         self, path: str, images: str, output: str, *, first: int, rows: int, mean: list, std: list
     ) -> Dict[str, Any]:

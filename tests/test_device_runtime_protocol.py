@@ -12,7 +12,7 @@ import pytest
 from device_runtime import protocol
 from device_runtime.journal import Journal, JournalBusyError
 from device_runtime.protocol import ProtocolError
-from device_runtime.readings import Sensed
+from device_runtime.readings import Operator, Sensed
 
 RUNTIME = Path(protocol.__file__).parent
 SHA256 = "ab" * 32
@@ -48,6 +48,7 @@ RECORDS = [
     protocol.PassEnded(0, 1.5, {"governor": None}, {}, 1.25),
     protocol.Failed("a", "timing", 'SIGSEGV: "…" \U0001f4a5'),
     protocol.Inferred("a", 0, 10, 4, SHA256),
+    protocol.Profiled("a", 5, (Operator("x", "Conv", "CPU", 12.5, "uint8", "uint8"),)),
     protocol.Ended("budget"),
 ]
 
@@ -135,6 +136,9 @@ def test_job_without_a_key_is_refused() -> None:
         '{"type":"pass","index":0,"seconds":1,"before":{"temperature":1e999},"after":{}}',
         '{"type":"pass","index":0,"seconds":1,"before":[],"after":{}}',
         '{"type":"failed","key":"a","stage":"timing","reason":"\\ud800"}',
+        '{"type":"profiled","key":"a","runs":5,"operators":[]}',
+        '{"type":"profiled","key":"a","runs":5,"operators":[{"name":"x","type":"","provider":"",'
+        '"mean_us":-1,"takes":"","gives":""}]}',
         '{"type":"ended","why":"bored"}',
         "[" * 100_000,
     ],
@@ -167,7 +171,7 @@ def test_torn_last_line_is_cut_and_the_rest_kept(tmp_path: Path) -> None:
 
 def test_damaged_line_is_named_and_left(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    content = protocol.write_record(RECORDS[0]) + "\ngarbage\n" + protocol.write_record(RECORDS[6])
+    content = protocol.write_record(RECORDS[0]) + "\ngarbage\n" + protocol.write_record(RECORDS[-1])
     path.write_text(content + "\n", encoding="utf-8")
     with pytest.raises(ProtocolError, match="journal line 2"):
         Journal(path)

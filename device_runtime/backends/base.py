@@ -1,7 +1,8 @@
 """Backends: one inference engine each.
 
 A member is a file, its name is the engine's name in jobs and target files. It defines
-`version() -> str` and `open_model(path: str, threads: int) -> Session`.
+`version() -> str` and `open_model(path: str, threads: int) -> Session`; where the engine can time
+its operators also `profile(path, threads, runs) -> list`, the fields of a `readings.Operator` each.
 """
 
 from __future__ import annotations

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import onnxruntime
 
 from device_runtime import machine
+from device_runtime.ort_profile import profiled_operators
 
 _X86 = ("x86_64", "AMD64", "i686", "i386")
 _EXACT = "session.x64quantprecision"
+_PROVIDERS = ["CPUExecutionProvider"]
+_WARMUP_RUNS = 3
 
 
 def version() -> str:
@@ -20,15 +23,30 @@ def version() -> str:
 
 def open_model(path: str, threads: int) -> OnnxSession:
     """Load the ONNX file `path` for `threads` threads; the engine's own errors if it cannot be."""
+    session = onnxruntime.InferenceSession(path, _options(threads), providers=_PROVIDERS)
+    return OnnxSession(session, "; exact u8s8, as the CPU has no VNNI" if u8s8_saturates() else "")
+
+
+def profile(path: str, threads: int, runs: int) -> List[Dict[str, Any]]:
+    """Return the operators as run by a session of their own; see `base`."""
+
+    def open_session(prefix: str) -> onnxruntime.InferenceSession:
+        options = _options(threads)
+        options.enable_profiling = True
+        options.profile_file_prefix = prefix
+        return onnxruntime.InferenceSession(path, options, providers=_PROVIDERS)
+
+    return profiled_operators(open_session, _WARMUP_RUNS, runs)
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    saturates = u8s8_saturates()
-    if saturates:
+    if u8s8_saturates():
         options.add_session_config_entry(_EXACT, "1")
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return OnnxSession(session, "; exact u8s8, as the CPU has no VNNI" if saturates else "")
+    return options
 
 
 def u8s8_saturates() -> bool:

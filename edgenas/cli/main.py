@@ -29,6 +29,7 @@ COMMANDS = {
     "pick": "pick",
     "export": "steps",
     "verify": "verify",
+    "profile": "profile",
     "explain": "explain",
     "report": "steps",
     "submit": "submit",

@@ -123,6 +123,29 @@ def published_result(document: dict[str, Any]) -> None:
     click.echo(architecture(document["architecture"]))
 
 
+def operator_table(document: dict[str, Any]) -> None:
+    """Print a profile by operator: the dearest first."""
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(box=box.SIMPLE)
+    for name in ("operator", "type", "ms", "share", "data", "provider"):
+        justify: Any = "right" if name in ("ms", "share") else "left"
+        table.add_column(name, justify=justify, overflow="fold")
+    for one in sorted(document["operators"], key=lambda one: -one["ms"]):
+        data = one["gives"] if one["takes"] == one["gives"] else f"{one['takes']} > {one['gives']}"
+        texts = (escape(one["name"]), one["type"], f"{one['ms']:.4f}", f"{one['share']:.1%}")
+        table.add_row(*texts, data, one["provider"].replace("ExecutionProvider", ""))
+    console.print(table)
+    console.print(
+        f"{document['model']} on {document['target']}, {document['engine']} "
+        f"{document['engine_version']}: {document['total_ms']:.4g} ms in "
+        f"{len(document['operators'])} operators, middle half of {document['runs']} runs (with the "
+        "profiler's own time: no latency)",
+        markup=False,
+    )
+    for finding in document["findings"]:
+        console.print(f"note: {finding}", markup=False)
+
+
 def step_result(name: str, document: dict[str, Any]) -> None:
     """Print the outcome of one step."""
     if "provider" in document:

@@ -12,6 +12,8 @@ from edgenas.records.measuring import (
     Evaluation,
     Latency,
     Measurement,
+    Operator,
+    OperatorProfile,
     Outcome,
 )
 from edgenas.records.networks import Activation, Architecture, Layer, LayerKind, StageChoice
@@ -45,6 +47,8 @@ __all__ = [
     "LayerKind",
     "Measurement",
     "Notes",
+    "Operator",
+    "OperatorProfile",
     "Outcome",
     "ParityRecord",
     "Record",

@@ -117,6 +117,40 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Operator:
+    """One operator of a model as an engine runs it.
+
+    ms : milliseconds an inference, by the engine's own profiler. share : of all operators' time.
+    provider : what ran it. takes, gives : element type of its first input and output.
+    """
+
+    name: str
+    type: str
+    ms: float
+    share: float
+    provider: str
+    takes: str
+    gives: str
+
+
+@dataclass(frozen=True)
+class OperatorProfile:
+    """Where a model's time goes. The profiler itself takes time: `total_ms` is no latency.
+
+    operators : in the order of running. findings : fallbacks and operators left in float.
+    """
+
+    model: str
+    target: str
+    engine: str
+    engine_version: str
+    runs: int
+    total_ms: float
+    operators: tuple[Operator, ...]
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Measurement:
     """One architecture measured on one target.
 

@@ -88,7 +88,7 @@ class DetachedJob:
         """
         self._place()
         with self._stopped_on_interrupt():
-            title = "Measuring" if self._what.kind == "measure" else "Running images"
+            title = journal.TITLES[self._what.kind]
             with self._progress.task(f"{title} on {self._board.name}", total) as task:
                 self._board.waiting = task.note
                 try:

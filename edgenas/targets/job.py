@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,12 @@ def infer_job(
     np.save(digest, images, allow_pickle=False)
     sent = protocol.Images(digest.hexdigest(), preprocess.mean, preprocess.std)
     return _job(config, "infer", [model], config.settings(MeasureSettings()), sent)
+
+
+def profile_job(config: TargetConfig, model: ModelFile, runs: int) -> protocol.Job:
+    """Return the job that times each operator of `model` over `runs` inferences."""
+    settings = replace(config.settings(MeasureSettings()), min_runs=runs)
+    return _job(config, "profile", [model], settings, None)
 
 
 def _job(

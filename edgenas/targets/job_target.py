@@ -11,8 +11,8 @@ import numpy as np
 
 from device_runtime import protocol
 from edgenas.progress import Progress
-from edgenas.records import Outcome
-from edgenas.targets import job, journal, logits
+from edgenas.records import OperatorProfile, Outcome
+from edgenas.targets import job, journal, logits, operators
 from edgenas.targets.base import Inference, MeasureSettings, ModelFile, Preprocess
 from edgenas.targets.config import TargetConfig
 
@@ -62,6 +62,22 @@ class JobTarget(ABC):
         done = self._do(what, folder, len(models), progress)
         done.forget()
         return {model.key: journal.outcome(done.state, model.key) for model in models}
+
+    def profile(
+        self, model: ModelFile, runs: int, job_dir: Path, progress: Progress
+    ) -> OperatorProfile:
+        """Time each operator of `model` over `runs` inferences, apart from any latency.
+
+        Raises
+        ------
+        TargetError : the target cannot be reached, provisioned or used.
+        MeasurementError : the engine offers no timing by operator, or the model does not run.
+        """
+        what = job.profile_job(self._config, model, runs)
+        folder = job.prepare(what, job_dir, [model])
+        done = self._do(what, folder, 1, progress)
+        done.forget()
+        return operators.profile_of(done.state, model.key, self.name)
 
     def infer(
         self,

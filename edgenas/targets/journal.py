@@ -11,6 +11,7 @@ from edgenas.progress import Task
 from edgenas.records import Latency, Outcome
 
 _MAX_LINE_BYTES = 1 << 26
+TITLES = {"measure": "Measuring", "infer": "Running images", "profile": "Timing operators"}
 
 
 class Follower:
@@ -63,11 +64,14 @@ class Bar:
     def show(self, state: JobState) -> None:
         """Advance to `state`; a model counts in full once it needs no further pass."""
         self._task.note(_note(state))
-        counts = (len(state.passes) + len(state.inferred), len(state.failed))
+        finished = len(state.passes) + len(state.inferred) + len(state.profiled)
+        counts = (finished, len(state.failed))
         if counts == self._counts:
             return  # nothing to work out beside a running pass
         self._counts = counts
-        done = _measured(state) if state.job.kind == "measure" else _inferred(state)
+        done = {"measure": _measured, "infer": _inferred, "profile": _profiled}[state.job.kind](
+            state
+        )
         if done > self._shown:
             self._task.advance(done - self._shown)
             self._shown = done
@@ -75,6 +79,10 @@ class Bar:
 
 def _inferred(state: JobState) -> float:
     return float(sum(part.rows for part in state.inferred))
+
+
+def _profiled(state: JobState) -> float:
+    return float(len(state.profiled) + len(state.failed))
 
 
 def _measured(state: JobState) -> float:

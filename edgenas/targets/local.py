@@ -76,7 +76,7 @@ class LocalTarget(JobTarget):
         if state.ended is None:
             if state.passes or state.inferred:
                 progress.message(f"Going on with {folder}: {len(state.passes)} passes are reused.")
-            title = "Measuring" if what.kind == "measure" else "Running images"
+            title = journal.TITLES[what.kind]
             with (
                 progress.task(f"{title} on {self.name}", total) as task,
                 self._start(folder) as run,

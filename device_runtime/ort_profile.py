@@ -1,0 +1,63 @@
+"""ONNX Runtime's own profile: time by operator, and what ran each."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import numpy as np
+
+_KERNEL = "_kernel_time"
+
+
+def profiled_operators(
+    open_session: Callable[[str], Any], warmup: int, runs: int
+) -> List[Dict[str, Any]]:
+    """Return the fields of a `readings.Operator` for each operator, in the order of running.
+
+    open_session : makes a session that profiles into files with the prefix that it is given.
+    The model has one float32 input; a size that it leaves open is 1.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        session = open_session(str(Path(folder) / "profile"))
+        (taken,) = session.get_inputs()
+        shape = [size if isinstance(size, int) else 1 for size in taken.shape]
+        values = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        for _ in range(warmup + runs):
+            session.run(None, {taken.name: values})
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    by_node: Dict[str, List[Dict[str, Any]]] = {}
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith(_KERNEL):
+            by_node.setdefault(f"{event['args'].get('node_index')} {event['name']}", []).append(
+                event
+            )
+    return [_operator(events, warmup, runs) for events in by_node.values()]
+
+
+def _operator(events: List[Dict[str, Any]], warmup: int, runs: int) -> Dict[str, Any]:
+    """events : of one node over all runs; the engine's clock ticks in microseconds."""
+    timed = events[len(events) * warmup // (warmup + runs) :]
+    arguments = events[-1]["args"]
+    return {
+        "name": events[-1]["name"][: -len(_KERNEL)],
+        "type": arguments.get("op_name", ""),
+        "provider": arguments.get("provider", ""),
+        "mean_us": _middle_mean([event["dur"] for event in timed]) * len(timed) / runs,
+        "takes": _first_type(arguments.get("input_type_shape")),
+        "gives": _first_type(arguments.get("output_type_shape")),
+    }
+
+
+def _middle_mean(values: List[int]) -> float:
+    """Return the mean of the middle half: whole microseconds, but no interruptions."""
+    ordered, cut = sorted(values), len(values) // 4
+    middle = ordered[cut : len(ordered) - cut]
+    return sum(middle) / len(middle)
+
+
+def _first_type(tensors: Any) -> str:
+    """Return the element type of the first tensor, such as "uint8"; empty if it is not told."""
+    return next(iter(tensors[0]), "") if tensors else ""

@@ -1,0 +1,42 @@
+"""edgenas profile: the time of each operator of a model on a target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgenas.cli.options import access, access_options, json_option
+from edgenas.cli.progress_bars import Bars
+from edgenas.cli.render import emit_json, operator_table
+
+
+@click.command()
+@click.argument("what", metavar="RUN_OR_MODEL", type=click.Path(path_type=Path))
+@click.option("--target", help="Where to run it: a name, user@host, or a .toml file.")
+@click.option(
+    "--runs", type=click.IntRange(1, 2000), default=30, show_default=True, help="Inferences timed."
+)
+@access_options
+@json_option
+def profile(what: Path, target: str | None, runs: int, as_json: bool, **options: Any) -> None:
+    """Time each operator of a model, and name what falls back or stays in float.
+
+    RUN_OR_MODEL is a run folder, of which the model that passed is taken, or an .onnx or .tflite
+    file. The engine's profiler slows operators down: their sum is no latency.
+
+    \b
+    Examples:
+      edgenas profile runs/pi4
+      edgenas profile model.onnx --target pi@raspberrypi.local --json
+    """
+    from edgenas.profiling import profile as profiled
+    from edgenas.records import to_json
+
+    bars = Bars()
+    found = profiled(what, target, runs, access(options, bars.message), bars)
+    if as_json:
+        emit_json(to_json(found))
+    else:
+        operator_table(to_json(found))
