@@ -46,14 +46,14 @@ def tradeoff(data: ReportData) -> Plot:
     return plots.tradeoff(
         "tradeoff",
         [one for one in series if one.marks],
-        _rising((one.latency_ms.mean, 100 * one.accuracy.mean) for one in frontier),
+        rising((one.latency_ms.mean, 100 * one.accuracy.mean) for one in frontier),
         limit=data.limit_ms if data.limited else None,
         labels=_AXES,
         limit_text=f"budget {formats.milliseconds(data.limit_ms)}",
     )
 
 
-def _rising(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+def rising(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     """Return the points that are best in these two responses alone, by rising latency."""
     kept: list[tuple[float, float]] = []
     for latency_ms, accuracy in sorted(points, key=lambda one: (one[0], -one[1])):

@@ -10,6 +10,7 @@ from matplotlib.ticker import LogLocator
 
 from edgenas.records import Interval
 from edgenas.reporting import formats
+from edgenas.reporting.charts import rising
 from edgenas.reporting.compared import ComparedChoice, ComparisonData, FinishedBoard
 from edgenas.reporting.plot import BLUE, GREEN, GREY, INK, ORANGE, RED, Plot
 
@@ -125,7 +126,8 @@ def _rows(
 
 def _frontier(axes: Any, board: FinishedBoard, number: int) -> list[float]:
     assert board.data.search
-    points = [(one.latency_ms.mean, 100 * one.accuracy.mean) for one in board.data.search.frontier]
+    candidates = board.data.search.frontier
+    points = rising((one.latency_ms.mean, 100 * one.accuracy.mean) for one in candidates)
     xs, ys = zip(*points, strict=True)
     axes.plot(
         xs,
@@ -167,6 +169,8 @@ def _budgets(boards: Sequence[FinishedBoard]) -> dict[float, str]:
     """Return limit -> colour: each board's own, or ink for one that boards share."""
     budgets: dict[float, str] = {}
     for number, board in enumerate(boards):
+        if not board.data.limited:
+            continue
         limit = board.data.limit_ms
         budgets[limit] = INK if limit in budgets else _COLOURS[number % len(_COLOURS)]
     return budgets

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgenas.records import Interval
-from edgenas.reporting import comparison_charts, comparison_words, formats
+from edgenas.reporting import comparison_charts, comparison_words, formats, front_charts
 from edgenas.reporting.compared import ComparedChoice, ComparisonData, FinishedBoard
 from edgenas.reporting.page import candidate_figures, environment, inline, style
 
@@ -23,6 +23,10 @@ def render(data: ComparisonData) -> str:
         winner_table=_winner_table(data.boards),
         crossed=_crossed(data),
         frontiers=inline(comparison_charts.frontiers(data)),
+        overlays=[
+            inline(plot)
+            for plot in front_charts.overlays([(one.target, one.data) for one in data.boards])
+        ],
         effects=inline(comparison_charts.effects(data)),
         ratios=inline(comparison_charts.ratios(data)),
         n_shown=len(comparison_charts.shown_choices(data)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 from edgenas.records import Architecture, Candidate, Interval
@@ -56,6 +57,32 @@ def fronts(data: ReportData) -> list[Plot]:
     if set(names) <= set(USUAL):
         return []
     return front_plots.plots("front", front_data(data, names))
+
+
+def overlays(boards: Sequence[tuple[str, ReportData]]) -> list[Plot]:
+    """Return one plot for each pair of responses with the fronts of all boards in it.
+
+    None where the boards searched for other responses, or for accuracy against latency alone.
+    """
+    searched = [(board, data) for board, data in boards if data.search and data.search.frontier]
+    if not searched:
+        return []
+    names = responses(searched[0][1])
+    same = all(set(responses(data)) == set(names) for _, data in searched)
+    if not same or set(names) <= set(USUAL):
+        return []
+    plots = []
+    for pair in itertools.combinations(names, 2):
+        fronts_of = [(board, front_data(data, pair)) for board, data in searched]
+        widest = max(fronts_of, key=lambda one: max(_greatest(one[1], i) for i in (0, 1)))[1]
+        marks = [(board, data.front) for board, data in fronts_of]
+        name = f"overlaid-{'-'.join(pair)}".replace("_", "-")
+        plots.append(front_plots.overlaid(name, widest.axes, marks))
+    return plots
+
+
+def _greatest(data: FrontData, index: int) -> float:
+    return max((mark.values[index].mean for mark in data.front), default=0.0)
 
 
 def front_data(data: ReportData, names: Sequence[str]) -> FrontData:
