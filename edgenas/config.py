@@ -34,6 +34,7 @@ CHANGEABLE = (
     "objectives",
     "constraints",
     "budget",
+    "warm_start",
 )
 
 
@@ -51,6 +52,7 @@ class RunConfig:
     device_time_s : time on the target after which measuring stops, whatever was wanted.
     objectives, constraints : as the user wrote them; without an objective, accuracy is maximised.
     budget : evaluations that the search may spend; None for what its optimizer is used to.
+    warm_start : folder of a run that this one learns from.
     """
 
     target: str = "local"
@@ -70,6 +72,7 @@ class RunConfig:
     objectives: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
     budget: int | None = None
+    warm_start: str | None = None
 
     def __post_init__(self) -> None:
         checks = {

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenas import measured_table, table_run, table_search, table_summary, table_target
+from edgenas import measured_table, table_run, table_search, table_summary, table_target, warm_start
 from edgenas.advice import savings
 from edgenas.errors import InputError, PredictorError
 from edgenas.open_run import open_run
@@ -53,8 +53,9 @@ def search(
         if context.replays:
             table_search.check(asked)
             return table_search.search(context, step)
-        for name in ("probe", "train"):
-            step(context, name)
+        step(context, "probe")
+        warm_start.adopt(context)
+        step(context, "train")
         added = sum(step(context, name) for name in ("measure", "evaluate"))
         return conclude(context, added)
 

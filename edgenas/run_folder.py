@@ -85,6 +85,10 @@ class RunFolder:
         return self.path / "explanation.json"
 
     @property
+    def warm_start(self) -> Path:
+        return self.path / "warm_start.json"
+
+    @property
     def submission(self) -> Path:
         return self.path / "submission"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgenas import warm_start
 from edgenas.pathology import find
 from edgenas.predictors.base import FittedPredictor
 from edgenas.records import Candidate, VerifiedModel, to_json
@@ -18,7 +19,7 @@ def summary(context: RunContext) -> dict[str, Any]:
     """
     result, verification = context.search_result(), context.verified()
     predictors, notes = context.predictors(), context.notes()
-    winner = verification.winner
+    winner, taken = verification.winner, warm_start.stored(context)
     networks = [candidate.architecture for candidate in result.candidates]
     return {
         "status": "fail" if winner is None else "pass",
@@ -46,6 +47,9 @@ def summary(context: RunContext) -> dict[str, Any]:
         "seconds": {step: round(seconds, 3) for step, seconds in notes.seconds.items()},
         "warnings": list(notes.warnings),
         "reused": list(notes.reused),
+        "warm_start": None
+        if taken is None
+        else to_json(taken) | {"says": list(warm_start.sentences(taken))},
         "report": str(context.folder.report) if context.folder.report.exists() else None,
     }
 

@@ -55,7 +55,7 @@ LAYERS: list[set[str]] = [
     },
     {"front_problem", "measured_limits", "advice", "table_run"},
     {"binding", "picking", "run_context", "published_search"},
-    {"latency_model", "exported_graph", "open_run", "boards_file", "pathology"},
+    {"latency_model", "exported_graph", "warm_start", "open_run", "boards_file", "pathology"},
     {"engine_check", "parity_gate", "profiling"},
     {"steps", "summary", "table_steps", "table_summary"},
     {"table_search"},

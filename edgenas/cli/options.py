@@ -108,6 +108,12 @@ CONFIG_OPTIONS = [
         help='Limit on a response, such as "energy_mj<=12" or "peak_rss<=64MB"; again for more; '
         '"none" drops those of the run.',
     ),
+    click.option(
+        "--warm-start",
+        type=click.Path(file_okay=False),
+        metavar="RUN",
+        help="Learn from an earlier run, on this board or another.",
+    ),
     click.option("--budget", type=int, help="Evaluations that the search may spend.  [by method]"),
 ]
 CONFIG_NAMES = (
@@ -128,6 +134,7 @@ CONFIG_NAMES = (
     "objectives",
     "constraints",
     "budget",
+    "warm_start",
 )
 
 

@@ -48,6 +48,8 @@ def search_result(document: dict[str, Any]) -> None:
             console.print(f"   not passed: {reason}", markup=False)
     for pathology in document["pathologies"]:
         console.print(pathology["sentence"], markup=False)
+    for text in (document["warm_start"] or {}).get("says", ()):
+        console.print(f"warm start: {text}", markup=False)
     if document["report"]:
         console.print(f"report: {document['report']}", markup=False)
 

@@ -179,6 +179,7 @@ class ReportData:
     status, reasons : the verdict of the verification and why it failed.
     winner : the network to deploy, or the best that failed; None if none was verified.
     infeasible : the network of least predicted latency, when no network meets the limit.
+    warm_start : what an earlier run gave, in sentences.
     fallbacks : what did not run as asked (another provider, a float island, a slower engine).
     rounds : searches until the promise was measured to hold.
     seconds : by step. files : label -> path. command : reproduces the run.
@@ -209,6 +210,7 @@ class ReportData:
     fallbacks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     reused: tuple[str, ...] = ()
+    warm_start: tuple[str, ...] = ()
 
     @property
     def limited(self) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from edgenas import plugins
+from edgenas import plugins, warm_start
 from edgenas.errors import PredictorError
-from edgenas.predictors.base import FittedPredictor, TrainingData
+from edgenas.predictors.base import TrainingData
 from edgenas.records import Architecture
 from edgenas.responses import REGISTRY, Observed, ResponseKind
 from edgenas.run_context import RunContext
@@ -34,7 +34,8 @@ def run(context: RunContext) -> dict[str, Any]:
     PredictorError : too few rows; the message says which step adds more.
     """
     needed = set(NEEDED) | context.config.responses
-    errors = {}
+    errors, gains = {}, {}
+    priors = warm_start.priors(context)
     for name, kind in REGISTRY.items():
         if kind.counted is not None:
             continue
@@ -45,10 +46,21 @@ def run(context: RunContext) -> dict[str, Any]:
         elif len(rows) < LEAST_ROWS or np.ptp([value for value, _ in rows.values()]) == 0:
             path.unlink(missing_ok=True)
             continue
-        predictor = _fit(context, kind, rows)
+        data = _data(context, kind, rows)
+        predictor: Any = None
+        if name in priors and kind.source != "size":
+            found = warm_start.fit_with(
+                priors[name], data, str(context.config.warm_start), context.config.seed
+            )
+            if found is not None:
+                predictor, gains[name] = found
+        if predictor is None:
+            predictor = plugins.load("predictors", PREDICTOR).fit(data, context.config.seed)
         write_json(path, predictor.to_json())
         if predictor.heldout is not None:
             errors[name] = asdict(predictor.heldout)
+    if gains:
+        warm_start.add(context, priors=gains)
     return errors
 
 
@@ -62,14 +74,10 @@ def _check(context: RunContext, kind: ResponseKind, rows: Mapping[Architecture, 
         )
 
 
-def _fit(
+def _data(
     context: RunContext, kind: ResponseKind, rows: Mapping[Architecture, Observed]
-) -> FittedPredictor:
+) -> TrainingData:
     of = TermRows(context.space, kind.source)
     matrix, terms = of.matrix(list(rows)), of.terms
     response = np.array([value for value, _ in rows.values()], np.float64)
-    data = TrainingData(kind.name, kind.unit, terms.names, matrix, response, cost=terms.cost)
-    predictor: FittedPredictor = plugins.load("predictors", PREDICTOR).fit(
-        data, context.config.seed
-    )
-    return predictor
+    return TrainingData(kind.name, kind.unit, terms.names, matrix, response, cost=terms.cost)

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 
-from edgenas import plugins
+from edgenas import plugins, warm_start
 from edgenas.advice import extrapolations
 from edgenas.binding import LimitReach, reach
 from edgenas.errors import InfeasibleError
@@ -17,6 +17,7 @@ from edgenas.optimizers.dominance import nondominated
 from edgenas.optimizers.problem import Archive, NoneFeasibleError
 from edgenas.optimizers.under_limit import best_under
 from edgenas.records import Candidate, SearchResult, to_json
+from edgenas.responses import Limit, tightest
 from edgenas.run_context import RunContext
 from edgenas.run_folder import write_json
 from edgenas.search_problem import Layout, half_way, lay_out
@@ -37,7 +38,8 @@ def run(context: RunContext) -> SearchResult:
     """
     optimizer = plugins.load("optimizers", context.config.optimizer)
     started = time.perf_counter()
-    if context.config.plain:
+    seeded = context.config.warm_start is not None and not hasattr(optimizer, "best_under")
+    if context.config.plain and not seeded:
         result = _best_under(context, optimizer, started)
     else:
         result = _front(context, optimizer, started)
@@ -82,17 +84,29 @@ def _front(context: RunContext, optimizer: ModuleType, started: float) -> Search
     config, predictors = context.config, context.predictors()
     single = lay_out(predictors)
     limits = config.limits()
-    asked = limits["latency_ms"].at_most if config.limited else None
-    limit_ms = _slowest(single) if asked is None else asked
+    limit_ms = _slowest(single)
+    if config.limited:
+        limit_ms = context.limit_ms(lambda: half_way(single.problem))
+        limit = Limit("latency_ms", at_most=limit_ms)
+        limits["latency_ms"] = tightest(limits.get("latency_ms"), limit)
     layout = lay_out_front(predictors, config.wanted, limits)
+    budget = config.budget or optimizer.BUDGET
+    known = warm_start.start_architectures(context, budget)
+    starts = np.array([layout.point(one) for one in known], np.int64)
     try:
         archive: Archive = optimizer.optimize(
-            layout.problem, seed=config.seed, budget=config.budget or optimizer.BUDGET
+            layout.problem,
+            seed=config.seed,
+            budget=budget,
+            start=starts if len(starts) else None,
         )
     except NoneFeasibleError as failure:
         raise _infeasible(context, reach(layout, failure.archive.points), failure) from failure
     chosen = _candidates(layout, archive, config.top)
     frontier = _frontier(layout, archive, single)
+    if known:
+        kept = len(set(_as_points(starts)) & set(frontier))
+        warm_start.add(context, starts=len(known), kept=kept)
     return SearchResult(
         method=config.optimizer,
         top=config.top,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgenas import warm_start
 from edgenas.records import DeviceProfile, Measurement, VerifiedModel, from_json, to_json
 from edgenas.reporting.document import (
     EnvironmentReport,
@@ -25,7 +26,7 @@ def run(context: RunContext) -> str:
 def report_data(context: RunContext) -> ReportData:
     """Return everything that the page and the terminal's summary show."""
     verification, result, notes = context.verified(), context.search_result(), context.notes()
-    winner = verification.winner
+    winner, taken = verification.winner, warm_start.stored(context)
     shown = winner or verification.models[0]
     shown_candidate = _candidate(context, shown)
     folder = context.folder
@@ -53,6 +54,7 @@ def report_data(context: RunContext) -> ReportData:
         files={"Report": str(folder.report), "Model": shown_candidate.model or ""},
         warnings=notes.warnings,
         reused=notes.reused,
+        warm_start=() if taken is None else warm_start.sentences(taken),
     )
 
 
