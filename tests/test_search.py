@@ -166,3 +166,24 @@ def test_the_explanation_adds_up_and_says_what_to_change(
     plots = [Path(path) for path in document["plots"]]
     assert plots
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in plots)
+
+
+def test_other_goals_are_searched_for_and_picked_from_the_frontier(
+    searched: tuple[Path, dict[str, Any]],
+) -> None:
+    run, _ = searched
+    goals = ("--objective", "accuracy", "--objective", "latency_ms", "--objective", "model_bytes")
+    done = edgenas(
+        "optimize", str(run), *goals, "--constraint", "size<=80kB", "--top", "3", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)["result"]
+    assert len(result["candidates"]) == 3
+    for candidate in result["candidates"]:
+        assert candidate["responses"]["model_bytes"]["upper"] <= 80_000
+    slowest = result["frontier"][-1]["latency_ms"]["upper"]
+    picked = edgenas("pick", str(run), "--max-latency", f"{slowest}ms", "--json")
+    assert json.loads(picked.stdout)["predicted"]["latency_ms"]["upper"] <= slowest
+    nothing = edgenas("optimize", str(run), "--constraint", "size<=1kB", "--json")
+    assert nothing.returncode == 3
+    assert "cannot be kept by any" in nothing.stderr
