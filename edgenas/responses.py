@@ -127,6 +127,12 @@ def _peak_rss_bytes(measurement: Measurement) -> Observed | None:
     return None if peak_rss_bytes is None else (peak_rss_bytes, None)
 
 
+def _energy_mj(measurement: Measurement) -> Observed | None:
+    # only outcomes of targets with a power meter have it
+    energy = getattr(measurement.outcome, "energy", None)
+    return None if energy is None else (energy.energy_mj, energy.ci95_mj)
+
+
 def _model_bytes(measurement: Measurement) -> Observed | None:
     return measurement.model_bytes, None
 
@@ -147,7 +153,9 @@ _KINDS = (
         "peak_rss_bytes", "peak memory", "bytes", "min", STORAGE,
         ("peak_rss", "peak_memory", "memory", "rss"), measured=_peak_rss_bytes,
     ),
-    ResponseKind("energy_mj", "energy", "mJ", "min", ENERGY, ("energy",)),
+    ResponseKind(
+        "energy_mj", "energy", "mJ", "min", ENERGY, ("energy",), measured=_energy_mj
+    ),
     ResponseKind(
         "model_bytes", "model size", "bytes", "min", STORAGE, ("model_size", "size"), "size",
         measured=_model_bytes,

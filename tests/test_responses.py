@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
 from edgenas.errors import InputError
+from edgenas.records import Architecture, Latency, Measurement, Outcome
 from edgenas.responses import (
     REGISTRY,
     Limit,
     find,
+    observed,
     of_column,
     parse_constraint,
     parse_constraints,
@@ -106,6 +111,23 @@ def test_a_tables_columns_are_responses_too() -> None:
     with pytest.raises(InputError, match="score:min"):
         parse_objective("score", known)
     assert of_column("top1_accuracy", 0.94).unit == "fraction"
+
+
+def test_times_follow_the_anchor_and_energy_does_not() -> None:
+    def measured(resolution: int, anchor_ms: float) -> Measurement:
+        latency = Latency(2.0, 3.0, (1.9, 2.1), ((1,),), (1.0,), converged=True)
+        energy = SimpleNamespace(energy_mj=7.0, ci95_mj=(6.0, 8.0))
+        outcome = SimpleNamespace(status="ok", latency=latency, peak_rss_bytes=None, energy=energy)
+        architecture = Architecture("any", resolution, (), ())
+        return Measurement(architecture, "t", "", 9, "random", cast("Outcome", outcome), anchor_ms)
+
+    # the target took twice as long when the second was measured: so would the first now
+    both = [measured(1, 1.0), measured(2, 2.0)]
+    found = {kind.name: list(observed(kind, both).values()) for kind in REGISTRY.values()}
+    assert found["latency_ms"] == [(4.0, (3.8, 4.2)), (2.0, (1.9, 2.1))]
+    assert found["latency_p90_ms"] == [(6.0, None), (3.0, None)]
+    assert found["energy_mj"] == [(7.0, (6.0, 8.0))] * 2
+    assert found["peak_rss_bytes"] == []  # missing, not zero
 
 
 @pytest.mark.parametrize(
