@@ -118,7 +118,7 @@ def _table_front(folder: RunFolder, document: Any) -> Front:
         measured=tuple(MeasuredPoint(str(row.network), row.values) for row in rows if row.values),
         known=kinds,
         objective=kinds[result.objectives[0]],
-        searched=frozenset({result.objectives[0], result.cost}),
+        searched=frozenset(result.traded),
         confidence=result.confidence,
         how="looked up",
     )

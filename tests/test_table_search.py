@@ -95,7 +95,7 @@ def test_never_says_that_it_was_measured(searched: tuple[Path, Path, dict[str, A
     assert "pass" not in json.dumps({k: v for k, v in document.items() if k != "run"}).lower()
     assert "This is a replay." in page and "replayed from board.csv" in page
     assert "Passed" not in page and "src=" not in page
-    assert "true frontier" in page and "predicted frontier" in page
+    assert "true front" in page and "predicted front" in page
 
 
 def test_resuming_reuses_what_was_found(searched: tuple[Path, Path, dict[str, Any]]) -> None:

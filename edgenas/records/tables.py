@@ -105,7 +105,9 @@ class TableSearch:
     """What a search over a table's networks found.
 
     objectives : responses, first the one that candidates are ordered by.
-    frontier : by the means, first objective against `cost`, whatever the limits.
+    cost : what the first objective is traded for; "" for nothing.
+    traded : the responses that the frontier is a trade-off between, by their means, whatever the
+        limits: all objectives and the cost, which comes first.
     """
 
     method: str
@@ -119,6 +121,7 @@ class TableSearch:
     optimal: bool
     evaluations: int
     seconds: float
+    traded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ class TableVerdict:
 
     best : the best network within the limits that the table has; None if there is none.
     regret : of the first objective, what the winner lacks of it; None without a winner.
-    true_front : first objective against cost, by the table, whatever the limits.
+    true_front : of the responses traded, by the table, whatever the limits.
     """
 
     status: Literal["looked up", "fail"]

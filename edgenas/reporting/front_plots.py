@@ -41,11 +41,11 @@ def scatter(name: str, data: FrontData, across: int = 0, up: int = 1) -> Plot:
     won = () if data.winner is None else (data.winner,)
     pair.steps(pair.best(data.true_front), color=INK, lw=1.1, ls=(0, (2, 1.5)), label="true front")
     pair.steps(on_line, color=ORANGE, lw=1.6, label=data.front_name)
-    pair.marks(data.measured, marker="o", ms=3.6, mfc=GREY, mec=GREY, label="measured")
+    pair.marks(data.measured, marker="o", ms=3.6, mfc=GREY, mec=GREY, label=data.measured_name)
     small = {"marker": "D", "mfc": "white", "mec": ORANGE}
     pair.marks(others, ms=3.0, mew=0.7, alpha=0.6, label="front in all responses", **small)
     pair.marks(_thinned(on_line, MOST_MARKS), ms=3.8, mew=1.0, **small)
-    pair.marks(data.verified, marker="s", ms=6.0, mfc=BLUE, mec="white", label="verified")
+    pair.marks(data.verified, marker="s", ms=6.0, mfc=BLUE, mec="white", label=data.verified_name)
     pair.marks(data.failed, marker="X", ms=7.5, mfc=RED, mec="white", label="failed")
     pair.marks(won, marker="*", ms=14.0, mfc=GREEN, mec=INK, mew=0.7, label="winner")
     pair.limits()
@@ -141,7 +141,7 @@ def parallel(name: str, data: FrontData) -> Plot:
             colour = _BEST_FIRST(heights(mark)[0])
             lines.append((mark, {"color": colour, "lw": 0.9, "alpha": 0.75}))
         look = {"color": INK, "lw": 1.6, "zorder": 5}
-        lines += [(mark, {**look, "label": "verified"}) for mark in data.verified]
+        lines += [(mark, {**look, "label": data.verified_name}) for mark in data.verified]
         lines += [
             (mark, {"color": GREEN, "lw": 2.8, "zorder": 6, "label": "winner"}) for mark in won
         ]

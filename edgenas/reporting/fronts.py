@@ -66,6 +66,8 @@ class FrontData:
     failed: tuple[FrontMark, ...] = ()
     winner: FrontMark | None = None
     front_name: str = "predicted front"
+    measured_name: str = "measured"
+    verified_name: str = "verified"
 
     @property
     def marks(self) -> tuple[FrontMark, ...]:

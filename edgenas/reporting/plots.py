@@ -66,21 +66,19 @@ def tradeoff(
     limit: float | None,
     labels: tuple[str, str],
     limit_text: str = "budget",
-    true_frontier: Sequence[tuple[float, float]] = (),
 ) -> Plot:
-    """Draw two objectives against each other, the frontiers as steps, the limit on x.
+    """Draw two objectives against each other, the predicted frontier as steps, the limit on x.
 
-    frontier, true_frontier : predicted, and known by enumeration; (x, y) by rising x.
-    labels : of the x and the y axis, with units.
+    frontier : (x, y) by rising x. labels : of the x and the y axis, with units.
     """
     plot = Plot(name, 5.8, 4.1)
     with plot.drawing() as axes:
         axes.set(xlabel=labels[0], ylabel=labels[1])
-        lines = ((true_frontier, GREEN, "true frontier"), (frontier, ORANGE, "predicted frontier"))
-        for points, color, label in lines:
-            if points:
-                xs, ys = zip(*points, strict=True)
-                axes.plot(xs, ys, drawstyle="steps-post", color=color, lw=1.6, label=label)
+        if frontier:
+            xs, ys = zip(*frontier, strict=True)
+            axes.plot(
+                xs, ys, drawstyle="steps-post", color=ORANGE, lw=1.6, label="predicted frontier"
+            )
         for one in series:
             _draw_series(plot, axes, one)
             _label_first(axes, one, limit)

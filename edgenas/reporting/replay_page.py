@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from edgenas.records import Interval
-from edgenas.records.tables import TableCandidate, TableFinding, TableNetwork, TableResponse
-from edgenas.reporting import formats, plots
+from edgenas.records.tables import (
+    LookedUp,
+    TableCandidate,
+    TableFinding,
+    TableNetwork,
+    TableResponse,
+)
+from edgenas.reporting import formats, front_plots
+from edgenas.reporting.fronts import FrontAxis, FrontData, FrontMark, axis
 from edgenas.reporting.page import effect_table, environment, inline, predictor_figures, style
 from edgenas.reporting.plot import Plot
 from edgenas.reporting.replayed import ReplayData
+from edgenas.responses import of_column
 
 
 def render(data: ReplayData) -> str:
@@ -21,7 +31,7 @@ def render(data: ReplayData) -> str:
         headline=headline(data),
         sentence=sentence(data),
         facts=_facts(data),
-        tradeoff=inline(tradeoff(data)),
+        fronts=[inline(plot) for plot in fronts(data)],
         predictors=[predictor_figures(predictor) for predictor in data.predictors],
         effect_table=effect_table(data.predictors),
         candidates=_candidate_table(data),
@@ -44,8 +54,11 @@ def headline(data: ReplayData) -> str:
 def sentence(data: ReplayData) -> str:
     """Return what was asked, and how near the best row of the table the answer is."""
     response = data.card.response(data.search.objectives[0])
-    better = "highest" if response.goal == "max" else "lowest"
-    text = f"Asked for: the {better} {response.label}{_limits(data)}."
+    wanted = [data.card.response(name) for name in data.search.objectives]
+    words = [f"{'more' if one.goal == 'max' else 'less'} {one.label}" for one in wanted]
+    text = f"Asked for: {', '.join(words)}{_limits(data)}."
+    if len(wanted) > 1:
+        text += f" First comes {response.label}."
     best, winner = data.verdict.best, data.verdict.winner
     if best is None:
         return f"{text} The table has no network within the limits."
@@ -75,7 +88,7 @@ def _limits(data: ReplayData) -> str:
             parts.append(f"{response.label} at most {shown(response, limit.at_most)}")
         if limit.at_least is not None:
             parts.append(f"{response.label} at least {shown(response, limit.at_least)}")
-    return f", {' and '.join(parts)}" if parts else ""
+    return f", with {' and '.join(parts)}" if parts else ""
 
 
 def _facts(data: ReplayData) -> list[tuple[str, str, str]]:
@@ -106,75 +119,63 @@ def _facts(data: ReplayData) -> list[tuple[str, str, str]]:
     return facts
 
 
-def tradeoff(data: ReplayData) -> Plot | None:
-    """Draw what was looked up, the predicted front and the true one; None without a cost."""
-    if not data.search.cost:
-        return None
-    x, y = (data.card.response(name) for name in (data.search.cost, data.search.objectives[0]))
-    winner = data.verdict.winner
-    found = [one for one in data.verdict.findings if one != winner]
-    series = [
-        plots.Series("looked up to learn from", "half_known", _looked_up(data, x, y)),
-        plots.Series("candidate, looked up", "verified", _found(found, x, y)),
-        plots.Series("winner, looked up", "winner", _found([winner] if winner else [], x, y)),
-    ]
-    limits = [limit.at_most for limit in data.search.limits if limit.response == x.name]
-    limit = next((value for value in limits if value is not None), None)
-    return plots.tradeoff(
-        "tradeoff",
-        [one for one in series if one.marks],
-        [_means(one, x, y) for one in data.search.frontier],
-        limit=None if limit is None else limit * _scale(x),
-        labels=(_axis(x), _axis(y)),
-        limit_text="limit",
-        true_frontier=[
-            (row.values[x.name] * _scale(x), row.values[y.name] * _scale(y))
-            for row in data.verdict.true_front
-        ],
-    )
+def fronts(data: ReplayData) -> list[Plot]:
+    """Draw the predicted front and the true one in all pairs of the responses traded."""
+    if not data.search.traded:
+        return []
+    return front_plots.plots("front", _front(data))
 
 
-def _looked_up(data: ReplayData, x: TableResponse, y: TableResponse) -> tuple[plots.Mark, ...]:
+def _front(data: ReplayData) -> FrontData:
+    names, winner = data.search.traded, data.verdict.winner
     candidates = {one.candidate.network.index for one in data.verdict.findings}
-    return tuple(
-        _mark(row.network, row.values, x, y)
-        for row in data.rows
-        if x.name in row.values and y.name in row.values and row.network.index not in candidates
+    others = [one for one in data.verdict.findings if one != winner]
+    return FrontData(
+        axes=tuple(_axis(data, name) for name in names),
+        front=tuple(_predicted(data, one) for one in data.search.frontier),
+        true_front=_looked_up(data, data.verdict.true_front),
+        measured=_looked_up(data, [r for r in data.rows if r.network.index not in candidates]),
+        verified=_found(data, [one for one in others if one.within]),
+        failed=_found(data, [one for one in others if not one.within]),
+        winner=next(iter(_found(data, [winner])), None) if winner else None,
+        measured_name="looked up",
+        verified_name="candidate, looked up",
     )
 
 
-def _found(
-    findings: list[TableFinding], x: TableResponse, y: TableResponse
-) -> tuple[plots.Mark, ...]:
-    return tuple(
-        _mark(one.candidate.network, one.values, x, y)
-        for one in findings
-        if x.name in one.values and y.name in one.values
-    )
+def _axis(data: ReplayData, name: str) -> FrontAxis:
+    response = data.card.response(name)
+    limit = next((x for x in data.search.limits if x.response == name), None)
+    kind = replace(of_column(name), goal=response.goal)
+    if limit is None:
+        return axis(kind, response.greatest)
+    return axis(kind, response.greatest, limit.at_most, limit.at_least)
 
 
-def _mark(
-    network: TableNetwork, values: dict[str, float], x: TableResponse, y: TableResponse
-) -> plots.Mark:
-    at = [values[one.name] * _scale(one) for one in (x, y)]
-    text = ", ".join(f"{one.label} {shown(one, values[one.name])}" for one in (x, y))
-    return plots.Mark(
-        Interval(at[0], at[0], at[0]), Interval(at[1], at[1], at[1]), f"{network}\n{text}"
-    )
+def _looked_up(data: ReplayData, rows: Iterable[LookedUp]) -> tuple[FrontMark, ...]:
+    complete = (row for row in rows if set(data.search.traded) <= row.values.keys())
+    return tuple(_mark(data, row.network, row.values) for row in complete)
 
 
-def _means(one: TableCandidate, x: TableResponse, y: TableResponse) -> tuple[float, float]:
-    return one.predicted[x.name].mean * _scale(x), one.predicted[y.name].mean * _scale(y)
+def _found(data: ReplayData, findings: Iterable[TableFinding]) -> tuple[FrontMark, ...]:
+    complete = (one for one in findings if set(data.search.traded) <= one.values.keys())
+    return tuple(_mark(data, one.candidate.network, one.values) for one in complete)
 
 
-def _axis(response: TableResponse) -> str:
-    unit = "%" if response.unit == "fraction" else response.unit
-    label = response.label[:1].upper() + response.label[1:]
-    return f"{label} ({unit})" if unit else label
+def _mark(data: ReplayData, network: TableNetwork, values: dict[str, float]) -> FrontMark:
+    at = tuple(Interval(values[n], values[n], values[n]) for n in data.search.traded)
+    said = (f"{r.label} {shown(r, values[r.name])}" for r in _traded(data))
+    return FrontMark(at, f"{network}\nlooked up: {', '.join(said)}")
 
 
-def _scale(response: TableResponse) -> float:
-    return 100.0 if response.unit == "fraction" else 1.0
+def _predicted(data: ReplayData, one: TableCandidate) -> FrontMark:
+    at = tuple(one.predicted[name] for name in data.search.traded)
+    said = (f"{r.label} {_interval(r, one.predicted[r.name])}" for r in _traded(data))
+    return FrontMark(at, f"{one.network}\npredicted: {', '.join(said)}")
+
+
+def _traded(data: ReplayData) -> list[TableResponse]:
+    return [data.card.response(name) for name in data.search.traded]
 
 
 def _interval(response: TableResponse, value: Interval) -> str:

@@ -30,6 +30,11 @@ class Wanted:
     limits: tuple[Limit, ...]
     cost: str
 
+    @property
+    def traded(self) -> tuple[str, ...]:
+        """The responses of the frontier, the cost first; none without one."""
+        return tuple(dict.fromkeys((self.cost, *self.objectives))) if self.cost else ()
+
 
 def run(context: RunContext) -> TableSearch:
     """Search under the run's limits; without any, half-way between least and greatest latency.
@@ -70,8 +75,9 @@ def run(context: RunContext) -> TableSearch:
             candidate(replay, i, predicted) for i in networks[best[: config.top]].tolist()
         ),
         frontier=tuple(
-            candidate(replay, i, predicted) for i in _frontier(replay, wanted, predicted)
+            candidate(replay, i, predicted) for i in _frontier(replay, wanted.traded, predicted)
         ),
+        traded=wanted.traded,
         optimal=archive.optimal,
         evaluations=archive.evaluations,
         seconds=time.perf_counter() - started,
@@ -138,13 +144,14 @@ def _ties(
     return [predicted[wanted.cost].mean[networks]] if wanted.cost else []
 
 
-def _frontier(replay: TableRun, wanted: Wanted, predicted: dict[str, Predicted]) -> list[int]:
-    """Return the networks on the front of the first objective against the cost, by rising cost."""
-    if not wanted.cost:
+def _frontier(
+    replay: TableRun, traded: Sequence[str], predicted: dict[str, Predicted]
+) -> list[int]:
+    """Return the networks on the front of the responses traded, by rising cost."""
+    if not traded:
         return []
-    names = (wanted.cost, wanted.objectives[0])
-    responses = [Response(name, replay.table.target.response(name).goal) for name in names]
-    values = np.column_stack([predicted[name].mean for name in names])
+    responses = [Response(name, replay.table.target.response(name).goal) for name in traded]
+    values = np.column_stack([predicted[name].mean for name in traded])
     problem = replay.problem.problem(responses, values)
     front = Archive(replay.problem.points, values).front(problem)
     return [int(index) for index in front]

@@ -110,11 +110,12 @@ def _best(replay: TableRun, result: TableSearch) -> LookedUp | None:
 
 
 def _true_front(replay: TableRun, result: TableSearch) -> list[LookedUp]:
-    """Return the front of the first objective against the cost by the table, by rising cost."""
-    if not result.cost:
+    """Return the front of the responses traded, by the table, by rising cost."""
+    if not result.traded:
         return []
-    names = (result.cost, result.objectives[0])
-    responses = [Response(name, replay.table.target.response(name).goal) for name in names]
-    front = replay.problem.true_front(responses)
+    target = replay.table.target
+    front = replay.problem.true_front(
+        [Response(name, target.response(name).goal) for name in result.traded]
+    )
     networks = replay.problem.networks(front.points)
-    return [replay.look_up(index, names) for index in networks.tolist()]
+    return [replay.look_up(index, result.traded) for index in networks.tolist()]
