@@ -29,6 +29,9 @@ from edgenas.run_folder import RunFolder, read_json, write_json
 from edgenas.table_predictors import Predicted
 from edgenas.table_problem import TableProblem
 
+# Options of a search that a table cannot follow: it has neither images nor a clock.
+WITHOUT_MEANING = ("engine", "data", "space", "epochs", "device_time_s", "target_mape")
+
 
 def replays(folder: RunFolder, config: RunConfig) -> bool:
     """Return whether a run's target is a measured table."""

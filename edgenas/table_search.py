@@ -8,13 +8,12 @@ from typing import Any
 
 from edgenas.errors import InputError, nearest
 from edgenas.run_context import RunContext
+from edgenas.table_run import WITHOUT_MEANING
 from edgenas.table_steps.verify import broken
 from edgenas.table_summary import summary
 
 # Searches until a promise holds: each is refitted with the winners of the one before.
 MOST_ROUNDS = 4
-# Options of a search that a table cannot follow: it has neither images nor a clock.
-WITHOUT_MEANING = ("engine", "data", "space", "epochs", "device_time_s", "target_mape")
 
 STEPS = ("probe", "measure", "evaluate", "fit", "optimize", "verify", "explain", "report")
 Step = Callable[..., Any]

@@ -94,6 +94,7 @@ def test_never_says_that_it_was_measured(searched: tuple[Path, Path, dict[str, A
     assert document["status"] == "looked up"
     assert "pass" not in json.dumps({k: v for k, v in document.items() if k != "run"}).lower()
     assert "This is a replay." in page and "replayed from board.csv" in page
+    assert "--max-latency 5ms" in page and "--data" not in page and "--device-time" not in page
     assert "Passed" not in page and "src=" not in page
     assert "true front" in page and "predicted front" in page
 
