@@ -47,7 +47,7 @@ def run(context: RunContext, rounds: int = 1) -> TableVerdict:
         best=best,
         regret=None
         if winner is None or best is None
-        else sign * (winner.values[name] - best.values[name]),
+        else abs(winner.values[name] - best.values[name]),
         true_front=tuple(_true_front(replay, result)),
     )
     write_json(context.folder.verification, to_json(verdict))
