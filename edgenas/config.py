@@ -75,6 +75,8 @@ class RunConfig:
     warm_start: str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("objectives", "constraints"):  # JSON has lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         checks = {
             "--max-latency must be above 0 ms": self.max_latency_ms is None
             or self.max_latency_ms > 0,

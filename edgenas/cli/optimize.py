@@ -28,6 +28,7 @@ def optimize(run: Path | None, predictors: str | None, as_json: bool, **options:
     \b
     Examples:
       edgenas optimize runs/pi4 --max-latency 3ms
+      edgenas optimize runs/pi4 --objective accuracy --objective energy_mj --constraint "size<=80kB"
       edgenas optimize --space foxnas-cpu --predictors foxnas-192px --max-latency 55ms --json
     """
     if predictors is None:
@@ -43,6 +44,11 @@ def optimize(run: Path | None, predictors: str | None, as_json: bool, **options:
 def _published(predictors: str, options: dict[str, Any], as_json: bool) -> None:
     from edgenas import published_search
 
+    if options["objectives"] or options["constraints"]:
+        raise InputError(
+            f"The published predictors '{predictors}' know accuracy and latency alone.",
+            "Give a limit with --max-latency, and no --objective or --constraint.",
+        )
     if options["max_latency_ms"] is None:
         raise InputError("A search with published predictors needs a limit.", "--max-latency 55ms")
     document = published_search.search(
