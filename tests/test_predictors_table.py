@@ -209,6 +209,46 @@ def test_duplicated_rows_stay_in_one_fold_and_are_counted():
     assert fitted.regression.heldout.rmse > 0.05
 
 
+def test_many_rows_are_fitted_from_all_of_them():
+    rng = np.random.default_rng(0)
+    data = {f"v_{chr(97 + i)}": rng.normal(size=4000) for i in range(12)}
+    slopes = rng.normal(size=12)
+    data["kind"] = np.where(np.arange(4000) == 1234, "rare", "common")
+    mean = 20 + np.stack([data[name] for name in list(data)[:12]], 1) @ slopes
+    data["top1"] = mean + rng.normal(0, 1, 4000)
+    fitted = TableRegression().fit(data, "top1").regression
+    assert fitted.n == 4000 and "kind=rare" in fitted.terms
+    found = fitted.params[1 + np.array([fitted.terms.index(f"v_{chr(97 + i)}") for i in range(12)])]
+    # 4000 rows give standard errors of 1 / sqrt(4000); 500 would give three times as much
+    assert np.abs(found - slopes).max() < 3.5 / np.sqrt(4000)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a;ms\n1;2\n", "separated by ';'"),
+        ("a\tms\n1\t2\n", "separated by"),
+        ("a,ms\n", "has no rows"),
+        ("a,ms\n1,2\n1,2,3\n", "Cannot read"),
+    ],
+)
+def test_files_that_are_no_tables_are_refused(tmp_path, text, message):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(PredictorError, match=message) as refused:
+        table_columns.read_csv(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_text_among_numbers_is_named_and_not_taken_for_categories():
+    data = columns()
+    for name in ("a", "latency_ms"):
+        mixed = data[name].astype(str)
+        mixed[4] = "n/a?"
+        with pytest.raises(PredictorError, match=r"row 5 has 'n/a\?'"):
+            TableRegression().fit({**data, name: mixed}, "latency_ms")
+
+
 def test_csv_files(tmp_path):
     text = "a,op,latency_ms\n" + "".join(f"{i},x{i % 3},{i + 5}\n" for i in range(20)) + "3,x1,\n"
     path = tmp_path / "t.csv.gz"

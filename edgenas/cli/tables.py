@@ -71,6 +71,8 @@ def fit(source: Path, as_json: bool, **options: Any) -> None:
       edgenas fit pi4.csv --response latency --exclude acc -o latency.json
       edgenas fit pi5-ten-rows.csv --response latency --prior latency.json -o pi5.json
     """
+    if source.is_file() and not source.name.endswith(TABLE_SUFFIXES):
+        raise InputError(f"{source} is no table that edgenas reads.", "Save it as .csv or .csv.gz.")
     if not source.name.endswith(TABLE_SUFFIXES):
         from edgenas.cli.steps import run_step
 

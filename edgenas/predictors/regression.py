@@ -213,8 +213,10 @@ class _Recipe:
         """Return the coefficients with widths and variances chosen again for these rows."""
         if self.variances is None:
             return self.fit(rows, responses)
-        here = shrinkage.inherit(rows, responses, self.levels, self.variances)
-        chosen = shrinkage.choose(rows, responses, here, self.variances, REFIT_ITERATIONS)
+        part = shrinkage.sample(len(rows))
+        some = rows[part], responses[part]
+        here = shrinkage.inherit(*some, self.levels, self.variances)
+        chosen = shrinkage.choose(*some, here, self.variances, REFIT_ITERATIONS)
         return replace(self, levels=here, variances=chosen.variances).fit(rows, responses)
 
     def named_variances(self) -> dict[str, float]:
@@ -231,8 +233,9 @@ def _recipe(data: TrainingData) -> _Recipe:
     rising = np.eye(len(data.terms)) if data.cost and data.rising is None else data.rising
     if data.plain:
         return _Recipe(tuple(levels), None, rising)
-    chosen = shrinkage.choose(data.matrix, data.response, levels)
-    unshrunk = _least_squares_error(data.matrix, data.response)
+    part = shrinkage.sample(len(data.response))
+    chosen = shrinkage.choose(data.matrix[part], data.response[part], levels)
+    unshrunk = _least_squares_error(data.matrix[part], data.response[part])
     shrink = unshrunk * WORTHWHILE**2 > chosen.projection.error()
     return _Recipe(tuple(levels), chosen.variances if shrink else None, rising)
 

@@ -16,6 +16,8 @@ import numpy as np
 LOG_VARIANCE_SPREAD = 3.0
 LOG_VARIANCE_BOUNDS = (-12.0, 14.0)
 FLAT = 1e6
+# Variances of a few levels need no more rows than these; their cost grows with the cube of rows.
+MOST_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,13 @@ class Shrinkage:
 
     variances: np.ndarray
     projection: Projection
+
+
+def sample(n: int) -> np.ndarray:
+    """Return the rows that variances are chosen from, int64, rising: all, or 500 random ones."""
+    if n <= MOST_ROWS:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(n).permutation(n)[:MOST_ROWS])
 
 
 def choose(

@@ -24,6 +24,7 @@ from edgenas.predictors import (
     regression,
     rising,
     selection,
+    shrinkage,
     table_report,
     transfer,
 )
@@ -231,19 +232,23 @@ class TableRegression:
             model(rows.response), rows.response, model, replicates, self.seed
         )
 
+    def _vocabulary(self, rows: Rows) -> auto.Vocabulary:
+        given = (rows.columns, rows.numeric, rows.categorical)
+        if self.terms == "auto":
+            return auto.build(*given, rows.response)
+        if self.terms == "annealed":
+            return auto.annealed(*given, rows.response, self.seed)
+        return auto.main(*given)
+
     def _training_data(self, rows: Rows) -> tuple[str, tuple[Atom, ...], TrainingData]:
         if self.terms in ("auto", "annealed", "main"):
-            given = (rows.columns, rows.numeric, rows.categorical)
-            if self.terms == "auto":
-                found = auto.build(*given, rows.response)
-            elif self.terms == "annealed":
-                found = auto.annealed(*given, rows.response, self.seed)
-            else:
-                found = auto.main(*given)
+            found = self._vocabulary(rows.some(_telling(rows)))
             names = tuple(atom.name for atom in found.atoms)
-            limits = rising.of_blocks(names, found.matrix) if rows.cost else None
+            whole = len(found.matrix) == len(rows.response)
+            matrix = found.matrix if whole else atoms.evaluate(found.atoms, rows.columns)
+            limits = rising.of_blocks(names, matrix) if rows.cost else None
             data = TrainingData(
-                rows.name, "", names, found.matrix, rows.response, found.levels, rising=limits
+                rows.name, "", names, matrix, rows.response, found.levels, rising=limits
             )
             return "", found.atoms, data
         formula = formulas.foxnas(rows.numeric, rows.cost) if self.terms == "foxnas" else self.terms
@@ -251,6 +256,13 @@ class TableRegression:
         data = TrainingData(rows.name, "", names, matrix, rows.response, plain=True)
         used = tuple(atoms.column(name) for name in rows.numeric if name in formula)
         return formula, used, data
+
+
+def _telling(rows: Rows) -> np.ndarray:
+    """Return the rows that terms are chosen from, int64: enough, and one of each category."""
+    part = shrinkage.sample(len(rows.response))
+    firsts = [np.unique(rows.columns[name], return_index=True)[1] for name in rows.categorical]
+    return np.unique(np.concatenate([part, *firsts]))
 
 
 def load(saved: Mapping[str, Any]) -> TableRegression:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,11 @@ class Rows:
     skipped: int
     cost: bool
 
+    def some(self, part: np.ndarray) -> Rows:
+        """Return these rows alone; `part` is int64 [m]."""
+        columns = {name: values[part] for name, values in self.columns.items()}
+        return replace(self, columns=columns, response=self.response[part])
+
 
 def read_csv(path: Path) -> dict[str, np.ndarray]:
     """Return the columns of a CSV file (.csv or .csv.gz): float64 where all is numbers, else str.
@@ -50,7 +55,15 @@ def read_csv(path: Path) -> dict[str, np.ndarray]:
         header = pandas.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].tolist()
         frame = pandas.read_csv(path)
     except (OSError, ValueError, EOFError) as problem:  # pandas' parser errors are ValueErrors
-        raise PredictorError(f"Cannot read {path} as a table: {problem}.") from problem
+        text = " ".join(str(problem).split()).rstrip(".")
+        raise PredictorError(f"Cannot read {path} as a table: {text}.") from problem
+    if len(header) == 1 and (found := next((x for x in ";\t|" if x in str(header[0])), "")):
+        raise PredictorError(
+            f"The columns of {path} are separated by {found!r}.",
+            "Separate them by commas, with points as decimal marks.",
+        )
+    if frame.empty:
+        raise PredictorError(f"{path} has no rows.")
     twice = sorted({str(name) for name in header if header.count(name) > 1})
     if twice:
         raise PredictorError(f"{path} has the column '{twice[0]}' twice.", "Rename one of them.")
@@ -125,13 +138,21 @@ def choose_rows(
         if name not in columns:
             raise PredictorError(f"The table has no column '{name}'.", nearest(name, columns))
     if columns[response].dtype.kind != "f":
-        raise PredictorError(f"The response '{response}' is not a column of numbers.")
+        raise PredictorError(
+            f"The response '{response}' is not a column of numbers{_odd_cell(columns[response])}."
+        )
     left_out = {response, *exclude}
     chosen = tuple(name for name in (features or columns) if name not in left_out)
     chosen = (*chosen, *(name for name in categorical if name not in chosen))
     if not chosen:
         raise PredictorError(f"There is no column left to predict '{response}' from.")
     texts = tuple(x for x in chosen if x in categorical or columns[x].dtype.kind != "f")
+    for name in texts:
+        if name not in categorical and (odd := _odd_cell(columns[name])):
+            raise PredictorError(
+                f"Most cells of '{name}' are numbers, but not all{odd}.",
+                f"Mend the cell, leave it empty, or say --categorical '{name}'.",
+            )
     numeric = tuple(name for name in chosen if name not in texts)
     parts = response.lower().replace("-", "_").split("_")
     is_cost = any(part in _COSTS for part in parts) if cost is None else cost
@@ -154,6 +175,25 @@ def categories(values: np.ndarray) -> np.ndarray:
         return values.astype(str)
     codes, distinct = factorize(values)
     return np.array([*(f"{x:g}" for x in distinct), "nan"])[codes]
+
+
+def _odd_cell(values: np.ndarray) -> str:
+    """Return where text first stands among cells that are mostly numbers, "" if it does not."""
+    if values.dtype.kind == "f":
+        return ""
+    numbers = np.array([_is_number(x) for x in values.tolist()])
+    if not numbers.size or numbers.all() or numbers.mean() < 0.5:
+        return ""
+    row = int(np.argmin(numbers))
+    return f": row {row + 1} has '{values[row]}'"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text or 0)
+    except ValueError:
+        return False
+    return True
 
 
 def _check(name: str, response: np.ndarray, cost: bool) -> None:
