@@ -196,7 +196,7 @@ def _write_plots(reports: list[PredictorReport], folder: Path) -> list[str]:
 
     written = []
     for report in reports:
-        for draw in (charts.fit_quality, charts.coefficients, charts.effects):
+        for draw in (charts.fit_quality, charts.residuals, charts.coefficients, charts.effects):
             plot = draw(report)
             if plot is not None:
                 path = folder / f"{report.response}-{draw.__name__.replace('_', '-')}.png"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -40,7 +42,35 @@ def test_residuals_are_described():
     outlier = predicted + noise
     outlier[7] += 40
     assert any("row 8" in text for text in explain.diagnostics(predicted, outlier))
+    leverage = np.full(200, 0.01)
+    leverage[7] = 0.9
+    outlier[7] -= 38
+    names = [f"network {i}" for i in range(200)]
+    told = explain.diagnostics(predicted, outlier, leverage, names)
+    assert any("hangs on network 7 (Cook" in text for text in told)
     assert "too few" in explain.diagnostics(predicted[:5], predicted[:5])[0]
+
+
+def test_spread_and_influence_agree_with_statsmodels():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import statsmodels.api as sm
+        from statsmodels.stats.diagnostic import het_breuschpagan
+        from statsmodels.stats.outliers_influence import OLSInfluence
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(10, 20, 60)
+        y = x + rng.normal(0, 0.1, 60) * (1 + (x - 10) * 0.12)
+        x = np.append(x, 45.0)
+        y = np.append(y, 45.0 + rng.normal(0, 1.5))
+        results = sm.OLS(y, sm.add_constant(x)).fit()
+        influence = OLSInfluence(results)
+        told = explain.diagnostics(results.fittedvalues, y, influence.hat_matrix_diag)
+        tests = het_breuschpagan(results.resid, sm.add_constant(results.fittedvalues))
+        assert any("Errors are larger" in text for text in told) == (tests[1] < 0.01)
+        distance = influence.cooks_distance[0]
+        expected = f"hangs on row {np.argmax(distance) + 1} (Cook's distance {distance.max():.1f})"
+        assert any(expected in text for text in told) == (distance.max() > 1)
 
 
 def test_rows_outside_what_was_measured_are_noticed():

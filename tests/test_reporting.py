@@ -92,7 +92,7 @@ def test_page_nests_and_has_every_section_once(html: str) -> None:
     assert set(SECTIONS) <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
     assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
-    assert page.tags.count("svg") == 7
+    assert page.tags.count("svg") == 9
 
 
 def test_page_loads_nothing(html: str) -> None:

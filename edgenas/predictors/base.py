@@ -115,6 +115,10 @@ class FittedPredictor(Protocol):
         """Return effects of term differences [n, p] (x1 - x0) with confidence intervals."""
         ...
 
+    def leverage(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the variance of the predicted means over `scale`, float64 [n]."""
+        ...
+
     def outside(self, matrix: np.ndarray) -> np.ndarray:
         """Return how far rows lie from what was measured, float64 [n]; over 1 is outside."""
         ...

@@ -112,6 +112,10 @@ class Regression:
             )
         )
 
+    def leverage(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the variance of the predicted means over `scale`, float64 [n]."""
+        return standard_error(matrix, self.covariance) ** 2 - 1
+
     def outside(self, matrix: np.ndarray, ranged: np.ndarray | None = None) -> np.ndarray:
         """Return how far rows lie from what was measured, float64 [n]; over 1 is outside.
 
@@ -121,7 +125,6 @@ class Regression:
 
         ranged : bool [p], the terms whose range counts (not those of products); None means all.
         """
-        leverage = standard_error(matrix, self.covariance) ** 2 - 1
         span = self.high - self.low
         idle = np.diag(self.covariance)[1:] <= 0
         slack = np.where(span > 0, span, np.where(idle, 0.0, np.inf)) + 1e-9 * np.abs(self.high)
@@ -129,7 +132,7 @@ class Regression:
         if ranged is not None:
             beyond &= ranged
         beyond = beyond.any(axis=1)
-        return np.where(beyond, np.inf, leverage / self.reach)
+        return np.where(beyond, np.inf, self.leverage(matrix) / self.reach)
 
     def to_json(self) -> dict[str, Any]:
         """Return all that `load` needs to give the same predictions, signed with its SHA-256."""

@@ -85,6 +85,21 @@ def fit_quality(predictor: PredictorReport) -> Plot | None:
     return plots.predicted_observed(f"{slug(predictor)}-fit", marks, axes, what)
 
 
+def residuals(predictor: PredictorReport) -> Plot | None:
+    """Draw observed minus predicted against predicted, of the rows that were observed."""
+    scale, unit = scale_and_unit(predictor)
+    marks = []
+    for row in predictor.rows:
+        if row.observed is not None:
+            x, y = scale * row.predicted.mean, scale * (row.observed - row.predicted.mean)
+            tip = f"{row.architecture}\nobserved minus predicted {y:+.3g} {_change_unit(predictor)}"
+            marks.append(plots.Mark(Interval(x, x, x), Interval(y, y, y), tip))
+    if not marks:
+        return None
+    axes = (f"Predicted {predictor.label} ({unit})", f"Residual ({_change_unit(predictor)})")
+    return plots.residuals(f"{slug(predictor)}-residuals", marks, axes)
+
+
 def coefficients(predictor: PredictorReport) -> Plot | None:
     """Draw what one standard deviation of each term changes, grouped, with intervals."""
     shown = plotted_coefficients(predictor)

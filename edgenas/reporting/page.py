@@ -84,6 +84,7 @@ def predictor_figures(predictor: PredictorReport) -> dict[str, Any]:
         "unit": unit,
         "rmse": None if heldout is None else _error(scale * heldout.rmse, unit),
         "fit": inline(charts.fit_quality(predictor)),
+        "residuals": inline(charts.residuals(predictor)),
         "effects": inline(charts.effects(predictor)),
         "coefficients": inline(charts.coefficients(predictor)),
         "n_effects": len(charts.plotted_effects(predictor)),

@@ -117,6 +117,24 @@ def predicted_observed(
     return plot
 
 
+def residuals(
+    name: str, marks: Sequence[Mark], labels: tuple[str, str], what: str = "one network"
+) -> Plot:
+    """Draw residuals (y) against predictions (x), with zero and twice their spread marked."""
+    plot = Plot(name, _HALF_PAGE_IN, 3.2)
+    with plot.drawing() as axes:
+        axes.set(xlabel=labels[0], ylabel=labels[1])
+        _draw_series(plot, axes, Series(what, "fitted", tuple(marks)))
+        axes.axhline(0, color=INK, lw=0.9)
+        values = [mark.y.mean for mark in marks]
+        spread = 2 * math.sqrt(sum(value**2 for value in values) / max(len(values), 1))
+        for level, label in ((spread, "twice the spread"), (-spread, "_")):
+            axes.axhline(level, color=MUTED, lw=0.9, ls=(0, (4, 3)), label=label)
+        axes.margins(0.06)
+        _legend(plot, ncols=2)
+    return plot
+
+
 def interval_rows(name: str, rows: Sequence[Row], label: str, bars: bool = False) -> Plot:
     """Draw one value with its interval a row, first row on top, zero marked.
 

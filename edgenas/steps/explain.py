@@ -57,7 +57,12 @@ def _explain(
         breakdown=_breakdown(context, predictor, rows) if in_full else (),
         notes=(
             *(_pathologies(context) if kind.name == "latency_ms" else ()),
-            *diagnostics(predictor.predict(matrix), np.array([v for v, _ in observed.values()])),
+            *diagnostics(
+                predictor.predict(matrix),
+                np.array([value for value, _ in observed.values()]),
+                predictor.leverage(matrix),
+                [str(architecture) for architecture in architectures],
+            ),
         ),
     )
 
