@@ -17,6 +17,7 @@ from edgenas.cli.render import emit_json
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("other", required=False, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--save", "save_ms", type=MILLISECONDS, help="Say what to change to save so much.")
 @click.option(
     "--png", type=click.Path(path_type=Path, file_okay=False), help="Write the plots there."
@@ -24,19 +25,30 @@ from edgenas.cli.render import emit_json
 @access_options
 @json_option
 def explain(
-    run: Path, save_ms: float | None, png: Path | None, as_json: bool, **options: Any
+    run: Path,
+    other: Path | None,
+    save_ms: float | None,
+    png: Path | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Say what every choice costs, with intervals, and where the time of the winner goes.
+
+    With OTHER, a run on another board: how much more every choice costs there, as a ratio.
 
     \b
     Examples:
       edgenas explain runs/pi4
       edgenas explain runs/pi4 --save 0.5ms --png plots
+      edgenas explain runs/pi4 runs/phone
     """
     from edgenas import pipeline
 
     bars = Bars()
     document = pipeline.explain(run, bars, access(options, bars.message), save_ms, png)
+    if other is not None:
+        second = pipeline.explain(other, bars, access(options, bars.message))
+        document["compared_with"] = {"run": str(other), "ratios": _ratios(second, document)}
     if as_json:
         emit_json(document)
         return
@@ -49,6 +61,55 @@ def explain(
         console.print("There is no faster network one step away from the winner.")
     for path in document["plots"]:
         console.print(f"plot: {path}", markup=False)
+    if other is not None:
+        _comparison(console, document)
+
+
+def _ratios(second: dict[str, Any], first: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return how much more each choice does to each response in the second run, largest first.
+
+    Choices whose effect in the first run may be zero have no ratio (`ratio.ratio`).
+    """
+    from edgenas.ratio import ratio
+    from edgenas.records import Interval
+
+    found = []
+    mine = {report["response"]: report for report in first["result"]}
+    for report in second["result"]:
+        known = mine.get(report["response"])
+        if known is None or known["confidence"] != report["confidence"]:
+            continue
+        effects = {effect["change"]: effect for effect in known["effects"]}
+        for effect in report["effects"]:
+            pair = [
+                Interval(one["effect"], one["lower"], one["upper"])
+                for one in (effect, effects.get(effect["change"]))
+                if one is not None
+            ]
+            if len(pair) == 2 and (value := ratio(*pair)) is not None:
+                found.append(
+                    {
+                        "label": report["label"],
+                        "change": effect["change"],
+                        "ratio": value.mean,
+                        "lower": value.lower,
+                        "upper": value.upper,
+                    }
+                )
+    return sorted(found, key=lambda one: (one["label"] != "latency", -one["ratio"]))
+
+
+def _comparison(console: Console, document: dict[str, Any]) -> None:
+    here, there = document["run"], document["compared_with"]["run"]
+    ratios = document["compared_with"]["ratios"]
+    if not ratios:
+        console.print("No choice has an effect in both runs that is known well enough for a ratio.")
+    for one in ratios:
+        console.print(
+            f"{one['change']}: {one['ratio']:.2g} times the {one['label']} in {there} that it is "
+            f"in {here} ({one['lower']:.2g} to {one['upper']:.2g})",
+            markup=False,
+        )
 
 
 def _predictor(console: Console, report: dict[str, Any]) -> None:
