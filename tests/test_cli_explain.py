@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from edgenas import pipeline
 from edgenas.cli.explain import explain
+from edgenas.errors import EdgeNasError
+from edgenas.predictors.table import TableRegression
 
 
 def run_document(path: Path, kernel: float, depth: float) -> dict[str, Any]:
@@ -46,3 +49,32 @@ def test_two_runs_are_compared_choice_by_choice(monkeypatch: pytest.MonkeyPatch)
     assert compared["run"] == "litert"
     (one,) = compared["ratios"]
     assert one["lower"] < 3.1 < one["upper"] and one["lower"] > 2.7 and one["upper"] < 3.6
+
+
+def write_predictor(path: Path, kernel_cost: float, seed: int) -> None:
+    """A predictor of latency = 5 + kernel_cost (kernel 7) + 2 width, fitted on 80 rows."""
+    rng = np.random.default_rng(seed)
+    kernel, width = rng.choice(["k5", "k7"], 80), rng.uniform(1, 3, 80)
+    ms = 5 + kernel_cost * (kernel == "k7") + 2 * width + rng.normal(0, 0.05, 80)
+    table = {"kernel": kernel, "width": width, "ms": ms}
+    path.write_text(json.dumps(TableRegression("main").fit(table, "ms").to_json()))
+
+
+def test_two_predictor_files_are_compared(tmp_path: Path) -> None:
+    onnx, litert = tmp_path / "onnx.json", tmp_path / "litert.json"
+    write_predictor(onnx, 1.0, 0)
+    write_predictor(litert, 3.1, 1)
+    shown = CliRunner().invoke(explain, [str(onnx), str(litert)], catch_exceptions=False).output
+    assert "kernel: k7 instead of k5" in shown and "times the ms in" in shown
+    arguments = [str(onnx), str(litert), "--json"]
+    found = json.loads(CliRunner().invoke(explain, arguments, catch_exceptions=False).output)
+    effects = {one["change"]: one for one in found["result"][0]["effects"]}
+    kernel = effects["kernel: k7 instead of k5"]
+    assert kernel["effect"] == pytest.approx(1.0, abs=0.05)
+    assert kernel["lower"] < kernel["effect"] < kernel["upper"] < kernel["lower"] + 0.1
+    ratios = {one["change"]: one for one in found["compared_with"]["ratios"]}
+    ratio = ratios["kernel: k7 instead of k5"]
+    assert ratio["ratio"] == pytest.approx(3.1, abs=0.2)
+    assert ratio["lower"] < ratio["ratio"] < ratio["upper"] < ratio["lower"] + 0.5
+    with pytest.raises(EdgeNasError, match="run folders"):
+        CliRunner().invoke(explain, [str(onnx), "--save", "1ms"], catch_exceptions=False)

@@ -13,11 +13,14 @@ from rich.table import Table
 from edgenas.cli.options import MILLISECONDS, access, access_options, json_option
 from edgenas.cli.progress_bars import Bars
 from edgenas.cli.render import emit_json
+from edgenas.errors import InputError
+
+CONFIDENCE = 0.95  # of the intervals of a table's predictor; a run has its own
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path, file_okay=False))
-@click.argument("other", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("other", required=False, type=click.Path(path_type=Path))
 @click.option("--save", "save_ms", type=MILLISECONDS, help="Say what to change to save so much.")
 @click.option(
     "--png", type=click.Path(path_type=Path, file_okay=False), help="Write the plots there."
@@ -34,20 +37,21 @@ def explain(
 ) -> None:
     """Say what every choice costs, with intervals, and where the time of the winner goes.
 
-    With OTHER, a run on another board: how much more every choice costs there, as a ratio.
+    RUN is a run folder, or a predictor file of `edgenas fit TABLE.csv`. With OTHER, the same of
+    another board: how much more every choice costs there, as a ratio.
 
     \b
     Examples:
       edgenas explain runs/pi4
       edgenas explain runs/pi4 --save 0.5ms --png plots
       edgenas explain runs/pi4 runs/phone
+      edgenas explain onnxruntime.json litert.json
     """
-    from edgenas import pipeline
-
-    bars = Bars()
-    document = pipeline.explain(run, bars, access(options, bars.message), save_ms, png)
+    if run.is_file() and (save_ms is not None or png is not None):
+        raise InputError("--save and --png are for run folders.", f"Leave them out for {run}.")
+    document = _explained(run, options, save_ms, png)
     if other is not None:
-        second = pipeline.explain(other, bars, access(options, bars.message))
+        second = _explained(other, options)
         document["compared_with"] = {"run": str(other), "ratios": _ratios(second, document)}
     if as_json:
         emit_json(document)
@@ -63,6 +67,24 @@ def explain(
         console.print(f"plot: {path}", markup=False)
     if other is not None:
         _comparison(console, document)
+
+
+def _explained(
+    path: Path, options: dict[str, Any], save_ms: float | None = None, png: Path | None = None
+) -> dict[str, Any]:
+    """Return the explanation of a run folder or of a table's predictor."""
+    if path.is_file():
+        from edgenas.predictors.table import load
+        from edgenas.predictors.table_effects import explanation
+        from edgenas.run_folder import read_json
+
+        report = explanation(load(read_json(path)), CONFIDENCE)
+        document = {"run": str(path), "step": "explain", "result": [report]}
+        return {**document, "savings": [], "plots": []}
+    from edgenas import pipeline
+
+    bars = Bars()
+    return pipeline.explain(path, bars, access(options, bars.message), save_ms, png)
 
 
 def _ratios(second: dict[str, Any], first: dict[str, Any]) -> list[dict[str, Any]]:

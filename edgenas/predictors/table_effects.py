@@ -1,0 +1,72 @@
+"""What the choices of a table cost, from its predictor alone: categories, and ranges of numbers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from edgenas.errors import PredictorError
+from edgenas.predictors.table import TableRegression
+
+
+def explanation(model: TableRegression, confidence: float) -> dict[str, Any]:
+    """Return the effects of a table predictor, as one report of `edgenas explain --json`.
+
+    A category is compared with the first of its column; a number's lowest measured value with its
+    highest. All else is at its average: products of terms, which are standardised, add nothing.
+
+    Raises
+    ------
+    PredictorError : the predictor was fitted with a formula.
+    """
+    if model.fitted.formula:
+        raise PredictorError(
+            "The effects of a formula are its coefficients.", "Read them: edgenas fit --terms …"
+        )
+    fitted, texts, differences = model.regression, [], []
+    for text, pair in _pairs(model):
+        rows = model.matrix(pair)
+        known = [atom.kind != "product" for atom in model.fitted.atoms]
+        difference = rows[1] - rows[0]
+        difference[: len(known)] *= known
+        if difference.any():
+            texts.append(text)
+            differences.append(difference)
+    found = fitted.contrast(np.array(differences).reshape(-1, len(fitted.terms)), confidence)
+    numbers = zip(texts, found.mean, found.lower, found.upper, strict=True)
+    return {
+        "response": model.fitted.response,
+        "label": model.fitted.response,
+        "unit": "ms" if "ms" in re.split("[^a-z]+", model.fitted.response.lower()) else "units",
+        "n": fitted.n,
+        "confidence": confidence,
+        "heldout": None if fitted.heldout is None else asdict(fitted.heldout),
+        "notes": [],
+        "effects": [
+            {"change": text, "effect": float(m), "lower": float(low), "upper": float(high)}
+            for text, m, low, high in numbers
+        ],
+        "breakdown": [],
+    }
+
+
+def _pairs(model: TableRegression) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """Return each change in words, with the two rows before and after it."""
+    fitted = model.regression
+    ends = dict(zip(fitted.terms, zip(fitted.low, fitted.high, strict=True), strict=True))
+    numeric = [atom.name for atom in model.fitted.atoms if atom.kind == "column"]
+    base = {name: np.full(2, (ends[name][0] + ends[name][1]) / 2) for name in numeric}
+    base |= {name: np.array([known[0]] * 2) for name, known in model.fitted.categorical.items()}
+    found = []
+    for name, (first, *others) in model.fitted.categorical.items():
+        for other in others:
+            text = f"{name}: {other} instead of {first}"
+            found.append((text, {**base, name: np.array([first, other])}))
+    for name in numeric:
+        low, high = ends[name]
+        text = f"{name}: {high:g} instead of {low:g}"
+        found.append((text, {**base, name: np.array([low, high])}))
+    return found
