@@ -218,7 +218,8 @@ def table_fit(document: dict[str, Any]) -> None:
         _transfer(document["transfer"])
     errors = document["heldout"]
     click.echo(f"{document['n']} rows fitted in {document['seconds']:.1f} s", nl=False)
-    click.echo(f", {document['skipped']} skipped" if document["skipped"] else "")
+    counted = [f", {document[what]} {what}" for what in ("skipped", "duplicates") if document[what]]
+    click.echo("".join(counted))
     if errors is not None:
         click.echo(
             f"held out: RMSE {errors['rmse']:.4g}, MAPE {errors['mape']:.2%}, Kendall tau "
