@@ -47,6 +47,7 @@ class RunConfig:
         and the greatest predicted latency.
     samples : subnets measured on the target. evaluate : subnets whose accuracy is evaluated.
     epochs : of supernet training; None for the data set's default.
+    supernet : a pretrained supernet, by its name or as a file; None trains one.
     top : candidates exported and verified.
     target_mape : held-out error (fraction) until which more subnets are measured than `samples`.
     device_time_s : time on the target after which measuring stops, whatever was wanted.
@@ -64,6 +65,7 @@ class RunConfig:
     samples: int = 40
     evaluate: int = 64
     epochs: int | None = None
+    supernet: str | None = None
     top: int = 3
     seed: int = 0
     optimizer: str = "exact"
@@ -147,6 +149,27 @@ class RunConfig:
         """Whether latency has an upper limit: the user's, or one half-way if nothing is asked."""
         latency = self.limits().get("latency_ms")
         return self.plain or (latency is not None and latency.at_most is not None)
+
+
+def with_supernet(asked: dict[str, Any]) -> dict[str, Any]:
+    """Return `asked` with the space of its pretrained supernet, and its images unless others are.
+
+    Raises
+    ------
+    InputError : no such supernet, or it is of another space.
+    """
+    if asked.get("supernet") is None:
+        return asked
+    from edgenas.pretrained.package import find
+
+    name = asked["supernet"]
+    space = find(name).metadata()["space"]["name"]
+    if asked.get("space", space) != space:
+        raise InputError(
+            f"The supernet '{name}' is of the space {space}, not {asked['space']}.",
+            "Leave --space out, or choose another supernet.",
+        )
+    return {"data": f"pretrained:{name}", **asked, "space": space}
 
 
 def write_config(folder: RunFolder, config: RunConfig, version: str) -> None:

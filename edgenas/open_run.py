@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgenas import __version__
-from edgenas.config import RunConfig, merge, no_run, read_config, write_config
+from edgenas.config import RunConfig, merge, no_run, read_config, with_supernet, write_config
 from edgenas.errors import RunFolderError
 from edgenas.progress import Progress
 from edgenas.run_context import RunContext
@@ -44,6 +44,7 @@ def open_run(
     RunFolderError : it cannot be written, is another's, in use, of a newer version, or damaged.
     """
     folder = RunFolder(path)
+    asked = with_supernet(asked)
     if folder.config.exists():
         if not resume:
             raise RunFolderError(

@@ -38,12 +38,15 @@ from edgenas.store import Store
 
 if TYPE_CHECKING:
     from edgenas.data.base import Dataset
+    from edgenas.pretrained.package import Package
     from edgenas.search_problem import Predictors
     from edgenas.spaces.base import MobileSpace
     from edgenas.supernet.network import Supernet
     from edgenas.table_run import TableRun
     from edgenas.targets.base import ModelFile, Target
     from edgenas.targets.config import Access
+
+SAMPLING = 1  # a run's random sequence of architectures, among the seed's
 
 
 @dataclass
@@ -72,7 +75,10 @@ class RunContext:
         if self.images_of is not None:
             dataset = self.images_of.dataset
         else:
-            dataset = base.load(self.config.data, seed=self.config.seed, progress=self.progress)
+            size = self.pretrained.image_size() if self.pretrained else base.LARGEST_IMAGE_SIZE
+            dataset = base.load(
+                self.config.data, seed=self.config.seed, progress=self.progress, image_size=size
+            )
         card = dataset.card()
         if not self.folder.data.exists():
             write_json(self.folder.data, to_json(card))
@@ -97,8 +103,16 @@ class RunContext:
         """The search space for these images."""
         card = self.data_card
         module = plugins.load("spaces", self.config.space)
-        space: MobileSpace = module.create(len(card.class_names), len(card.mean), card.image_size)
+        size = self.pretrained.image_size() if self.pretrained else card.image_size
+        space: MobileSpace = module.create(len(card.class_names), len(card.mean), size)
         return space
+
+    @cached_property
+    def pretrained(self) -> Package | None:
+        """The supernet that the run takes instead of training one."""
+        from edgenas.pretrained.package import find
+
+        return None if self.config.supernet is None else find(self.config.supernet)
 
     @cached_property
     def target(self) -> Target:
@@ -140,14 +154,8 @@ class RunContext:
         The smallest and the largest come first, so that no later prediction lies outside them;
         more samples extend the sequence and keep what was measured.
         """
-        rng = np.random.default_rng([self.config.seed, 1])
-        drawn = (self.space.sample(rng) for _ in itertools.count())
-        first = [self.space.smallest(), self.space.largest()]
-        distinct: dict[Architecture, None] = dict.fromkeys(first)
-        wanted = min(count, self.space.size)
-        while len(distinct) < wanted:
-            distinct.setdefault(next(drawn))
-        return list(distinct)[:count]
+        rng = np.random.default_rng([self.config.seed, SAMPLING])
+        return list(itertools.islice(self.space.distinct(rng), count))
 
     def anchor(self) -> Architecture:
         """Return the architecture that every job on the target times, to see the target drift."""

@@ -27,6 +27,7 @@ LAYERS: list[set[str]] = [
         "responses",
         "toml_file",
         "versions",
+        "pretrained",
     },
     {"graph", "table_target"},
     {
@@ -59,7 +60,7 @@ LAYERS: list[set[str]] = [
     {"engine_check", "parity_gate", "profiling"},
     {"steps", "summary", "table_steps", "table_summary"},
     {"table_search"},
-    {"pipeline", "supernet_training", "comparison", "in_turn", "engine_choice"},
+    {"pipeline", "supernet_training", "packaging", "comparison", "in_turn", "engine_choice"},
     {"several", "submission"},
     {"cli"},
 ]

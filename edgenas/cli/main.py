@@ -19,6 +19,7 @@ from edgenas.errors import EdgeNasError, nearest
 COMMANDS = {
     "search": "search",
     "train": "train",
+    "package": "package",
     "space": "space",
     "probe": "steps",
     "measure": "steps",

@@ -84,6 +84,10 @@ CONFIG_OPTIONS = [
     ),
     click.option("--evaluate", type=int, help="Subnets whose accuracy is evaluated.  [64]"),
     click.option("--epochs", type=int, help="Of supernet training.  [by data set]"),
+    click.option(
+        "--supernet",
+        help="Pretrained, instead of training one: a name such as cifar10, or a file.",
+    ),
     click.option("--top", type=int, help="Candidates exported and verified.  [3]"),
     click.option("--seed", type=int, help="Of everything that is random.  [0]"),
     click.option(
@@ -126,6 +130,7 @@ CONFIG_NAMES = (
     "samples",
     "evaluate",
     "epochs",
+    "supernet",
     "top",
     "seed",
     "optimizer",

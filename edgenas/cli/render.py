@@ -170,20 +170,6 @@ def step_result(name: str, document: dict[str, Any]) -> None:
         click.echo(f"{name}: done in {document['run']}")
 
 
-def training_result(document: dict[str, Any]) -> None:
-    """Print the outcome of a training outside a run."""
-    report = document["report"]
-    click.echo(
-        f"largest {report['largest_accuracy']:.2%}, smallest {report['smallest_accuracy']:.2%} "
-        f"on {document['n_val']} validation images"
-    )
-    click.echo(
-        f"{report['seconds']:.0f} s on {report['device']}, {report['images_per_second']:.0f} "
-        f"images/s, {report['waiting_share']:.1%} of it waiting for images"
-    )
-    click.echo(f"supernet: {document['supernet']} ({document['bytes'] / 1e6:.2f} MB)")
-
-
 def _fitted(result: dict[str, Any]) -> None:
     for name, errors in result.items():
         click.echo(

@@ -9,7 +9,7 @@ import click
 
 from edgenas.cli.options import access_options, config_options, given, json_option
 from edgenas.cli.progress_bars import Bars
-from edgenas.cli.render import emit_json, training_result
+from edgenas.cli.render import emit_json
 from edgenas.errors import InputError
 
 # Given on the command line; else as `edgenas.supernet.settings` has it.
@@ -81,4 +81,17 @@ def train(
     if as_json:
         emit_json(document)
     else:
-        training_result(document)
+        _show(document)
+
+
+def _show(document: dict[str, Any]) -> None:
+    report = document["report"]
+    click.echo(
+        f"largest {report['largest_accuracy']:.2%}, smallest {report['smallest_accuracy']:.2%} "
+        f"on {document['n_val']} validation images"
+    )
+    click.echo(
+        f"{report['seconds']:.0f} s on {report['device']}, {report['images_per_second']:.0f} "
+        f"images/s, {report['waiting_share']:.1%} of it waiting for images"
+    )
+    click.echo(f"supernet: {document['supernet']} ({document['bytes'] / 1e6:.2f} MB)")

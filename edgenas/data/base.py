@@ -58,6 +58,9 @@ class Dataset:
 
     identity : SHA-256 over the class names and every split's pixels and labels.
     mean, std : of the training pixels, per channel, as fractions of 255.
+    positions : None if the splits are whole. Of an excerpt, in which `train` is what calibration
+        draws first, in that order: where those images stood in the whole split, int64 [n].
+    excerpt_of : of an excerpt, the identity of the whole.
     """
 
     name: str
@@ -69,6 +72,8 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     skipped: tuple[SkippedFile, ...] = ()
+    positions: np.ndarray | None = None
+    excerpt_of: str = ""
 
     @property
     def image_size(self) -> int:
@@ -88,12 +93,18 @@ class Dataset:
             n_val=len(self.val),
             n_test=len(self.test),
             skipped=tuple(map(str, self.skipped)),
+            excerpt_of=self.excerpt_of,
         )
 
     def calibration(self, count: int) -> Split:
         """Return `count` training images (or all), always the same ones."""
-        order = np.random.default_rng(0).permutation(len(self.train))
-        return self.train.take(np.sort(order[:count]))
+        if self.positions is not None:
+            return self.train.take(np.argsort(self.positions[:count]))
+        return self.train.take(np.sort(self.calibration_order()[:count]))
+
+    def calibration_order(self) -> np.ndarray:
+        """Return the training images' numbers, int64 [n], as calibration draws them."""
+        return np.random.default_rng(0).permutation(len(self.train))
 
     def normalize(self, images: np.ndarray) -> np.ndarray:
         """Return a network's input, float32 [n, c, h, w], for images, uint8 [n, h, w, c]."""
@@ -161,8 +172,8 @@ def assemble(
     if val is None:
         train, val = _cut(train, len(class_names), seed)
     mean, std = _channel_statistics(train.images)
-    identity = _identity(class_names, train, val, test)
-    return Dataset(name, class_names, train, val, test, identity, mean, std, skipped)
+    found = identity(class_names, train, val, test)
+    return Dataset(name, class_names, train, val, test, found, mean, std, skipped)
 
 
 def _check(name: str, class_names: tuple[str, ...], train: Split, test: Split) -> None:
@@ -213,7 +224,8 @@ def _channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[fl
     return tuple(means), tuple(deviations)
 
 
-def _identity(class_names: tuple[str, ...], *splits: Split) -> str:
+def identity(class_names: tuple[str, ...], *splits: Split) -> str:
+    """Return the SHA-256 over the class names and every split's pixels and labels."""
     digest = hashlib.sha256("\0".join(class_names).encode())
     for split in splits:
         digest.update(repr(split.images.shape).encode())

@@ -14,6 +14,7 @@ class DataCard:
 
     identity : SHA-256 over images and labels. mean, std : per channel, fractions of full scale.
     n_train, n_val, n_test : images a split. skipped : files that could not be read, with reasons.
+    excerpt_of : identity of the data set of which these are only some images; "" if these are all.
     """
 
     name: str
@@ -26,6 +27,7 @@ class DataCard:
     n_val: int
     n_test: int
     skipped: tuple[str, ...] = ()
+    excerpt_of: str = ""
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,17 @@ class MobileSpace:
             self.name, resolution, tuple(_sample_stage(spec, rng) for spec in self.stages)
         )
 
+    def distinct(self, rng: np.random.Generator) -> Iterator[Architecture]:
+        """Yield the smallest, the largest, then random architectures; each once, all in the end."""
+        seen: set[Architecture] = set()
+        drawn = (self.sample(rng) for _ in itertools.count())
+        for architecture in itertools.chain([self.smallest(), self.largest()], drawn):
+            if architecture not in seen:
+                seen.add(architecture)
+                yield architecture
+            if len(seen) == self.size:
+                return
+
     def neighbors(self, architecture: Architecture) -> Iterator[Architecture]:
         """Yield every architecture one step away: one size, depth, kernel size or expand ratio."""
         for resolution in _steps(self.resolutions, architecture.resolution):

@@ -49,9 +49,11 @@ def _export(context: RunContext, supernet: Supernet, candidate: Candidate) -> Ex
     write_bytes(models / names[1], network.emit(None, batch=1))
     fp32_accuracy, int8_accuracy = network.accuracies(scheme, dataset, dataset.val)
     sha256 = context.supernet_sha256()
-    context.store.add_evaluation(
-        Evaluation(architecture, sha256, fp32_accuracy, int8_accuracy, len(dataset.val))
-    )
+    known = context.store.evaluations(sha256).get(architecture)
+    if known is None or known.n_images <= len(dataset.val):
+        context.store.add_evaluation(
+            Evaluation(architecture, sha256, fp32_accuracy, int8_accuracy, len(dataset.val))
+        )
     model = ExportedModel(
         candidate=candidate,
         int8_file=names[0],

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from edgenas.errors import DataError
 from edgenas.run_context import RunContext
+from edgenas.run_folder import write_bytes
+
+if TYPE_CHECKING:
+    from edgenas.pretrained.package import Package
+    from edgenas.supernet.network import Supernet
 
 
 def run(context: RunContext) -> Any:
-    """Train from scratch, or go on from the checkpoint; a finished supernet is reused."""
+    """Train, or go on from the checkpoint, or take a pretrained supernet; a finished one is reused.
+
+    A pretrained supernet of other classes gets a new classifier and is trained on from there.
+    """
     if context.folder.supernet.exists():
         context.supernet()
         context.reuse("the trained supernet")
         return None
+    if context.pretrained is None:
+        return _train(context, None)
+    initial = _reheaded(context, context.pretrained)
+    if initial is not None:
+        return _train(context, initial)
+    write_bytes(context.folder.supernet, context.pretrained.weights.read_bytes())
+    context.reuse(f"the pretrained supernet '{context.config.supernet}'")
+    return None
+
+
+def _train(context: RunContext, initial: Supernet | None) -> Any:
     from edgenas.supernet.settings import default_settings
     from edgenas.supernet.train import train
 
+    if context.dataset.excerpt_of:
+        raise DataError(
+            f"{context.dataset.name} has only {len(context.dataset.train)} images, to calibrate.",
+            "Name the images to train on with --data.",
+        )
     settings = default_settings(
         context.dataset, epochs=context.config.epochs, seed=context.config.seed
     )
@@ -26,4 +51,20 @@ def run(context: RunContext) -> Any:
         context.folder.checkpoint,
         context.folder.supernet,
         context.progress,
+        initial=initial,
     )
+
+
+def _reheaded(context: RunContext, package: Package) -> Supernet | None:
+    """Return the supernet with a new classifier for the run's classes, None if it knows them."""
+    from edgenas.supernet.files import load, load_for
+
+    known = package.metadata()["class_names"]
+    if known == list(context.data_card.class_names):
+        load(package.weights, context.space)
+        return None
+    context.progress.warning(
+        f"The supernet '{context.config.supernet}' knows {len(known)} other classes than "
+        f"{context.data_card.name} has: it gets a new classifier and is trained on."
+    )
+    return load_for(package.weights, context.space)

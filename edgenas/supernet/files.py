@@ -40,6 +40,24 @@ def load(path: Path, space: Space) -> Supernet:
     return supernet
 
 
+def load_for(path: Path, space: Space, seed: int = 0) -> Supernet:
+    """Return a supernet of `space` with the weights in `path`, all but those of its classifier.
+
+    Raises
+    ------
+    InputError : as for `load`, but the number of classes may differ.
+    """
+    tensors, about = read_tensors(path, "supernet")
+    wanted = space_document(space)
+    classes = {"num_classes": wanted["num_classes"]}
+    require_same(path, "space", wanted, {**about["space"], **classes})
+    supernet = Supernet(space, seed)
+    parameters: dict[str, Tensor] = dict(supernet.named_parameters())
+    own = {name: value for name, value in parameters.items() if name.startswith("classifier.")}
+    copy_tensors(path, {**tensors, **own}, parameters)
+    return supernet
+
+
 def weights(supernet: Supernet) -> dict[str, Tensor]:
     """Return the trained tensors; running statistics are each subnet's own and not among them."""
     return {name: value.detach().contiguous() for name, value in supernet.named_parameters()}

@@ -53,12 +53,14 @@ def train(  # noqa: PLR0917 - what, from what, how, to where
     output: Path,
     progress: Progress,
     watch: bool = False,
+    initial: Supernet | None = None,
 ) -> TrainReport:
     """Train a supernet of `space` and write it to `output`.
 
     Every random number is a function of seed, epoch and step. So a run that was interrupted goes on
     from `checkpoint`, written every 30 s and after each epoch, to the result of one that was not.
-    With `watch` the largest and the smallest network are evaluated after each epoch.
+    With `watch` the largest and the smallest network are evaluated after each epoch. `initial`
+    has the weights to begin with, in place of random ones.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def train(  # noqa: PLR0917 - what, from what, how, to where
     """
     keep_freed_memory()
     device = training_device()
-    trainer = Trainer(space, data, settings, checkpoint, device)
+    trainer = Trainer(space, data, settings, checkpoint, device, initial)
     trainer.resume()
     resumed = trainer.state.step
     if resumed:

@@ -55,13 +55,19 @@ class Trainer:
     waited_s : seconds that were spent on getting images ready.
     """
 
-    def __init__(
-        self, space: Space, data: Data, settings: TrainSettings, checkpoint: Path, device: str
+    def __init__(  # noqa: PLR0917 - as in train
+        self,
+        space: Space,
+        data: Data,
+        settings: TrainSettings,
+        checkpoint: Path,
+        device: str,
+        initial: Supernet | None = None,
     ) -> None:
         torch.set_flush_denormal(True)  # denormals in dying channels slow a CPU several times
         self.space, self.data, self.settings, self.checkpoint = space, data, settings, checkpoint
         self.device = device
-        self.supernet = Supernet(space, settings.seed).to(device)
+        self.supernet = (initial or Supernet(space, settings.seed)).to(device)
         self.supernet.train()
         self.optimizer = _optimizer(self.supernet, settings)
         self.average = {n: p.detach().clone() for n, p in self.supernet.named_parameters()}

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from PIL import Image
 
-from edgenas import plugins
+from edgenas import packaging, plugins
 from edgenas.data import base
 from edgenas.data.base import Dataset
 from edgenas.errors import DataError
+from edgenas.pretrained.package import Package
 from edgenas.progress import Silent
 from edgenas.records import DataCard, from_json, to_json
 
@@ -32,10 +34,19 @@ def hugging_face_folder(folder: Path) -> str:
     return image_folder(folder)
 
 
+def packaged_supernet(folder: Path) -> str:
+    digits = base.load("digits", seed=0, progress=Silent())
+    weights = folder.with_suffix(".safetensors")
+    weights.write_bytes(safetensors.numpy.save({}))
+    Package(weights).images.write_bytes(packaging._images(digits, packaging.Excerpt(30, 40)))
+    return str(weights)
+
+
 ARGUMENTS = {
     "digits": lambda folder: "",
     "imagefolder": image_folder,
     "hf": hugging_face_folder,
+    "pretrained": packaged_supernet,
 }
 
 
@@ -61,12 +72,15 @@ def test_member(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert set(split.labels) == set(range(len(data.class_names)))
     assert data.identity == again.identity
     np.testing.assert_array_equal(data.test.images, other.test.images)
+    card = data.card()
+    assert from_json(to_json(card), DataCard, "the card") == card
+    if data.excerpt_of:
+        assert other.identity == data.identity
+        return
     assert not np.array_equal(data.val.images, other.val.images)
     pixels = data.train.images / 255
     np.testing.assert_allclose(data.mean, pixels.mean((0, 1, 2)), rtol=1e-6)
     np.testing.assert_allclose(data.std, pixels.std((0, 1, 2)), rtol=1e-6)
-    card = data.card()
-    assert from_json(to_json(card), DataCard, "the card") == card
 
 
 @pytest.mark.parametrize("name", sorted(set(plugins.names("data")) - {"digits"}))

@@ -1,0 +1,63 @@
+"""edgenas package: what a search needs beside a trained supernet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from edgenas.cli.options import json_option
+from edgenas.cli.progress_bars import Bars
+from edgenas.cli.render import architecture, emit_json
+
+
+@click.command()
+@click.argument("supernet", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--data", required=True, help="The images that it was trained on.")
+@click.option("--evaluate", type=click.IntRange(8), default=256, help="Subnets.  [256]")
+@click.option("--val-images", type=click.IntRange(2), default=500, help="To keep.  [500]")
+@click.option("--test-images", type=click.IntRange(2), default=1000, help="To keep.  [1000]")
+@json_option
+def package(  # noqa: PLR0917 - the command's options
+    supernet: Path, data: str, evaluate: int, val_images: int, test_images: int, as_json: bool
+) -> None:
+    """Put beside SUPERNET what a search needs, so that it starts at once and without the images.
+
+    That is: evaluated subnets, a card with the accuracy by size, the images that calibrate, and a
+    few validation and test images to check results with.
+
+    \b
+    Examples:
+      edgenas train --data imagefolder:flowers --epochs 30 -o flowers.safetensors
+      edgenas package flowers.safetensors --data imagefolder:flowers
+      edgenas search --supernet flowers.safetensors
+    """
+    from edgenas import packaging
+
+    excerpt = packaging.Excerpt(val_images, test_images)
+    card = packaging.package(supernet, data, evaluate, excerpt, Bars())
+    if as_json:
+        emit_json(card)
+    else:
+        _show(str(supernet), card)
+
+
+def _show(supernet: str, card: dict[str, Any]) -> None:
+    table = Table(box=box.SIMPLE)
+    for name in ("network", "MMAC", "fp32", "int8"):
+        table.add_column(name, justify="left" if name == "network" else "right")
+    for subnet in sorted(card["subnets"], key=lambda one: float(one["macs"])):
+        table.add_row(
+            architecture(subnet["architecture"]),
+            f"{subnet['macs'] / 1e6:.2f}",
+            f"{subnet['fp32_accuracy']:.2%}",
+            f"{subnet['int8_accuracy']:.2%}",
+        )
+    Console(highlight=False, soft_wrap=True).print(table)
+    click.echo(f"on {card['subnets'][0]['n_images']} test images")
+    click.echo(f"{card['evaluated_subnets']} subnets evaluated on {card['n_val']} images")
+    click.echo(f"search with it: edgenas search --supernet {supernet}")
