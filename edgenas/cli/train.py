@@ -13,7 +13,7 @@ from edgenas.cli.render import emit_json
 from edgenas.errors import InputError
 
 # Given on the command line; else as `edgenas.supernet.settings` has it.
-SETTINGS = ("epochs", "seed", "batch_size", "learning_rate", "random_subnets", "ema")
+SETTINGS = ("epochs", "seed", "batch_size", "learning_rate", "random_subnets", "qat_epochs", "ema")
 AUGMENTATIONS = ("auto", "none", "shift", "flip", "strong")
 
 
@@ -36,6 +36,7 @@ AUGMENTATIONS = ("auto", "none", "shift", "flip", "strong")
 @click.option("--batch-size", type=int, help="With -o.  [64]")
 @click.option("--learning-rate", type=float, help="With -o; at the end of the warm-up.  [0.08]")
 @click.option("--random-subnets", type=int, help="With -o; in each step.  [2]")
+@click.option("--qat-epochs", type=int, help="With -o; of the last, which round as int8 does.  [0]")
 @click.option("--ema", type=float, help="With -o; decay of the weights' average.  [0.998]")
 @config_options
 @access_options

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from edgenas.records import Layer
 from edgenas.supernet.batch_norm import BatchNorm, activate
 from edgenas.supernet.depthwise import depthwise
+from edgenas.supernet.fake_quant import fake_quantized, fake_quantized_weight
 
 
 def narrow(weight: Tensor, shape: Sequence[int]) -> Tensor:
@@ -28,7 +29,22 @@ def narrow(weight: Tensor, shape: Sequence[int]) -> Tensor:
     return weight
 
 
-class Convolution(nn.Module):
+class Rounding(nn.Module):
+    """A module that, where it `rounds`, computes with weights and activations as int8 has them."""
+
+    rounds = False
+
+    def part(self, weight: Tensor, shape: Sequence[int]) -> Tensor:
+        """Return the part of `weight` with `shape`."""
+        weight = narrow(weight, shape)
+        return fake_quantized_weight(weight) if self.rounds else weight
+
+    def stored(self, values: Tensor) -> Tensor:
+        """Return an activation as it is stored."""
+        return fake_quantized(values) if self.rounds else values
+
+
+class Convolution(Rounding):
     """Convolution (dense or depthwise), batch norm, activation."""
 
     def __init__(self, layer: Layer) -> None:
@@ -45,16 +61,15 @@ class Convolution(nn.Module):
     def forward(self, values: Tensor, layer: Layer) -> Tensor:
         groups, kernel_size = _groups(layer), layer.kernel_size
         shape = (layer.out_channels, layer.in_channels // groups, kernel_size, kernel_size)
-        weight = narrow(self.conv.weight, shape)
+        weight = self.part(self.conv.weight, shape)
         if layer.kind == "depthwise":
             values = depthwise(values, weight, layer.stride)
         else:
             values = F.conv2d(values, weight, None, layer.stride, kernel_size // 2)
-        normalised: Tensor = self.bn(values, layer.activation)
-        return normalised
+        return self.stored(self.bn(values, layer.activation))
 
 
-class SqueezeExcite(nn.Module):
+class SqueezeExcite(Rounding):
     """Channel gate with a hard sigmoid: x * relu6(excite(relu(squeeze(mean(x)))) + 3) / 6."""
 
     def __init__(self, layer: Layer) -> None:
@@ -63,22 +78,26 @@ class SqueezeExcite(nn.Module):
         self.excite = nn.Conv2d(layer.squeeze_channels, layer.out_channels, 1)
 
     def forward(self, values: Tensor, layer: Layer) -> Tensor:
-        squeezed = _pointwise(
-            self.squeeze, values.mean((2, 3), keepdim=True), layer.squeeze_channels
-        )
-        gate = _pointwise(self.excite, F.relu(squeezed), layer.out_channels)
-        return values * (F.relu6(gate + 3) / 6)
+        mean = self.stored(values.mean((2, 3), keepdim=True))
+        squeezed = self._pointwise(self.squeeze, mean, layer.squeeze_channels)
+        gate = self._pointwise(self.excite, self.stored(F.relu(squeezed)), layer.out_channels)
+        return self.stored(values * self.stored(F.relu6(gate + 3) / 6))
+
+    def _pointwise(self, convolution: nn.Conv2d, values: Tensor, out_channels: int) -> Tensor:
+        weight = self.part(convolution.weight, (out_channels, values.shape[1], 1, 1))
+        assert convolution.bias is not None
+        return F.conv2d(values, weight, convolution.bias[:out_channels])
 
 
-class Linear(nn.Linear):
+class Linear(nn.Linear, Rounding):
     """The classifier: [n, in_channels] to logits [n, out_channels]."""
 
     def __init__(self, layer: Layer) -> None:
         super().__init__(layer.in_channels, layer.out_channels)
 
     def forward(self, values: Tensor, layer: Layer) -> Tensor:  # type: ignore[override]
-        weight = narrow(self.weight, (layer.out_channels, layer.in_channels))
-        return F.linear(values, weight, self.bias[: layer.out_channels])
+        weight = self.part(self.weight, (layer.out_channels, layer.in_channels))
+        return self.stored(F.linear(values, weight, self.bias[: layer.out_channels]))
 
 
 MODULES: dict[str, type[nn.Module]] = {
@@ -89,7 +108,7 @@ MODULES: dict[str, type[nn.Module]] = {
 }
 
 
-class Network(nn.Module):
+class Network(Rounding):
     """The modules of `layers`, each under its layer's name; weights are channels last in memory.
 
     On a CPU that trains up to 2.7 times as fast as channels first (measured at 13 to 20 MMAC).
@@ -102,13 +121,19 @@ class Network(nn.Module):
                 self.add_module(layer.name, MODULES[layer.kind](layer))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    def round_like_int8(self, rounds: bool) -> None:
+        """Let every module compute with the values that an int8 model has, or with its own."""
+        for module in self.modules():
+            if isinstance(module, Rounding):
+                module.rounds = rounds
+
     def run(self, images: Tensor, layers: tuple[Layer, ...]) -> Tensor:
         """Return the output of the last of `layers`; a tensor is dropped after its last use.
 
         images : float32 [n, channels, height, width], normalised.
         """
         uses = Counter(name for layer in layers for name in layer.inputs)
-        tensors = {"input": images}
+        tensors = {"input": self.stored(images)}
         result = images
         for layer in layers:
             result = self._compute(layer, [tensors[name] for name in layer.inputs])
@@ -121,9 +146,9 @@ class Network(nn.Module):
 
     def _compute(self, layer: Layer, inputs: list[Tensor]) -> Tensor:
         if layer.kind == "add":
-            return activate(inputs[0] + inputs[1], layer.activation)
+            return self.stored(activate(inputs[0] + inputs[1], layer.activation))
         if layer.kind == "global_pool":
-            return inputs[0].mean((2, 3))
+            return self.stored(inputs[0].mean((2, 3)))
         result: Tensor = self.get_submodule(layer.name)(inputs[0], layer)
         return result
 
@@ -155,9 +180,3 @@ class Subnet(Network):
 
 def _groups(layer: Layer) -> int:
     return layer.out_channels if layer.kind == "depthwise" else 1
-
-
-def _pointwise(convolution: nn.Conv2d, values: Tensor, out_channels: int) -> Tensor:
-    weight = narrow(convolution.weight, (out_channels, values.shape[1], 1, 1))
-    assert convolution.bias is not None
-    return F.conv2d(values, weight, convolution.bias[:out_channels])

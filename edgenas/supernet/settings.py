@@ -24,6 +24,7 @@ class TrainSettings:
     weight_decay : of convolution and classifier weights, not of batch norm and biases.
     clip_norm : most that the norm of all gradients may be.
     random_subnets : trained in each step besides the largest and the smallest.
+    qat_epochs : of the last epochs, in which weights and activations are rounded as int8 does.
     ema : decay of the average of the weights, which is what is kept; 0 keeps the last weights.
     shift : most pixels that an image is moved by. flip : whether images are mirrored at random.
     colour : strength of changes to brightness, contrast and saturation. cut_out : side of the
@@ -39,6 +40,7 @@ class TrainSettings:
     warmup: float = 0.05
     clip_norm: float = 5.0
     random_subnets: int = 2
+    qat_epochs: int = 0
     ema: float = 0.998
     shift: int = 1
     flip: bool = False
@@ -54,6 +56,7 @@ class TrainSettings:
             "--batch-size must be 2 or more": self.batch_size >= 2,
             "--learning-rate must be above 0": self.learning_rate > 0,
             "--random-subnets must be 0 or more": self.random_subnets >= 0,
+            "--qat-epochs must be 0 to --epochs": 0 <= self.qat_epochs <= self.epochs,
             "--ema must be at least 0 and below 1": 0 <= self.ema < 1,
             "--seed must be 0 or more": self.seed >= 0,
         }

@@ -113,6 +113,7 @@ class Trainer:
         epoch, index = divmod(self.state.step, self.steps_per_epoch)
         rng = np.random.default_rng([self.settings.seed, epoch, index + 1])
         self._set_learning_rate()
+        self.supernet.round_like_int8(epoch >= self.settings.epochs - self.settings.qat_epochs)
         self.optimizer.zero_grad(set_to_none=True)
         try:
             loss = self._sandwich(*self._batch(epoch, index, rng), rng)
