@@ -23,6 +23,7 @@ from edgenas.run_folder import FORMAT_VERSION, RunFolder, read_json, write_json
 
 # A resumed run may change these; anything else would make its finished work mean something else.
 CHANGEABLE = (
+    "finetune",
     "max_latency_ms",
     "confidence",
     "samples",
@@ -48,6 +49,7 @@ class RunConfig:
     samples : subnets measured on the target. evaluate : subnets whose accuracy is evaluated.
     epochs : of supernet training; None for the data set's default.
     supernet : a pretrained supernet, by its name or as a file; None trains one.
+    finetune : epochs that each candidate is trained alone; kept where it is better.
     top : candidates exported and verified.
     target_mape : held-out error (fraction) until which more subnets are measured than `samples`.
     device_time_s : time on the target after which measuring stops, whatever was wanted.
@@ -66,6 +68,7 @@ class RunConfig:
     evaluate: int = 64
     epochs: int | None = None
     supernet: str | None = None
+    finetune: int = 0
     top: int = 3
     seed: int = 0
     optimizer: str = "exact"
@@ -86,6 +89,7 @@ class RunConfig:
             "--samples must be 8 or more: fewer cannot be fitted": self.samples >= 8,
             "--evaluate must be 8 or more: fewer cannot be fitted": self.evaluate >= 8,
             "--epochs must be 1 or more": self.epochs is None or self.epochs >= 1,
+            "--finetune must be 0 epochs or more": self.finetune >= 0,
             "--top must be 1 or more": self.top >= 1,
             "--target-mape must be above 0 %": self.target_mape is None or self.target_mape > 0,
             "--device-time must be above 0 s": self.device_time_s > 0,

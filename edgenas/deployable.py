@@ -15,6 +15,7 @@ from edgenas.records import Architecture, Layer
 
 if TYPE_CHECKING:
     from edgenas.data.base import Dataset, Split
+    from edgenas.supernet.blocks import Subnet
     from edgenas.supernet.network import Supernet
 
 CALIBRATION_IMAGES = 256
@@ -57,7 +58,13 @@ def deployable(
     """Cut a subnet out, recalibrate its batch norms on training images, fold and calibrate it."""
     from edgenas.supernet.recalibrate import calibrated_subnet
 
-    subnet = calibrated_subnet(supernet, architecture, dataset)
+    return of_subnet(calibrated_subnet(supernet, architecture, dataset), layers, dataset, engine)
+
+
+def of_subnet(
+    subnet: Subnet, layers: tuple[Layer, ...], dataset: Dataset, engine: Engine
+) -> Deployable:
+    """Fold a subnet that has its batch norms' statistics, and calibrate it on training images."""
     graph = lower(layers, subnet.numpy_state())
-    images = dataset.calibration(CALIBRATION_IMAGES).resized(architecture.resolution).images
+    images = dataset.calibration(CALIBRATION_IMAGES).resized(subnet.resolution).images
     return Deployable(graph, calibrate(graph, dataset.normalize(images)), engine)

@@ -80,6 +80,7 @@ def _verified(context: RunContext, verified: VerifiedModel) -> dict[str, Any]:
         "device_accuracy": verified.device_accuracy,
         "agreement": verified.agreement,
         "parity": to_json(verified.parity),
+        "finetuned": to_json(model.finetuned),
         "n_images": verified.n_images,
         "peak_rss_bytes": verified.outcome.peak_rss_bytes,
         "measured": dict(verified.measured),

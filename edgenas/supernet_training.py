@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from edgenas import plugins
-from edgenas.errors import InputError
+from edgenas.errors import DataError, InputError
 from edgenas.open_run import locked_file
-from edgenas.progress import Progress
+from edgenas.progress import Progress, Silent
 
 CHECKPOINT_SUFFIX = ".checkpoint"
 
@@ -27,6 +28,7 @@ def train(  # noqa: PLR0917 - where to, from what, how
     """Train a supernet and write it to `output`; return the JSON document of `edgenas train`.
 
     data, space : as of --data and --space. chosen : fields of `TrainSettings` that the user gave.
+    Under `torchrun` only the first process writes and reports; the others return {}.
     The checkpoint is `output` with ".checkpoint" added; it goes when the supernet is written.
 
     Raises
@@ -34,18 +36,26 @@ def train(  # noqa: PLR0917 - where to, from what, how
     InputError : `output` is there already, or an interrupted training without `resume`.
     """
     from edgenas.data import base
+    from edgenas.supernet.parallel import started_here
     from edgenas.supernet.settings import default_settings
     from edgenas.supernet.train import train as trained
 
     checkpoint = output.with_name(output.name + CHECKPOINT_SUFFIX)
-    with locked_file(output.with_name(f".{output.name}.lock"), output, "-o"):
+    first = started_here()
+    lock = output.with_name(f".{output.name}.lock")
+    with locked_file(lock, output, "-o") if first else contextlib.nullcontext():
+        progress = progress if first else Silent()
         _require_free(output, checkpoint, resume)
         dataset = base.load(data, seed=chosen.get("seed", 0), progress=progress)
         created = plugins.load("spaces", space).create(
             len(dataset.class_names), len(dataset.mean), dataset.image_size
         )
+        if dataset.excerpt_of:
+            raise DataError(f"{data} has too few images to train on.", "Name all with --data.")
         settings = default_settings(dataset, augmentation, **chosen)
         report = trained(created, dataset, settings, checkpoint, output, progress, watch=True)
+        if not first:
+            return {}
         checkpoint.unlink(missing_ok=True)
     return {
         "supernet": str(output),

@@ -88,6 +88,11 @@ CONFIG_OPTIONS = [
         "--supernet",
         help="Pretrained, instead of training one: a name such as cifar10, or a file.",
     ),
+    click.option(
+        "--finetune",
+        type=int,
+        help="Epochs that each candidate is trained alone; kept if it is better.  [0]",
+    ),
     click.option("--top", type=int, help="Candidates exported and verified.  [3]"),
     click.option("--seed", type=int, help="Of everything that is random.  [0]"),
     click.option(
@@ -131,6 +136,7 @@ CONFIG_NAMES = (
     "evaluate",
     "epochs",
     "supernet",
+    "finetune",
     "top",
     "seed",
     "optimizer",

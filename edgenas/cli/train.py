@@ -55,6 +55,7 @@ def train(
     Examples:
       edgenas train --data imagefolder:flowers --space mbv3-tiny --epochs 30 -o flowers.safetensors
       edgenas train --data imagefolder:flowers --epochs 30 -o flowers.safetensors --resume
+      torchrun --nproc-per-node 2 --no-python edgenas train --epochs 30 -o digits.safetensors
       edgenas train runs/pi4
     """
     if (run is None) == (output is None):
@@ -79,6 +80,8 @@ def train(
         Bars(),
         resume,
     )
+    if not document:
+        return  # not the first of several processes
     if as_json:
         emit_json(document)
     else:

@@ -69,6 +69,16 @@ class SearchResult:
 
 
 @dataclass(frozen=True)
+class FineTuned:
+    """Int8 accuracy on the validation split before and after fine-tuning, and which is exported."""
+
+    epochs: int
+    kept: bool
+    int8_accuracy_before: float
+    int8_accuracy_after: float
+
+
+@dataclass(frozen=True)
 class ExportedModel:
     """A candidate as files, with all that an application needs to use them.
 
@@ -77,6 +87,7 @@ class ExportedModel:
     "nchw" files; in "nhwc" ones channels last, and int8 or uint8 as `scheme` begins, with the scale
     and zero point that are in the file.
     val_int8_accuracy, val_fp32_accuracy : of these very files in `host_engine`, on `n_val` images.
+    finetuned : None without fine-tuning.
     """
 
     candidate: Candidate
@@ -95,6 +106,7 @@ class ExportedModel:
     format: str = "onnx"
     layout: Literal["nchw", "nhwc"] = "nchw"
     host_engine: str = "onnxruntime"
+    finetuned: FineTuned | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgenas.deployable import deployable
 from edgenas.engine_check import check_engine
+from edgenas.finetuning import finetuned
 from edgenas.graph import graph_file
 from edgenas.host_engine import version
 from edgenas.plugins import load
@@ -37,7 +38,8 @@ def run(context: RunContext) -> list[ExportedModel]:
 def _export(context: RunContext, supernet: Supernet, candidate: Candidate) -> ExportedModel:
     architecture, dataset = candidate.architecture, context.dataset
     layers, engine = context.space.layers(architecture), context.engine
-    network = deployable(supernet, architecture, layers, dataset, engine)
+    inherited = deployable(supernet, architecture, layers, dataset, engine)
+    network, tuned = finetuned(context, supernet, architecture, inherited)
     scheme = context.target.scheme
     exporter = load("exporters", engine.exporter)
     int8 = network.emit(scheme, batch=1)
@@ -50,7 +52,8 @@ def _export(context: RunContext, supernet: Supernet, candidate: Candidate) -> Ex
     fp32_accuracy, int8_accuracy = network.accuracies(scheme, dataset, dataset.val)
     sha256 = context.supernet_sha256()
     known = context.store.evaluations(sha256).get(architecture)
-    if known is None or known.n_images <= len(dataset.val):
+    kept = tuned is not None and tuned.kept  # the predictors are of inherited weights
+    if not kept and (known is None or known.n_images <= len(dataset.val)):
         context.store.add_evaluation(
             Evaluation(architecture, sha256, fp32_accuracy, int8_accuracy, len(dataset.val))
         )
@@ -71,6 +74,7 @@ def _export(context: RunContext, supernet: Supernet, candidate: Candidate) -> Ex
         format=engine.exporter,
         layout=exporter.LAYOUT,
         host_engine=version(engine.host_engine),
+        finetuned=tuned,
     )
     write_json(models / f"{name}.json", to_json(model))
     return model

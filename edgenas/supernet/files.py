@@ -101,6 +101,14 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any])
     write_bytes(path, safetensors_torch.save(tensors, text))
 
 
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file; `InputError` if it cannot be read."""
+    try:
+        return dict(safetensors_torch.load(path.read_bytes()))
+    except (OSError, SafetensorError, ValueError) as problem:
+        raise InputError(f"Cannot read {path}: {problem}.", "Remove it and run again.") from problem
+
+
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return tensors and metadata of an edgenas file of `kind`; `InputError` if it is not one."""
     try:

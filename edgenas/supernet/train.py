@@ -17,6 +17,7 @@ from edgenas.supernet.allocator import keep_freed_memory
 from edgenas.supernet.evaluate import accuracy
 from edgenas.supernet.interfaces import Data, Space
 from edgenas.supernet.network import Supernet
+from edgenas.supernet.parallel import joined
 from edgenas.supernet.recalibrate import calibrated_subnet
 from edgenas.supernet.settings import TrainSettings
 from edgenas.supernet.trainer import Epoch, Trainer, training_device
@@ -31,7 +32,7 @@ class TrainReport:
     resumed_steps : steps that were found done in the checkpoint.
     largest_accuracy, smallest_accuracy : fractions of the validation split, after recalibration.
     device : that trained. waiting_share : of the seconds, those in which images were made ready.
-    curve : each epoch, where it was asked for.
+    processes : that trained. curve : each epoch, where it was asked for.
     """
 
     losses: tuple[float, ...]
@@ -42,6 +43,7 @@ class TrainReport:
     smallest_accuracy: float
     device: str
     waiting_share: float
+    processes: int = 1
     curve: tuple[Epoch, ...] = ()
 
 
@@ -65,27 +67,20 @@ def train(  # noqa: PLR0917 - what, from what, how, to where
     Raises
     ------
     InputError : `checkpoint` is damaged, or of another space, data set or recipe.
-    TrainingError : the loss is not finite, or memory ran out.
+    TrainingError : the loss is not finite, memory ran out, or another process of it is gone.
     RunFolderError : the disk is full.
     """
     keep_freed_memory()
     device = training_device()
-    trainer = Trainer(space, data, settings, checkpoint, device, initial)
-    trainer.resume()
-    resumed = trainer.state.step
-    if resumed:
-        epoch = resumed / trainer.steps_per_epoch
-        progress.message(f"Training goes on after {epoch:.1f} of {settings.epochs} epochs.")
-    started = time.perf_counter()
-    with progress.task("Training the supernet", trainer.total_steps) as task:
-        task.advance(resumed)
-        for loss in trainer.steps(ended=_watched(trainer, progress) if watch else None):
-            task.advance()
-            epoch = trainer.state.step / trainer.steps_per_epoch
-            task.note(f"epoch {epoch:.1f} of {settings.epochs}, loss {loss:.2f}")
-    seconds = time.perf_counter() - started
-    supernet = trainer.averaged()
-    files.save(supernet, output, data, settings)
+    with joined(device) as workers:
+        trainer = Trainer(space, data, settings, checkpoint, device, initial, workers)
+        trainer.resume()
+        resumed, started = trainer.state.step, time.perf_counter()
+        _train(trainer, progress, watch)
+        seconds = time.perf_counter() - started
+        supernet = trainer.averaged()
+        if workers.first:
+            files.save(supernet, output, data, settings)
     seen = (trainer.total_steps - resumed) * trainer.batch_size
     largest, smallest = _extremes(supernet, data)
     return TrainReport(
@@ -97,8 +92,22 @@ def train(  # noqa: PLR0917 - what, from what, how, to where
         smallest_accuracy=smallest,
         device=device,
         waiting_share=trainer.waited_s / seconds,
+        processes=workers.count,
         curve=tuple(trainer.state.curve),
     )
+
+
+def _train(trainer: Trainer, progress: Progress, watch: bool) -> None:
+    resumed, epochs = trainer.state.step, trainer.settings.epochs
+    if resumed:
+        epoch = resumed / trainer.steps_per_epoch
+        progress.message(f"Training goes on after {epoch:.1f} of {epochs} epochs.")
+    with progress.task("Training the supernet", trainer.total_steps) as task:
+        task.advance(resumed)
+        for loss in trainer.steps(ended=_watched(trainer, progress) if watch else None):
+            task.advance()
+            epoch = trainer.state.step / trainer.steps_per_epoch
+            task.note(f"epoch {epoch:.1f} of {epochs}, loss {loss:.2f}")
 
 
 def _watched(trainer: Trainer, progress: Progress) -> Callable[[], None]:

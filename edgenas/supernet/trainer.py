@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from edgenas.errors import TrainingError
@@ -20,6 +22,7 @@ from edgenas.supernet import files
 from edgenas.supernet.augment import augment, cut_out, mix, recolour
 from edgenas.supernet.interfaces import Data, Space
 from edgenas.supernet.network import Supernet
+from edgenas.supernet.parallel import Workers
 from edgenas.supernet.recalibrate import to_input
 from edgenas.supernet.settings import TrainSettings
 
@@ -63,10 +66,11 @@ class Trainer:
         checkpoint: Path,
         device: str,
         initial: Supernet | None = None,
+        workers: Workers | None = None,
     ) -> None:
         torch.set_flush_denormal(True)  # denormals in dying channels slow a CPU several times
         self.space, self.data, self.settings, self.checkpoint = space, data, settings, checkpoint
-        self.device = device
+        self.device, self.workers = device, workers or Workers()
         self.supernet = (initial or Supernet(space, settings.seed)).to(device)
         self.supernet.train()
         self.optimizer = _optimizer(self.supernet, settings)
@@ -93,9 +97,10 @@ class Trainer:
             if epoch_ended:
                 self.state.losses.append(self.state.loss_sum / self.steps_per_epoch)
                 self.state.loss_sum = 0.0
-                if ended is not None:
+                if ended is not None and self.workers.first:
                     ended()
-            if epoch_ended or time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
+            due = epoch_ended or time.monotonic() - saved_at > CHECKPOINT_EVERY_S
+            if due and self.workers.first:
                 self._save()
                 saved_at = time.monotonic()
             yield loss
@@ -121,6 +126,7 @@ class Trainer:
             if "out of memory" in str(problem) or "can't allocate memory" in str(problem):
                 raise self._out_of_memory() from problem
             raise
+        loss = self.workers.mean_gradients(list(self.supernet.parameters()), loss)
         norm = clip_grad_norm_(self.supernet.parameters(), self.settings.clip_norm)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise TrainingError(
@@ -151,18 +157,20 @@ class Trainer:
             )
         if settings.mixup:
             inputs, targets = mix(inputs, targets, rng, settings.mixup)
+        inputs, targets = self.workers.share(inputs), self.workers.share(targets)
         self.waited_s += time.perf_counter() - started
         return inputs.contiguous(memory_format=torch.channels_last), targets
 
     def _sandwich(self, images: Tensor, targets: Tensor, rng: np.random.Generator) -> float:
         """Add up the gradients of one step's networks; return the largest's loss on the targets."""
         sized: dict[int, Tensor] = {}
+        kind = torch.device(self.device).type
 
         def answers(architecture: Architecture) -> Tensor:
             size = architecture.resolution
             if size not in sized:
-                sized[size] = _resized(images, size)
-            with torch.autocast(self.device, torch.bfloat16, enabled=self.device != "cpu"):
+                sized[size] = resized(images, size)
+            with torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu"):
                 logits: Tensor = self.supernet(sized[size], architecture)
             return logits.float()
 
@@ -216,8 +224,11 @@ class Trainer:
         ------
         InputError : it is damaged, or of another space, data set or recipe.
         """
-        if not self.checkpoint.exists():
-            return
+        if self.checkpoint.exists():
+            self._read_checkpoint()
+        self.workers.require_same(self.state.step)
+
+    def _read_checkpoint(self) -> None:
         tensors, about = files.read_tensors(self.checkpoint, "checkpoint")
         wanted = files.metadata("checkpoint", self.space, self.data, self.settings)
         for what in ("space", "data", "settings"):
@@ -233,22 +244,31 @@ class Trainer:
 
 
 def training_device() -> str:
-    """Return "cuda" if there is such a GPU, else "cpu"."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """Return this process's GPU, such as "cuda:0", or "cpu" where there is none."""
+    number = os.environ.get("LOCAL_RANK", "0")
+    return f"cuda:{number}" if torch.cuda.is_available() else "cpu"
 
 
 def _optimizer(supernet: Supernet, settings: TrainSettings) -> torch.optim.SGD:
-    parameters = list(supernet.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
     return torch.optim.SGD(
-        groups, lr=settings.learning_rate, momentum=settings.momentum, nesterov=True
+        split_decay(supernet, settings.weight_decay),
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        nesterov=True,
     )
 
 
-def _resized(images: Tensor, size: int) -> Tensor:
+def split_decay(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Return the parameters in two groups: weights decay, batch norm and biases do not."""
+    parameters = list(network.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def resized(images: Tensor, size: int) -> Tensor:
+    """Return the images, float [n, c, h, w], at `size` pixels a side."""
     if images.shape[2] == size:
         return images
     return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)

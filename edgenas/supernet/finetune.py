@@ -1,0 +1,114 @@
+"""Fine-tuning one subnet by itself: rounded as int8, taught by the largest network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import torch as safetensors_torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from edgenas.errors import TrainingError
+from edgenas.records import Architecture
+from edgenas.run_folder import write_bytes
+from edgenas.supernet.allocator import keep_freed_memory
+from edgenas.supernet.augment import augment
+from edgenas.supernet.blocks import Subnet
+from edgenas.supernet.files import copy_tensors, read_state
+from edgenas.supernet.interfaces import Data
+from edgenas.supernet.network import Supernet
+from edgenas.supernet.recalibrate import (
+    CALIBRATION_IMAGES,
+    calibrated_subnet,
+    recalibrate,
+    to_input,
+)
+from edgenas.supernet.settings import TrainSettings
+from edgenas.supernet.trainer import resized, split_decay
+
+LEARNING_RATE = 0.01
+TAUGHT = 0.5  # share of the loss that is the teacher's
+
+
+class FineTuning:
+    """The training of one subnet; `steps` yields the loss of each, `total_steps` in all."""
+
+    def __init__(
+        self, supernet: Supernet, architecture: Architecture, data: Data, settings: TrainSettings
+    ) -> None:
+        keep_freed_memory()
+        torch.set_flush_denormal(True)
+        self.data, self.settings = data, settings
+        self.largest = calibrated_subnet(supernet, supernet.space.largest(), data)
+        self.subnet = supernet.subnet(architecture)
+        self.optimizer = torch.optim.SGD(
+            split_decay(self.subnet, settings.weight_decay),
+            lr=LEARNING_RATE,
+            momentum=settings.momentum,
+            nesterov=True,
+        )
+        n = len(data.train.labels)
+        self.batch_size = min(settings.batch_size, n)
+        self.total_steps = settings.epochs * (n // self.batch_size)
+
+    def steps(self) -> Iterator[float]:
+        """Train; the subnet is calibrated and rounds nothing when this has ended."""
+        self.subnet.train()
+        self.subnet.round_like_int8(True)
+        for step in range(self.total_steps):
+            for group in self.optimizer.param_groups:
+                group["lr"] = (
+                    LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step / self.total_steps))
+                )
+            yield self._step(step)
+        self.subnet.round_like_int8(False)
+        images = self.data.calibration(CALIBRATION_IMAGES).resized(self.subnet.resolution).images
+        recalibrate(self.subnet, images, self.data)
+
+    def _step(self, step: int) -> float:
+        images, labels = self._batch(step)
+        with torch.no_grad():
+            soft_labels = self.largest(resized(images, self.largest.resolution)).softmax(1)
+        self.optimizer.zero_grad(set_to_none=True)
+        logits = self.subnet(resized(images, self.subnet.resolution))
+        taught, labelled = F.cross_entropy(logits, soft_labels), F.cross_entropy(logits, labels)
+        loss = TAUGHT * taught + (1 - TAUGHT) * labelled
+        loss.backward()
+        norm = clip_grad_norm_(self.subnet.parameters(), self.settings.clip_norm)
+        if not (math.isfinite(loss.item()) and math.isfinite(norm)):
+            raise TrainingError(
+                f"Fine-tuning on {self.data.name} diverged in step {step + 1}: "
+                f"the loss is {loss.item():g}.",
+                "Search again without --finetune, or with another --seed.",
+            )
+        self.optimizer.step()
+        return loss.item()
+
+    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
+        epoch, index = divmod(step, self.total_steps // self.settings.epochs)
+        seed = self.settings.seed
+        order = np.random.default_rng([seed, epoch]).permutation(len(self.data.train.labels))
+        chosen = order[index * self.batch_size :][: self.batch_size]
+        rng = np.random.default_rng([seed, epoch, index + 1])
+        pixels = torch.from_numpy(self.data.train.images[chosen])
+        moved = augment(pixels, rng, self.settings.shift, self.settings.flip)
+        return to_input(moved, self.data), torch.from_numpy(self.data.train.labels[chosen])
+
+
+def save(subnet: Subnet, path: Path) -> None:
+    """Write the state of a subnet as safetensors."""
+    state = {name: value.contiguous() for name, value in subnet.state_dict().items()}
+    write_bytes(path, safetensors_torch.save(state))
+
+
+def load(path: Path, supernet: Supernet, architecture: Architecture) -> Subnet:
+    """Return the subnet in `path`, ready to lower; `InputError` if it is another one."""
+    subnet = supernet.subnet(architecture)
+    copy_tensors(path, read_state(path), subnet.state_dict())
+    subnet.eval()
+    return subnet

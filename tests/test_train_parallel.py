@@ -1,0 +1,100 @@
+"""Two processes train one supernet, over gloo: with the result of one, and if one of them dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+WORK = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from edgenas.cli import main
+    from edgenas.supernet import trainer
+    trainer.CHECKPOINT_EVERY_S = 0.0
+    sys.argv = ["edgenas", "train", *sys.argv[1:]]
+    main.run()
+    """
+)
+
+
+def start(count: int, *words: str) -> list[subprocess.Popen[str]]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    variables = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    variables |= {"OMP_NUM_THREADS": "1"}
+    return [
+        subprocess.Popen(
+            (sys.executable, "-c", WORK, *words),
+            env={**os.environ, **variables, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes, dark and light, 12 px."""
+    root = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 48), ("test", 8)):
+        for name, brightness in (("dark", 90), ("light", 160)):
+            (root / part / name).mkdir(parents=True)
+            for index in range(n):
+                pixels = np.clip(rng.normal(brightness, 40, (12, 12)), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(root / part / name / f"{index}.png")
+    return root
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_two_processes(killed: bool, folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "two.safetensors"
+    words = ("--epochs", "10000" if killed else "3", "--data", f"imagefolder:{folder}")
+    words += ("--batch-size", "16", "-o")
+    processes = start(2, *words, str(output))
+    try:
+        if killed:
+            _dead_worker(processes, output)
+            return
+        said = [process.communicate(timeout=240) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert "supernet:" in said[0][0]
+    assert said[1][0] == ""
+    (alone,) = start(1, *words, str(tmp_path / "one.safetensors"))
+    assert "supernet:" in alone.communicate(timeout=240)[0]
+    two, one = load_file(output), load_file(tmp_path / "one.safetensors")
+    assert two.keys() == one.keys()
+    flat_two, flat_one = (np.concatenate([w.ravel() for w in n.values()]) for n in (two, one))
+    assert np.corrcoef(flat_two, flat_one)[0, 1] > 0.98
+    assert not np.array_equal(flat_two, flat_one)
+
+
+def _dead_worker(processes: list[subprocess.Popen[str]], output: Path) -> None:
+    checkpoint = output.with_name(output.name + ".checkpoint")
+    deadline = time.monotonic() + 240
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(processes[1].pid, signal.SIGKILL)
+    _, said = processes[0].communicate(timeout=240)
+    assert processes[0].returncode == 5, said
+    assert "Another process of this training is gone" in said
+    assert "--resume" in said
+    assert checkpoint.exists()
