@@ -20,8 +20,8 @@ __all__ = ["BUDGET", "best_under", "optimize"]
 
 BUDGET = 50_000
 _FIRST = 20  # random points before the first anneal
-_STEPS = 30  # of one anneal
-_HOTTEST, _COLDEST = 0.1, 0.002  # temperatures, the objectives ranging over about 1
+_STEPS = 15  # of one anneal
+_HOTTEST, _COLDEST = 0.01, 0.0005  # temperatures, the objectives ranging over about 1
 
 
 def optimize(
