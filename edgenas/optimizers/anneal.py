@@ -13,7 +13,7 @@ from edgenas.optimizers.anneal_stages import best_under
 from edgenas.optimizers.evaluations import Evaluations, random_points, run
 from edgenas.optimizers.moves import mutated, unseen_mutant
 from edgenas.optimizers.problem import Archive, Problem
-from edgenas.optimizers.scalarisation import energies, random_weights
+from edgenas.optimizers.scalarisation import energies, random_weights, ranges
 from edgenas.progress import Task
 
 __all__ = ["BUDGET", "best_under", "optimize"]
@@ -44,14 +44,15 @@ def _search(evaluations: Evaluations, rng: np.random.Generator) -> None:
     evaluations(random_points(problem, _FIRST, rng))
     while True:
         weights = random_weights(problem, rng)
-        seen = evaluations.values
-        best = int(np.argmin(energies(problem, seen, weights, seen)))
-        before = len(evaluations)
-        point, energy = evaluations.points[best], energies(problem, seen[[best]], weights, seen)[0]
+        before, seen = len(evaluations), evaluations.values
+        scale = ranges(problem, seen)
+        every = energies(problem, seen, weights, scale)
+        best = int(np.argmin(every))
+        point, energy = evaluations.points[best], every[best]
         for step in range(_STEPS):
             temperature = _HOTTEST * (_COLDEST / _HOTTEST) ** (step / _STEPS)
             moved = evaluations.existing(mutated(point, options, rng))
-            proposed = energies(problem, evaluations(moved), weights, seen)[0]
+            proposed = energies(problem, evaluations(moved), weights, scale)[0]
             if proposed <= energy + temperature * rng.exponential():
                 point, energy = moved[0], proposed
         if len(evaluations) == before:

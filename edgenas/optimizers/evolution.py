@@ -14,7 +14,7 @@ import numpy as np
 from edgenas.optimizers.evaluations import Evaluations, random_points, run
 from edgenas.optimizers.moves import unseen_mutant
 from edgenas.optimizers.problem import Archive, Problem
-from edgenas.optimizers.scalarisation import energies, random_weights
+from edgenas.optimizers.scalarisation import energies, random_weights, ranges
 from edgenas.progress import Task
 
 BUDGET = 1_000
@@ -48,7 +48,8 @@ def _search(evaluations: Evaluations, rng: np.random.Generator) -> None:
         places = rng.choice(len(population), _SAMPLE, replace=False)
         values = np.array([population[place][1] for place in places])
         weights = random_weights(problem, rng)
-        best = np.argmin(energies(problem, values, weights, evaluations.values))
+        scale = ranges(problem, evaluations.values)
+        best = np.argmin(energies(problem, values, weights, scale))
         child = unseen_mutant(population[places[best]][0], evaluations, rng)
         population.append((child[0], evaluations(child)[0]))
         population.popleft()
