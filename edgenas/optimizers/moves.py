@@ -19,6 +19,15 @@ def mutated(point: np.ndarray, options: np.ndarray, rng: np.random.Generator) ->
     return child
 
 
+def mutants(points: np.ndarray, options: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return points, int64 [n, n_variables], each with one variable set to another option."""
+    children, rows = points.copy(), np.arange(len(points))
+    variables = rng.choice(np.flatnonzero(options > 1), len(points))
+    shifts = rng.integers(1, options[variables])
+    children[rows, variables] = (children[rows, variables] + shifts) % options[variables]
+    return children
+
+
 def unseen_mutant(
     point: np.ndarray, evaluations: Evaluations, rng: np.random.Generator
 ) -> np.ndarray:

@@ -19,7 +19,7 @@ from scipy.special import ndtri
 
 from edgenas.optimizers.dominance import nondominated
 from edgenas.optimizers.evaluations import Evaluations, random_points, run
-from edgenas.optimizers.moves import mutated
+from edgenas.optimizers.moves import mutants
 from edgenas.optimizers.problem import Archive, Problem
 from edgenas.progress import Task
 
@@ -163,12 +163,10 @@ def _near_front(evaluations: Evaluations, rng: np.random.Generator) -> np.ndarra
     problem, options = evaluations.problem, np.array(evaluations.problem.options)
     known = _Scores.of(problem, evaluations.values)
     front = evaluations.points[nondominated(known.priced(known.criteria))]
-    parents = front[rng.integers(0, len(front), _DRAWN // 2)]
-    once = [mutated(parent, options, rng) for parent in parents]
+    once = mutants(front[rng.integers(0, len(front), _DRAWN // 2)], options, rng)
     again = rng.random(len(once)) < 0.5
-    return np.array(
-        [mutated(p, options, rng) if twice else p for p, twice in zip(once, again, strict=True)]
-    )
+    once[again] = mutants(once[again], options, rng)
+    return once
 
 
 def _kernel(one: np.ndarray, other: np.ndarray) -> np.ndarray:
