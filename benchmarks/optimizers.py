@@ -136,14 +136,15 @@ def rows_of(table: Table, all_runs: list[Runs], budgets: list[int]) -> str:
     for runs in all_runs:
         shares = [runs.shares(table, budget) for budget in budgets]
         cells = [f"{np.median(share):.4f} ({share.min():.4f})" for share in shares]
+        other = None if runs is random else random
         p_values = [
-            _p_value(share, random, table, b) for share, b in zip(shares, budgets, strict=True)
+            _p_value(share, other, table, b) for share, b in zip(shares, budgets, strict=True)
         ]
         regrets = [
             np.nanmean([table.regrets(archive[:budget]) for archive in runs.archives], axis=0)
             for budget in budgets
         ]
-        cells.append(", ".join(p_values) if runs is not random else "-")
+        cells.append(", ".join(p_values))
         cells += [", ".join(f"{regret:.2f}" for regret in each) for each in regrets]
         lines.append([runs.optimizer, *cells, f"{runs.ms_per_evaluation:.2f}"])
     title = f"### {table.name}: {' x '.join(table.columns)}; limits {limits} ms\n\n"
