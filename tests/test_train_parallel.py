@@ -75,6 +75,7 @@ def test_two_processes(killed: bool, folder: Path, tmp_path: Path) -> None:
     finally:
         for process in processes:
             process.kill()
+            process.communicate()
     assert [process.returncode for process in processes] == [0, 0], said
     assert "supernet:" in said[0][0]
     assert said[1][0] == ""
