@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from reporting_sample import sample
 
 from edgenas.cli.pick import pick as command
+from edgenas.cli.render import step_result
 from edgenas.config import RunConfig, write_config
 from edgenas.errors import InfeasibleError, InputError, RunFolderError
 from edgenas.picking import Front, pick, read_front
@@ -158,6 +159,16 @@ def test_a_run_on_a_table_is_picked_from_too(tmp_path: Path) -> None:
     assert "Nothing was looked up with more latency" in picked.notes[0]
     with pytest.raises(InfeasibleError, match=r"least upper bound of latency is 2\.1 ms"):
         pick(read_front(folder.path), parse_constraints(["latency<=2ms"]))
+
+
+def test_a_search_is_printed_with_its_goals_and_limits(capsys: pytest.CaptureFixture[str]) -> None:
+    assert DATA.search is not None
+    sized = [replace(one, responses={"macs": one.latency_ms}) for one in DATA.search.candidates]
+    search = replace(DATA.search, candidates=tuple(sized), constraints=("macs<=9M",))
+    step_result("optimize", {"run": "runs/x", "result": to_json(search)})
+    text = capsys.readouterr().out
+    assert "objective accuracy; limits latency_ms<=0.2ms, macs<=9M; by exact" in text
+    assert "multiply" in text
 
 
 def test_nothing_heavy_is_imported(run: Path) -> None:

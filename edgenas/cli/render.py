@@ -154,7 +154,7 @@ def step_result(name: str, document: dict[str, Any]) -> None:
         replayed.replay_result(document)
     elif name in ("verify", "report"):
         search_result(document)
-    elif name == "optimize" and "objectives" in document["result"]:
+    elif name == "optimize" and "cost" in document["result"]:
         replayed.found_result(document["result"])
     elif name == "probe" and "variables" in document["result"]:
         replayed.table_card(document["result"])

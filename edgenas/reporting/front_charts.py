@@ -73,6 +73,8 @@ def overlays(boards: Sequence[tuple[str, ReportData]]) -> list[Plot]:
         return []
     plots = []
     for pair in itertools.combinations(names, 2):
+        if set(pair) == set(USUAL):
+            continue  # the comparison has a larger plot of it
         fronts_of = [(board, front_data(data, pair)) for board, data in searched]
         widest = max(fronts_of, key=lambda one: max(_greatest(one[1], i) for i in (0, 1)))[1]
         marks = [(board, data.front) for board, data in fronts_of]
