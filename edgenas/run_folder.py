@@ -128,7 +128,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as problem:
         raise RunFolderError(
             f"Cannot write {path}: {problem.strerror or problem}.",
-            "Free some space or choose another folder with --out, then run again with --resume.",
+            "Free some space or choose another folder, then run again with --resume.",
         ) from problem
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save
 
 from edgenas.cli import main
 
@@ -103,3 +105,30 @@ def test_what_cannot_be_done_is_said_in_one_line(tmp_path: Path, train: Command)
         assert message in said
         assert "Traceback" not in said
     assert not output.exists()
+
+
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(
+    tmp_path: Path, train: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, said = train(tmp_path / "net.safetensors", "--epochs", "1")
+    assert code == 2
+    assert "No space left on device" in said
+    assert "Free some space" in said
+    assert "Traceback" not in said
+    assert [path.name for path in tmp_path.iterdir()] == [".net.safetensors.lock"]
+
+
+def test_a_checkpoint_of_a_newer_edgenas_is_refused(
+    folder: Path, tmp_path: Path, train: Command
+) -> None:
+    output = tmp_path / "net.safetensors"
+    about = {"edgenas": "checkpoint", "format_version": 99}
+    text = {key: json.dumps(value) for key, value in about.items()}
+    (tmp_path / "net.safetensors.checkpoint").write_bytes(save({}, text))
+    code, _, said = train(output, "--resume")
+    assert code == 2
+    assert "is of a newer edgenas" in said
