@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from edgenas import table_target
@@ -35,6 +36,7 @@ CHANGEABLE = (
     "objectives",
     "constraints",
     "budget",
+    "reward",
     "warm_start",
 )
 
@@ -55,6 +57,7 @@ class RunConfig:
     device_time_s : time on the target after which measuring stops, whatever was wanted.
     objectives, constraints : as the user wrote them; without an objective, accuracy is maximised.
     budget : evaluations that the search may spend; None for what its optimizer is used to.
+    reward : of an optimizer that has several, as `monas` does; None for its own choice.
     warm_start : folder of a run that this one learns from.
     """
 
@@ -77,6 +80,7 @@ class RunConfig:
     objectives: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
     budget: int | None = None
+    reward: str | None = None
     warm_start: str | None = None
 
     def __post_init__(self) -> None:
@@ -137,6 +141,21 @@ class RunConfig:
     def responses(self) -> set[str]:
         """The names of the responses that the objectives and constraints are on."""
         return {one.response for one in self.wanted} | set(self.limits())
+
+    def search_options(self, optimizer: ModuleType) -> dict[str, str]:
+        """Return what only some optimizers take, for `optimizer`.
+
+        Raises
+        ------
+        InputError : it does not take what was asked for.
+        """
+        if self.reward is None:
+            return {}
+        if not hasattr(optimizer, "REWARDS"):
+            raise InputError(
+                f"The optimizer {self.optimizer} has no rewards.", "Use --reward with monas."
+            )
+        return {"reward": self.reward}
 
     @property
     def plain(self) -> bool:

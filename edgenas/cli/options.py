@@ -124,6 +124,7 @@ CONFIG_OPTIONS = [
         help="Learn from an earlier run, on this board or another.",
     ),
     click.option("--budget", type=int, help="Evaluations that the search may spend.  [by method]"),
+    click.option("--reward", help="Of the optimizer monas: mixed, power_limited, accuracy_floor."),
 ]
 CONFIG_NAMES = (
     "target",
@@ -145,6 +146,7 @@ CONFIG_NAMES = (
     "objectives",
     "constraints",
     "budget",
+    "reward",
     "warm_start",
 )
 

@@ -99,6 +99,7 @@ def _front(context: RunContext, optimizer: ModuleType, started: float) -> Search
             seed=config.seed,
             budget=budget,
             start=starts if len(starts) else None,
+            **config.search_options(optimizer),
         )
     except NoneFeasibleError as failure:
         raise _infeasible(context, reach(layout, failure.archive.points), failure) from failure

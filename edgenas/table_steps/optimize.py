@@ -132,7 +132,12 @@ def _searched(replay: TableRun, problem: Problem) -> Archive:
         return Archive(points, problem.evaluate(points), True, 0.0, len(points))
     optimizer = plugins.load("optimizers", name)
     budget = replay.config.budget or optimizer.BUDGET
-    archive: Archive = optimizer.optimize(problem, seed=replay.config.seed, budget=budget)
+    archive: Archive = optimizer.optimize(
+        problem,
+        seed=replay.config.seed,
+        budget=budget,
+        **replay.config.search_options(optimizer),
+    )
     networks = replay.problem.networks(archive.points)
     first = np.sort(np.unique(networks, return_index=True)[1])
     return replace(archive, points=archive.points[first], values=archive.values[first])
