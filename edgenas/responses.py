@@ -11,15 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from edgenas import readings
 from edgenas.errors import InputError, nearest
+from edgenas.readings import Observed
 from edgenas.records import Architecture, Layer, Measurement
 
 Goal = Literal["max", "min"]
 # What explains a response: a term set of the predictors, or the layers themselves, exactly.
 Source = Literal["physical", "choices", "size", "layers"]
-
-# a value and its 95 % interval, in the response's unit; None where there is no interval
-Observed = tuple[float, tuple[float, float] | None]
 
 TIME = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 ENERGY = {"uJ": 1e-3, "mJ": 1.0, "J": 1e3}
@@ -112,53 +111,29 @@ def _scaled(seen: Observed, scale: float) -> Observed:
     return value * scale, None if ci95 is None else (ci95[0] * scale, ci95[1] * scale)
 
 
-def _median_ms(measurement: Measurement) -> Observed | None:
-    latency = measurement.outcome.latency
-    return None if latency is None else (latency.median_ms, latency.ci95_ms)
-
-
-def _p90_ms(measurement: Measurement) -> Observed | None:
-    latency = measurement.outcome.latency
-    return None if latency is None else (latency.p90_ms, None)
-
-
-def _peak_rss_bytes(measurement: Measurement) -> Observed | None:
-    peak_rss_bytes = measurement.outcome.peak_rss_bytes
-    return None if peak_rss_bytes is None else (peak_rss_bytes, None)
-
-
-def _energy_mj(measurement: Measurement) -> Observed | None:
-    # only outcomes of targets with a power meter have it
-    energy = getattr(measurement.outcome, "energy", None)
-    return None if energy is None else (energy.energy_mj, energy.ci95_mj)
-
-
-def _model_bytes(measurement: Measurement) -> Observed | None:
-    return measurement.model_bytes, None
-
-
 _KINDS = (
     ResponseKind(
         "accuracy", "accuracy", "fraction", "max", SHARE,
         ("acc", "top1", "int8_accuracy"), "choices",
     ),
     ResponseKind(
-        "latency_ms", "latency", "ms", "min", TIME, ("latency", "median_ms"), measured=_median_ms
+        "latency_ms", "latency", "ms", "min", TIME,
+        ("latency", "median_ms"), measured=readings.median_ms,
     ),
     ResponseKind(
         "latency_p90_ms", "90th percentile of latency", "ms", "min", TIME,
-        ("latency_p90", "p90_ms", "p90"), measured=_p90_ms,
+        ("latency_p90", "p90_ms", "p90"), measured=readings.p90_ms,
     ),
     ResponseKind(
         "peak_rss_bytes", "peak memory", "bytes", "min", STORAGE,
-        ("peak_rss", "peak_memory", "memory", "rss"), measured=_peak_rss_bytes,
+        ("peak_rss", "peak_memory", "memory", "rss"), measured=readings.peak_rss_bytes,
     ),
     ResponseKind(
-        "energy_mj", "energy", "mJ", "min", ENERGY, ("energy",), measured=_energy_mj
+        "energy_mj", "energy", "mJ", "min", ENERGY, ("energy",), measured=readings.energy_mj
     ),
     ResponseKind(
         "model_bytes", "model size", "bytes", "min", STORAGE, ("model_size", "size"), "size",
-        measured=_model_bytes,
+        measured=readings.model_bytes,
     ),
     ResponseKind(
         "params", "parameters", "", "min", COUNT, ("parameters", "weights"), "layers",

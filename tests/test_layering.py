@@ -24,6 +24,7 @@ LAYERS: list[set[str]] = [
         "run_folder",
         "records",
         "plugins",
+        "readings",
         "responses",
         "toml_file",
         "versions",
