@@ -30,7 +30,15 @@ from edgenas.table_predictors import Predicted
 from edgenas.table_problem import TableProblem
 
 # Options of a search that a table cannot follow: it has neither images nor a clock.
-WITHOUT_MEANING = ("engine", "data", "space", "epochs", "device_time_s", "target_mape")
+WITHOUT_MEANING = (
+    "engine",
+    "data",
+    "space",
+    "epochs",
+    "device_time_s",
+    "target_mape",
+    "warm_start",
+)
 
 
 def replays(folder: RunFolder, config: RunConfig) -> bool:
