@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.numpy import load_file
 
 from edgenas.data.base import Dataset, Split, assemble
@@ -19,6 +20,7 @@ from edgenas.spaces.base import MobileSpace, StageSpec
 from edgenas.supernet import files, trainer
 from edgenas.supernet.evaluate import accuracy
 from edgenas.supernet.files import load
+from edgenas.supernet.network import Supernet
 from edgenas.supernet.recalibrate import calibrated_subnet
 from edgenas.supernet.settings import TrainSettings
 from edgenas.supernet.train import TrainReport, train
@@ -233,3 +235,52 @@ def test_memory_that_runs_out_names_the_batch_size_to_try(
     with pytest.raises(TrainingError, match="batches of 16 images of 12 px") as caught:
         run(data, tmp_path)
     assert "--batch-size 8" in caught.value.hint
+
+
+def test_a_space_of_one_network_is_trained_plainly(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One forward pass a step, and the weights of a loop that knows of no supernet."""
+    stages = tuple(
+        replace(stage, depths=(1,), kernel_sizes=(3,), expand_ratios=(2,)) for stage in STAGES
+    )
+    space = replace(SPACE, stages=stages, resolutions=(12,))
+    settings = replace(SETTINGS, epochs=2, ema=0.0, shift=0)
+    expected = Supernet(space, settings.seed)
+    losses = plainly(expected, data, settings)
+    steps = len(losses)
+    passes = []
+    forward = Supernet.forward
+    monkeypatch.setattr(Supernet, "forward", lambda *args: passes.append(1) or forward(*args))
+    report = run(data, tmp_path, settings, space)
+    assert len(passes) == steps == 2 * 5
+    assert report.losses == pytest.approx([np.mean(losses[:5]), np.mean(losses[5:])])
+    assert report.largest_accuracy == report.smallest_accuracy
+    found = load(tmp_path / "supernet.safetensors", space)
+    for (name, value), own in zip(expected.named_parameters(), found.parameters(), strict=True):
+        assert torch.allclose(value, own, rtol=1e-4, atol=1e-5), name
+
+
+def plainly(network: Supernet, data: Dataset, settings: TrainSettings) -> list[float]:
+    """Train by PyTorch's own loss, optimizer and schedule; return the loss of each step."""
+    weights = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": settings.weight_decay}, {"params": others}]
+    optimizer = torch.optim.SGD(
+        groups, settings.learning_rate, momentum=settings.momentum, nesterov=True
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+    losses = []
+    for step in range(10):
+        order = np.random.default_rng([settings.seed, step // 5]).permutation(80)
+        chosen = order[step % 5 * 16 :][:16]
+        inputs = torch.from_numpy(data.normalize(data.train.images[chosen]))
+        labels = torch.from_numpy(data.train.labels[chosen])
+        optimizer.zero_grad()
+        loss = F.cross_entropy(network(inputs, network.space.largest()), labels)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return losses

@@ -162,7 +162,10 @@ class Trainer:
         return inputs.contiguous(memory_format=torch.channels_last), targets
 
     def _sandwich(self, images: Tensor, targets: Tensor, rng: np.random.Generator) -> float:
-        """Add up the gradients of one step's networks; return the largest's loss on the targets."""
+        """Add up the gradients of one step's networks; return the largest's loss on the targets.
+
+        The largest learns nothing from its own answers: a space of one network is trained plainly.
+        """
         sized: dict[int, Tensor] = {}
         kind = torch.device(self.device).type
 
@@ -174,13 +177,15 @@ class Trainer:
                 logits: Tensor = self.supernet(sized[size], architecture)
             return logits.float()
 
-        logits = answers(self.space.largest())
+        largest = self.space.largest()
+        logits = answers(largest)
         loss = F.cross_entropy(logits, targets)
         loss.backward()
         soft_labels = logits.detach().softmax(1)
         drawn = [self.space.sample(rng) for _ in range(self.settings.random_subnets)]
         for architecture in (self.space.smallest(), *drawn):
-            F.cross_entropy(answers(architecture), soft_labels).backward()
+            if architecture != largest:
+                F.cross_entropy(answers(architecture), soft_labels).backward()
         return loss.item()
 
     def _average(self) -> None:
