@@ -357,13 +357,7 @@ def test_logits_that_are_not_what_the_journal_says(
 
 
 def test_host_killed_and_started_again(board: LoopbackBoard, tmp_path: Path) -> None:
-    told = {
-        "name": board.name,
-        "host": board.host,
-        "user": board.user,
-        "user_key": board.user_key,
-        "home": board.home,
-    }
+    told = {name: getattr(board, name) for name in ("name", "host", "user", "user_key", "home")}
     script = (
         "import sys\nfrom pathlib import Path, PosixPath\n"
         f"sys.path.insert(0, {str(ROOT / 'tests')!r})\n"

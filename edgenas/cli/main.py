@@ -21,7 +21,7 @@ COMMANDS = {
     "train": "train",
     "package": "package",
     "space": "space",
-    "probe": "steps",
+    "probe": "target",
     "measure": "steps",
     "evaluate": "steps",
     "fit": "tables",
@@ -34,7 +34,7 @@ COMMANDS = {
     "explain": "explain",
     "report": "steps",
     "submit": "submit",
-    "target": "steps",
+    "target": "target",
 }
 INTERRUPTED = 130
 INTERNAL_ERROR = 70

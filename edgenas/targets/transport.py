@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -107,7 +108,7 @@ def connect(server: Endpoint, login: Login) -> Link:
             raise LinkLostError(
                 f"{server} cannot be reached: {_text(problem)}.",
                 f"Is it switched on and in this network? Try: ssh -v -p {server.port} "
-                f"{server.host}",
+                f"{shlex.quote(f'{server.user}@{server.host}')}",
             ) from problem
         raise
 
@@ -150,7 +151,8 @@ def _authenticate(transport: paramiko.Transport, server: Endpoint, login: Login)
     except paramiko.AuthenticationException as problem:
         raise LoginError(
             f"{server} refuses the user '{server.user}' (tried: {', '.join(tried) or 'nothing'}).",
-            f"Put a key on the board: ssh-copy-id -p {server.port} {server.user}@{server.host}",
+            f"Put a key on the board: ssh-copy-id -p {server.port} "
+            f"{shlex.quote(f'{server.user}@{server.host}')}",
         ) from problem
 
 
