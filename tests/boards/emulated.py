@@ -33,7 +33,7 @@ def missing() -> str:
     """Return why the board cannot be started; empty if it can."""
     if QEMU is None:
         return "qemu-system-aarch64 is not installed: run .ci/boards.sh"
-    if not (IMAGE / "root.img").exists():
+    if not (IMAGE / "disk.img").exists():
         return f"there is no image in {IMAGE}: run .ci/boards.sh"
     return ""
 
@@ -65,7 +65,7 @@ class EmulatedBoard:
             "-kernel": str(IMAGE / "vmlinuz"),
             "-initrd": str(IMAGE / "initrd.gz"),
             "-append": "console=ttyAMA0 quiet loglevel=4",
-            "-drive": f"file={IMAGE / 'root.img'},format=raw,if=none,id=d0,snapshot=on",
+            "-drive": f"file={IMAGE / 'disk.img'},format=raw,if=none,id=d0,snapshot=on",
             "-netdev": forward,
             "-object": "rng-random,filename=/dev/urandom,id=r0",
         }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build the emulated ARM64 board: a root file system, unpacked without emulation, and what boots it.
 # usage: make_image.sh FOLDER   (needs root, mmdebstrap, mke2fs, cpio, qemu-user-static)
-# FOLDER gets rootfs/ (also used by itself, under proot), root.img, vmlinuz, initrd.gz, user_key and
+# FOLDER gets rootfs/ (also used by itself, under proot), disk.img, vmlinuz, initrd.gz, user_key and
 # host_key. Nothing of edgenas and no engine is in it: the tests send those.
 set -euo pipefail
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -14,7 +14,7 @@ export LC_ALL=C
 packages=base-files,base-passwd,bash,dash,coreutils,grep,sed,findutils,hostname,util-linux,mount,procps
 packages+=,iproute2,openssh-server,openssh-sftp-server,python3,libgomp1,libstdc++6
 
-if [ ! -f "$folder/root.img" ]; then
+if [ ! -f "$folder/disk.img" ]; then
     rm -rf "$root"
     mmdebstrap --quiet --variant=extract --architectures=arm64 --include="$packages" \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
@@ -113,7 +113,7 @@ INIT
     chmod +x "$start/init"
     (cd "$start" && find . | cpio -o -H newc --quiet | gzip -1) > "$folder/initrd.gz"
 fi
-if [ ! -f "$folder/root.img" ]; then
-    mke2fs -q -t ext4 -F -m 0 -O ^has_journal -E lazy_itable_init=1 -d "$root" "$folder/root.img.part" 1G
-    mv "$folder/root.img.part" "$folder/root.img"
+if [ ! -f "$folder/disk.img" ]; then
+    mke2fs -q -t ext4 -F -m 0 -J size=16 -E lazy_itable_init=1 -d "$root" "$folder/disk.img.part" 1G
+    mv "$folder/disk.img.part" "$folder/disk.img"
 fi
