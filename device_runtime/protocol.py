@@ -12,7 +12,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Optional, Tuple, Union
 
-from device_runtime.readings import Operator, Sensed
+from device_runtime.readings import Powered, Profiled, Sensed
 from device_runtime.validation import ProtocolError, build, canonical, parse, require
 
 VERSION = 2
@@ -20,7 +20,6 @@ JOB_FILE = "job.json"
 JOURNAL_FILE = "journal.jsonl"
 MODELS_FOLDER = "models"
 IMAGES_FILE = "images.npy"
-MAX_OPERATORS = 20_000
 MAX_RUNS = 2000  # of one model in one pass, so that a tiny model cannot flood the journal
 
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
@@ -43,6 +42,7 @@ class Settings:
     busy_tolerance: float
     clock_tolerance: float
     heat_tolerance: float
+    energy_s: float
     budget_s: float
     timeout_s: float
     anchor: Optional[str]
@@ -51,7 +51,13 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("run_ms", "relative_ci", "budget_s", "timeout_s"):
             require(getattr(self, name) > 0, f"{name} must be above zero")
-        for name in ("warmup_ms", "busy_tolerance", "clock_tolerance", "heat_tolerance"):
+        for name in (
+            "warmup_ms",
+            "energy_s",
+            "busy_tolerance",
+            "clock_tolerance",
+            "heat_tolerance",
+        ):
             require(getattr(self, name) >= 0, f"{name} must not be negative")
         require(1 <= self.min_runs <= MAX_RUNS, f"min_runs must be 1 to {MAX_RUNS}")
         require(self.min_passes >= 2, "min_passes must be 2 or more: one pass has no spread")
@@ -239,22 +245,6 @@ class Inferred:
 
 
 @dataclass(frozen=True)
-class Profiled:
-    """The operators of the model, in the order of running, over `runs` inferences.
-
-    The engine's own profiler slows them down: their sum is no latency.
-    """
-
-    key: str
-    runs: int
-    operators: Tuple[Operator, ...]
-
-    def __post_init__(self) -> None:
-        require(self.runs > 0 and len(self.operators) > 0, "there is nothing in the profile")
-        require(len(self.operators) <= MAX_OPERATORS, "there are too many operators")
-
-
-@dataclass(frozen=True)
 class Ended:
     """Nothing is left to do ("finished"), or the device time is spent ("budget")."""
 
@@ -264,7 +254,7 @@ class Ended:
         require(self.why in ("finished", "budget"), f"why is {self.why!r}")
 
 
-Record = Union[Started, Checked, Timed, PassEnded, Failed, Inferred, Profiled, Ended]
+Record = Union[Started, Checked, Timed, PassEnded, Failed, Inferred, Profiled, Powered, Ended]
 _RECORDS: Dict[str, Any] = {
     "started": Started,
     "checked": Checked,
@@ -273,6 +263,7 @@ _RECORDS: Dict[str, Any] = {
     "failed": Failed,
     "inferred": Inferred,
     "profiled": Profiled,
+    "powered": Powered,
     "ended": Ended,
 }
 _TYPE_OF = {kind: name for name, kind in _RECORDS.items()}

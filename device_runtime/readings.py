@@ -7,6 +7,9 @@ from typing import Optional, Tuple
 
 from device_runtime.validation import require
 
+MAX_OPERATORS = 20_000
+MAX_SAMPLES = 100_000
+
 
 @dataclass(frozen=True)
 class Sensed:
@@ -45,3 +48,41 @@ class Operator:
         require(0 <= self.mean_us < 3.6e9, "mean_us is out of range")
         texts = (self.name, self.type, self.provider, self.takes, self.gives)
         require(all(len(text) <= 500 for text in texts), "a name is too long")
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """The operators of the model, in the order of running, over `runs` inferences.
+
+    The engine's own profiler slows them down: their sum is no latency.
+    """
+
+    key: str
+    runs: int
+    operators: Tuple[Operator, ...]
+
+    def __post_init__(self) -> None:
+        require(self.runs > 0 and len(self.operators) > 0, "there is nothing in the profile")
+        require(len(self.operators) <= MAX_OPERATORS, "there are too many operators")
+
+
+@dataclass(frozen=True)
+class Powered:
+    """Power while only this model ran, `runs` times in `seconds`, and while nothing did.
+
+    Milliwatts, at most ten a second, after all latencies were timed. sensor : what it covers.
+    """
+
+    key: str
+    sensor: str
+    seconds: float
+    runs: int
+    active_mw: Tuple[float, ...]
+    idle_mw: Tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        require(self.seconds > 0 and self.runs > 0, "nothing ran")
+        require(0 < len(self.sensor) <= 200, "the sensor's name is too long")
+        samples = (*self.active_mw, *self.idle_mw)
+        require(len(samples) <= MAX_SAMPLES, "there are too many samples")
+        require(all(0 <= mw < 1e7 for mw in samples), "a power is out of range")

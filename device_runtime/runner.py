@@ -6,11 +6,11 @@ import hashlib
 import random
 import time
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 import numpy as np
 
-from device_runtime import machine
+from device_runtime import machine, power
 from device_runtime.journal import Journal
 from device_runtime.process import StopSwitch, Worker, WorkerDiedError, WorkerError
 from device_runtime.protocol import (
@@ -25,18 +25,19 @@ from device_runtime.protocol import (
     Inferred,
     Job,
     PassEnded,
-    Profiled,
     Record,
     Started,
     Timed,
     logits_file,
 )
-from device_runtime.readings import Operator, Sensed
+from device_runtime.readings import Operator, Powered, Profiled, Sensed
 from device_runtime.summary import JobState
 
 ANCHOR_EVERY = 8  # models of a pass between two timings of the anchor
 IMAGES_AT_ONCE = 500  # what a crash can cost an infer job
 _BLOCK_BYTES = 1 << 20
+_IDLE_S = 2.0
+_LEAST_POWER_S, _MOST_POWER_S = 1.0, 4.0  # of one model
 _MEMORY_SHARE = 0.5  # of the available memory, that models kept loaded may take together
 
 
@@ -135,6 +136,11 @@ class Runner:
 
     def _measure(self) -> str:
         self._check_models()
+        why = self._passes()
+        self._power_pass()
+        return why
+
+    def _passes(self) -> str:
         keep = self._all_fit()
         while True:
             todo = self._state.unfinished()
@@ -206,6 +212,42 @@ class Runner:
         ]
         known = len(grown) == len(self._state.checked) and available is not None
         return known and sum(grown) < _MEMORY_SHARE * available
+
+    # ------------------------------------------------------------ energy
+
+    def _power_pass(self) -> None:
+        """Sample power while one model after another runs, where there is a sensor."""
+        state, limit_s = self._state, self._job.settings.energy_s
+        keys = [k for k in self._job.keys if k not in state.failed and k not in state.powered]
+        each_s = min(_MOST_POWER_S, (limit_s - _IDLE_S) / max(1, len(self._job.keys)))
+        sensor = power.find(self._root) if keys and each_s > 0 else None
+        if sensor is None:
+            return
+        worker = self._spare()
+        worker.ready()
+        idle_mw = self._idle_mw(sensor)
+        # a share of a second tells too little: then only the first models are sampled
+        for key in keys[: int((limit_s - _IDLE_S) / max(each_s, _LEAST_POWER_S))]:
+            with power.Sampler(sensor) as sampler:
+                try:
+                    answer = self._spare().ask(
+                        do="repeat", path=self._path(key), seconds=max(each_s, _LEAST_POWER_S)
+                    )
+                except WorkerError:  # its latency stands; its energy is missing
+                    continue
+            active_mw = sampler.between(answer["began"], answer["ended"])
+            seconds = answer["ended"] - answer["began"]
+            self._append(
+                Powered(key, sensor.name, seconds, answer["runs"], tuple(active_mw), idle_mw)
+            )
+
+    def _idle_mw(self, sensor: power.Sensor) -> Tuple[float, ...]:
+        began = time.monotonic()
+        with power.Sampler(sensor) as sampler:
+            while time.monotonic() < began + _IDLE_S:
+                self._stop.check()
+                time.sleep(power.EVERY_S)
+        return tuple(sampler.between(began, time.monotonic()))
 
     # ------------------------------------------------------------ operators
 

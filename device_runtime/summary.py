@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from device_runtime import rejection
+from device_runtime import energy, rejection
 from device_runtime.protocol import (
     VERSION,
     Checked,
@@ -20,29 +20,16 @@ from device_runtime.protocol import (
     Inferred,
     Job,
     PassEnded,
-    Profiled,
     ProtocolError,
     Record,
     Settings,
     Started,
     Timed,
 )
-
-# Student's t, 97.5 %, for 1 to 30 degrees of freedom (NIST/SEMATECH e-Handbook, 1.3.6.7.2)
-_T975 = (
-    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
-    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
-    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
-)
+from device_runtime.readings import Powered, Profiled
+from device_runtime.student import t975
 
 _LEAST_GOOD = 2  # passes: one has no spread
-
-
-def t975(degrees_of_freedom: int) -> float:
-    """Return the 97.5 % quantile of Student's t, never below the true one by more than 0.001."""
-    if degrees_of_freedom <= len(_T975):
-        return _T975[degrees_of_freedom - 1]
-    return 1.96 + 2.5 / degrees_of_freedom
 
 
 @dataclass(frozen=True)
@@ -115,6 +102,7 @@ class JobState:
         self.pass_ends: List[PassEnded] = []
         self.inferred: List[Inferred] = []
         self.profiled: Dict[str, Profiled] = {}
+        self.powered: Dict[str, Powered] = {}
         self.spent_s = 0.0
         self.runs: Dict[str, int] = {}
         self._timings: List[List[Timed]] = [[]]
@@ -142,6 +130,8 @@ class JobState:
             self._apply_inferred(record)
         elif isinstance(record, Profiled):
             self.profiled[record.key] = record
+        elif isinstance(record, Powered):
+            self.powered[record.key] = record
         elif isinstance(record, Ended):
             self.ended = record
 
@@ -239,6 +229,11 @@ class JobState:
             return None
         summary = summarise(self.samples_ns(key), own, self.job.settings)
         return replace(summary, converged=summary.converged and not self.stands_on_rejected(key))
+
+    def energy(self, key: str) -> Optional[energy.EnergySummary]:
+        """Return the energy of an inference of `key`, None where it was not measured."""
+        powered = self.powered.get(key)
+        return None if powered is None else energy.summarise(powered)
 
     def unfinished(self) -> List[str]:
         """Return the keys that need another pass: not failed, not narrow enough, passes left."""

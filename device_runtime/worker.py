@@ -92,6 +92,18 @@ class Models:
             "cpu_s": (time.process_time_ns() - began_ns) / 1e9,
         }
 
+    def repeat(self, path: str, seconds: float) -> Dict[str, Any]:
+        """Run the model for so long; say when by `time.monotonic`, and how often."""
+        session = self._loaded.get(path) or self._load(path)
+        heartbeat = Heartbeat(self._beat)
+        session.run()
+        began, runs = time.monotonic(), 0
+        while time.monotonic() < began + seconds:
+            session.run()
+            runs += 1
+            heartbeat.tick(time.perf_counter_ns())
+        return {"began": began, "ended": time.monotonic(), "runs": runs}
+
     def profile(self, path: str, runs: int) -> Dict[str, Any]:
         """Return {"operators": […]}, each the fields of a `readings.Operator`."""
         profile = getattr(self._backend, "profile", None)

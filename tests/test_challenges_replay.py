@@ -45,7 +45,7 @@ from edgenas.records import (
 from edgenas.run_folder import RunFolder, write_json
 
 MODEL = "a" * 64
-SETTINGS = Settings(1.0, 1.0, 3, 2, 9, 0.1, 0.1, 0.05, 0.05, 60.0, 60.0, "anchor", 0)
+SETTINGS = Settings(1.0, 1.0, 3, 2, 9, 0.1, 0.1, 0.05, 0.05, 0.0, 60.0, 60.0, "anchor", 0)
 RNG = np.random.default_rng(0)
 SAMPLES = tuple(tuple(int(x) for x in RNG.normal(2e6, 1e5, 20)) for _ in range(5))
 ANCHOR = tuple(tuple(int(x) for x in RNG.normal(1e6, 5e4, 20)) for _ in range(5))

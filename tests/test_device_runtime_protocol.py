@@ -12,7 +12,7 @@ import pytest
 from device_runtime import protocol
 from device_runtime.journal import Journal, JournalBusyError
 from device_runtime.protocol import ProtocolError
-from device_runtime.readings import Operator, Sensed
+from device_runtime.readings import Operator, Powered, Profiled, Sensed
 
 RUNTIME = Path(protocol.__file__).parent
 SHA256 = "ab" * 32
@@ -26,6 +26,7 @@ SETTINGS = {
     "busy_tolerance": 0.1,
     "clock_tolerance": 0.05,
     "heat_tolerance": 0.05,
+    "energy_s": 0.0,
     "budget_s": 10.0,
     "timeout_s": 5.0,
     "anchor": None,
@@ -48,7 +49,8 @@ RECORDS = [
     protocol.PassEnded(0, 1.5, {"governor": None}, {}, 1.25),
     protocol.Failed("a", "timing", 'SIGSEGV: "…" \U0001f4a5'),
     protocol.Inferred("a", 0, 10, 4, SHA256),
-    protocol.Profiled("a", 5, (Operator("x", "Conv", "CPU", 12.5, "uint8", "uint8"),)),
+    Profiled("a", 5, (Operator("x", "Conv", "CPU", 12.5, "uint8", "uint8"),)),
+    Powered("a", "RAPL", 2.0, 100, (5000.0, 5100.5), (1000.0,)),
     protocol.Ended("budget"),
 ]
 
@@ -139,6 +141,9 @@ def test_job_without_a_key_is_refused() -> None:
         '{"type":"profiled","key":"a","runs":5,"operators":[]}',
         '{"type":"profiled","key":"a","runs":5,"operators":[{"name":"x","type":"","provider":"",'
         '"mean_us":-1,"takes":"","gives":""}]}',
+        '{"type":"powered","key":"a","sensor":"x","seconds":1,"runs":0,"active_mw":[],"idle_mw":[]}',
+        '{"type":"powered","key":"a","sensor":"x","seconds":1,"runs":1,"active_mw":[-1],'
+        '"idle_mw":[]}',
         '{"type":"ended","why":"bored"}',
         "[" * 100_000,
     ],

@@ -11,6 +11,7 @@ from test_device_runtime_protocol import JOB, SETTINGS, SHA256
 
 from device_runtime import protocol, summary
 from device_runtime.protocol import ProtocolError
+from device_runtime.student import t975
 from edgenas.errors import MeasurementError
 from edgenas.targets.journal import Follower, outcome
 
@@ -43,7 +44,7 @@ def state_of(job: protocol.Job, records: list[protocol.Record]) -> summary.JobSt
 
 @pytest.mark.parametrize("degrees", [*range(1, 40), 60, 120, 1000])
 def test_t975_is_the_quantile(degrees: int) -> None:
-    assert summary.t975(degrees) == pytest.approx(stats.t.ppf(0.975, degrees), abs=0.002)
+    assert t975(degrees) == pytest.approx(stats.t.ppf(0.975, degrees), abs=0.002)
 
 
 def test_interval_is_the_t_interval_of_the_pass_medians() -> None:

@@ -14,7 +14,7 @@ from scripted_runtime import model_file, scripted_model, scripted_target
 from test_device_runtime_summary import a_job, started, state_of
 from tiny_onnx import write_convolution
 
-from device_runtime import protocol, readings
+from device_runtime import readings
 from edgenas.cli.profile import profile as command
 from edgenas.errors import InputError, MeasurementError
 from edgenas.exporters import onnx as exporter
@@ -159,5 +159,5 @@ def test_float_model_has_no_findings(tmp_path: Path) -> None:
 def test_profiles_are_gone_on_with_and_never_mixed_with_latency() -> None:
     job = replace(a_job(), kind="profile")
     operator = readings.Operator("a", "Conv", "CPU", 5.0, "uint8", "uint8")
-    state = state_of(job, [started(job), protocol.Profiled("a", 3, (operator,))])
+    state = state_of(job, [started(job), readings.Profiled("a", 3, (operator,))])
     assert set(state.profiled) == {"a"} and state.latency("a") is None

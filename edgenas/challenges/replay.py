@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -64,6 +64,7 @@ def _of_model(verified: VerifiedModel, verdict: Verification, files: Files) -> I
         yield from _of_latency(name, latency)
         yield from _of_journal(name, verified.model.sha256, latency, files)
         reasons += float(np.median(_normalised(latency))) > verdict.limit_ms
+    yield from _of_energy(verified, files)
     logits = _logits(verified.model.sha256, files)
     labels = evidence.array_of(files, evidence.LABELS)
     host = evidence.array_of(files, f"{evidence.HOST}/{verified.model.sha256}.npy")
@@ -123,6 +124,27 @@ def _of_journal(name: str, sha256: str, latency: Latency, files: Files) -> Itera
         yield Check(name, "samples", "differs", n, None, "No journal has these samples.")
     else:
         yield Check(name, "samples", "unknown", n, None, "The bundle has no journal of it.")
+
+
+def _of_energy(verified: VerifiedModel, files: Files) -> Iterator[Check]:
+    """Hold the stated energy against the power samples in the journals, if any is stated."""
+    stated = verified.outcome.energy
+    if stated is None:
+        return
+    name, sha256 = verified.model.int8_file, verified.model.sha256
+    known = []
+    for folder, job in evidence.jobs_of(files, sha256, "measure"):
+        key = next(model.key for model in job.models if model.sha256 == sha256)
+        found = _state(files, folder, job).energy(key)
+        known += [found.energy_mj] if found else []
+    if not known:
+        yield Check(name, "energy_mj", "unknown", stated.energy_mj, None, "No journal has it.")
+        return
+    yield _number(name, "energy_mj", stated.energy_mj, min(known, key=_distance(stated.energy_mj)))
+
+
+def _distance(stated: float) -> Callable[[float], float]:
+    return lambda replayed: abs(replayed - stated)
 
 
 def _logits(sha256: str, files: Files) -> np.ndarray | None:

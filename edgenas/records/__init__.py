@@ -8,6 +8,7 @@ from edgenas.records.codec import Record, canonical, from_json, to_json
 from edgenas.records.measuring import (
     DataCard,
     DeviceProfile,
+    Energy,
     EngineOffer,
     Evaluation,
     Latency,
@@ -38,6 +39,7 @@ __all__ = [
     "DataCard",
     "DeviceProfile",
     "Divergence",
+    "Energy",
     "EngineOffer",
     "EngineParity",
     "Evaluation",

@@ -100,11 +100,30 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Energy:
+    """Energy of one inference, above what the board takes when idle.
+
+    energy_mj : millijoules; ci95_mj : its 95 % interval, from the spread of the power samples.
+    active_mw, idle_mw : mean power with and without the model running.
+    sensor : what was read, and what it covers. seconds, runs : how long the model ran, how often.
+    """
+
+    energy_mj: float
+    ci95_mj: tuple[float, float]
+    active_mw: float
+    idle_mw: float
+    sensor: str
+    seconds: float
+    runs: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a target answered for one model. A failure has a reason and no latency, never zero.
 
     provider : what really ran the model, as the engine reports it after loading.
     environment : machine state before and after (governor, frequency, temperature, throttling, …).
+    energy : None where the target has no power sensor.
     peak_rss_bytes : of a fresh process that loaded and ran only this model.
     """
 
@@ -116,6 +135,7 @@ class Outcome:
     environment: dict[str, Any]
     latency: Latency | None = None
     peak_rss_bytes: int | None = None
+    energy: Energy | None = None
 
 
 @dataclass(frozen=True)

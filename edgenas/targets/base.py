@@ -35,6 +35,7 @@ class MeasureSettings:
     busy_tolerance, clock_tolerance, heat_tolerance : fractions beyond which a timing is rejected:
         of the time, in which others had the core; of the usual clock, by which its own differs; by
         which the anchor is slower in a warmer pass.
+    energy_s : for which power is sampled after all passes, where there is a sensor; 0 for never.
     budget_s : device time after which measuring stops, whatever the intervals; the result says so.
     timeout_s : silence of the runtime after which a model counts as hanging.
     anchor : key of the model timed in every pass to normalise drift; None for none.
@@ -49,6 +50,7 @@ class MeasureSettings:
     busy_tolerance: float = 0.1
     clock_tolerance: float = 0.05
     heat_tolerance: float = 0.05
+    energy_s: float = 60.0
     budget_s: float = 600.0
     timeout_s: float = 30.0
     anchor: str | None = None

@@ -63,6 +63,7 @@ class Measuring:
     busy_tolerance: float | None = None
     clock_tolerance: float | None = None
     heat_tolerance: float | None = None
+    energy_s: float | None = None
 
 
 @dataclass(frozen=True)

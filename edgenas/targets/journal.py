@@ -8,7 +8,7 @@ from device_runtime.protocol import Job, ProtocolError, parse_record
 from device_runtime.summary import JobState
 from edgenas.errors import MeasurementError
 from edgenas.progress import Task
-from edgenas.records import Latency, Outcome
+from edgenas.records import Energy, Latency, Outcome
 
 _MAX_LINE_BYTES = 1 << 26
 TITLES = {"measure": "Measuring", "infer": "Running images", "profile": "Timing operators"}
@@ -131,6 +131,23 @@ def outcome(state: JobState, key: str) -> Outcome:
         environment=_environment(state, key),
         latency=latency,
         peak_rss_bytes=checked.peak_rss_bytes if checked else None,
+        energy=None if reason else _energy(state, key),
+    )
+
+
+def _energy(state: JobState, key: str) -> Energy | None:
+    summary = state.energy(key)
+    if summary is None:
+        return None
+    powered = state.powered[key]
+    return Energy(
+        summary.energy_mj,
+        summary.ci95_mj,
+        summary.active_mw,
+        summary.idle_mw,
+        powered.sensor,
+        powered.seconds,
+        powered.runs,
     )
 
 
