@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from device_runtime.backends import base
+from device_runtime.tensorrt_session import PROVIDER
 from edgenas import plugins
 from edgenas.graph.lower import lower
 from edgenas.graph.random_state import random_state
@@ -20,6 +22,10 @@ from edgenas.spaces import mbv3_tiny
 
 def write_onnx(graph: Any, ranges: Any) -> bytes:
     return plugins.load("exporters", "onnx").emit(graph, ranges)
+
+
+def write_symmetric_onnx(graph: Any, ranges: Any) -> bytes:
+    return plugins.load("exporters", "onnx").emit(graph, ranges, scheme="s8s8-symmetric")
 
 
 def write_tflite(graph: Any, ranges: Any) -> bytes:
@@ -33,6 +39,7 @@ WRITERS: dict[str, Callable[[Any, Any], bytes]] = {
     "litert_builtin": write_tflite,
     "tflite_runtime": write_tflite,
     "tflite_runtime_builtin": write_tflite,
+    "tensorrt": write_symmetric_onnx,
 }
 # backend -> the package that it needs, where it may be absent
 NEEDS = {
@@ -53,6 +60,8 @@ def backend(name: str) -> Any:
     if name in NEEDS:
         pytest.importorskip(NEEDS[name], reason=f"{NEEDS[name]} is not installed")
         pytest.importorskip("ai_edge_litert", reason="nothing can write .tflite files here")
+    if name == "tensorrt" and PROVIDER not in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has no provider of TensorRT, which needs an NVIDIA GPU")
     return base.load(name)
 
 
