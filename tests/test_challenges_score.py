@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from challenge_packages import SOLUTION, entry, good_2023, good_generic
+from challenge_packages import SOLUTION, emit, entry, good_2023, good_generic, tiny_graph
 from PIL import Image
 from sklearn.metrics import f1_score
 
@@ -203,3 +203,29 @@ def test_generic_float_island_is_a_warning(tmp_path: Path) -> None:
     warnings = [f for f in plugins.load("challenges", "generic").lint(path) if f.rule == "integer"]
     assert [finding.severity for finding in warnings] == ["warning"]
     assert "logits" in warnings[0].message
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_generic_packs_the_file_that_the_run_verified(kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert", reason="needs ai-edge-litert")
+    graph = tiny_graph(16, 5)
+    known = {f"int8.{name}": emit(name, graph, "s8s8") for name in ("onnx", "tflite")}
+    run = replace(entry(16, 5), models=known, card={**entry(16, 5).card, "format": kind})
+    path = generic.build(run, tmp_path)
+    assert (path / f"model.{kind}").read_bytes() == known[f"int8.{kind}"]
+    assert [file.name for file in path.glob("model.*")] == [f"model.{kind}"]
+    assert generic.lint(path) == ()
+    (path / "labels.txt").write_text("one\ntwo\n")
+    assert "gives [5] scores for 2 labels" in " ".join(f.message for f in generic.lint(path))
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_generic_checks_a_model_file_by_itself(kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert", reason="needs ai-edge-litert")
+    path = tmp_path / f"mine.{kind}"
+    path.write_bytes(emit(kind, tiny_graph(16, 5), "s8s8"))
+    assert generic.lint(path) == ()
+    path.write_bytes(path.read_bytes()[:200])
+    (finding,) = generic.lint(path)
+    assert (finding.rule, finding.severity) == ("model", "error")
+    assert finding.message.startswith(f"mine.{kind}: ")

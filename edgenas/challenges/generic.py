@@ -31,9 +31,17 @@ _REBUILD = "Build the package again: edgenas submit RUN --challenge generic"
 
 
 def lint(path: Path) -> tuple[Finding, ...]:
-    """Check a package's folder: files, hashes, card, model against labels, evidence."""
+    """Check a package's folder: files, hashes, card, model against labels, evidence.
+
+    Of a model file that is not in a package, only itself is checked.
+    """
+    if path.is_file() and path.suffix in RULES.value("files", "models"):
+        return (*_one_model(path),)
     if not path.is_dir():
-        raise InputError(f"There is no folder {path} to check.", "Give the package's folder.")
+        raise InputError(
+            f"There is no folder {path} to check.",
+            "Give the package's folder, or a model file (.onnx, .tflite).",
+        )
     return (*_files(path), *_hashes(path), *_card(path), *_model(path), *_evidence(path))
 
 
@@ -113,22 +121,26 @@ def _card(path: Path) -> Iterator[Finding]:
 
 
 def _model(path: Path) -> Iterator[Finding]:
+    labels = path / "labels.txt"
     for file in _models(path):
-        try:
-            model = read_onnx(file) if file.suffix == ".onnx" else read_tflite(file)
-        except UnreadableModelError as problem:
-            yield RULES.broken("model", f"{file.name}: {problem}", "Export the model again.")
-            continue
-        if model.float_operators and _INTEGER & set(model.operators):
-            names = ", ".join(model.float_operators[:3])
-            found = f"{len(model.float_operators)} layers are computed in float, first {names}."
-            yield RULES.broken("integer", found, "Quantize these layers too.", "warning")
-        if not (path / "labels.txt").is_file():
-            continue
-        labels = (path / "labels.txt").read_text("utf-8", "replace").splitlines()
+        yield from _one_model(file, labels if labels.is_file() else None)
+
+
+def _one_model(file: Path, labels: Path | None = None) -> Iterator[Finding]:
+    try:
+        model = read_onnx(file) if file.suffix == ".onnx" else read_tflite(file)
+    except UnreadableModelError as problem:
+        yield RULES.broken("model", f"{file.name}: {problem}", "Export the model again.")
+        return
+    if model.float_operators and _INTEGER & set(model.operators):
+        names = ", ".join(model.float_operators[:3])
+        found = f"{len(model.float_operators)} layers are computed in float, first {names}."
+        yield RULES.broken("integer", found, "Quantize these layers too.", "warning")
+    if labels is not None:
+        count = len(labels.read_text("utf-8", "replace").splitlines())
         scores = {tensor.shape[-1] for tensor in model.outputs if tensor.shape}
-        if scores != {len(labels)}:
-            found = f"{file.name} gives {sorted(scores)} scores for {len(labels)} labels."
+        if scores != {count}:
+            found = f"{file.name} gives {sorted(scores)} scores for {count} labels."
             yield RULES.broken("model", found, "Give one label for each score, in order.")
 
 
