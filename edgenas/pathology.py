@@ -1,4 +1,8 @@
-"""Engine pathologies: kernel sizes that cost far more than their arithmetic, found in the fit."""
+"""Engine pathologies: kernel sizes that cost far more than their arithmetic, as measured.
+
+Every run measures the smallest network with each kernel size throughout: they differ in nothing
+else, so that no fit stands between what is said and what was timed.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from edgenas.records import Architecture, StageChoice
+from edgenas.records import Architecture, Interval
 from edgenas.spaces.base import MobileSpace
-from edgenas.term_rows import TermRows
 
 if TYPE_CHECKING:
     from edgenas.run_context import RunContext
@@ -22,28 +23,28 @@ LEAST_EXCESS = 2.0
 
 @dataclass(frozen=True)
 class Pathology:
-    """A kernel size that is far dearer than the next smaller one, in blocks that are else alike.
+    """A kernel size that is far dearer than the next smaller one, in networks that are else alike.
 
-    block_ms, usual_ms : predicted cost of a block of each, mean over stages, expand ratios and
-        resolutions. ratio : of the two; work_ratio : of their multiply-accumulates.
+    slow_ms, usual_ms : measured latency with either kernel size throughout, with 95 % intervals.
+    work_ratio : of the two networks' multiply-accumulates.
     """
 
     kernel_size: int
     usual: int
-    block_ms: float
-    usual_ms: float
+    slow_ms: Interval
+    usual_ms: Interval
     work_ratio: float
 
     @property
     def ratio(self) -> float:
-        return self.block_ms / self.usual_ms
+        return self.slow_ms.mean / self.usual_ms.mean
 
     def sentence(self, engine: str, candidates: Sequence[Architecture]) -> str:
         """Return it in words, with what the search made of it."""
         said = (
-            f"A block of kernel size {self.kernel_size} costs {self.ratio:.2g}x one of kernel size "
-            f"{self.usual} on {engine} ({self.block_ms:.3g} against {self.usual_ms:.3g} ms; its "
-            f"arithmetic is {self.work_ratio:.2g}x)"
+            f"Kernel size {self.kernel_size} costs {self.ratio:.2g}x kernel size {self.usual} on "
+            f"{engine}: the smallest network takes {self.slow_ms.mean:.3g} instead of "
+            f"{self.usual_ms.mean:.3g} ms with it, for {self.work_ratio:.2g}x the arithmetic"
         )
         if not candidates:
             return f"{said}."
@@ -53,37 +54,41 @@ class Pathology:
         return f"{said}; {using} of {len(candidates)} candidates use it all the same."
 
 
+def kernel_networks(space: MobileSpace) -> dict[int, Architecture]:
+    """Return the smallest network with each kernel size that every stage offers, throughout."""
+    smallest = space.smallest()
+    sizes = set.intersection(*(set(stage.kernel_sizes) for stage in space.stages))
+    return {
+        size: Architecture(
+            smallest.space,
+            smallest.resolution,
+            tuple((size,) * len(stage) for stage in smallest.kernel_sizes),
+            smallest.expand_ratios,
+        )
+        for size in sorted(sizes)
+    }
+
+
 def find(context: RunContext) -> tuple[Pathology, ...]:
-    """Return the pathologies that the latency predictor of the run shows, of the fitted engine.
+    """Return the pathologies among what the run measured on its target.
 
-    A kernel size counts if even the lower confidence bound of its block is more than `LEAST_EXCESS`
-    times what the arithmetic makes of the upper bound of the next smaller kernel's.
+    A kernel size counts if, between the near ends of the two 95 % intervals, it costs more than
+    `LEAST_EXCESS` times what the arithmetic makes of the next smaller one.
     """
-    space = context.space
-    sizes = sorted({size for stage in space.stages for size in stage.kernel_sizes})
-    rows = TermRows(space, "physical")
-    blocks = {size: _blocks(space, rows, size) for size in sizes}
-    means = np.array([blocks[size][0] for size in sizes])
-    costs = context.predictors().latency.contrast(means, context.config.confidence)
-    found = []
-    for (i, small), (j, large) in pairwise(enumerate(sizes)):
-        work_ratio = blocks[large][1] / blocks[small][1]
-        least, most = float(costs.lower[j]), float(costs.upper[i])
-        usual_ms = float(costs.mean[i])
-        if usual_ms > 0 and least > LEAST_EXCESS * work_ratio * max(most, usual_ms):
-            found.append(Pathology(large, small, float(costs.mean[j]), usual_ms, work_ratio))
+    latencies, found = context.latencies(), []
+    networks = kernel_networks(context.space)
+    work = {
+        size: sum(layer.macs for layer in context.space.layers(network))
+        for size, network in networks.items()
+    }
+    timed = [
+        (size, Interval(median, *interval))
+        for size, network in networks.items()
+        for median, interval in [latencies.get(network, (0.0, None))]
+        if interval is not None
+    ]
+    for (usual, usual_ms), (size, slow_ms) in pairwise(timed):
+        work_ratio = work[size] / work[usual]
+        if slow_ms.lower > LEAST_EXCESS * work_ratio * usual_ms.upper:
+            found.append(Pathology(size, usual, slow_ms, usual_ms, work_ratio))
     return tuple(found)
-
-
-def _blocks(space: MobileSpace, rows: TermRows, size: int) -> tuple[np.ndarray, float]:
-    """Return the mean row of terms, float64 [p], and mean work of an inner block of this kernel."""
-    differences, works = [], []
-    for stage, spec in enumerate(space.stages):
-        for resolution in space.resolutions if size in spec.kernel_sizes else ():
-            for expand in spec.expand_ratios:
-                one, two = (StageChoice((size,) * n, (expand,) * n) for n in (1, 2))
-                row = rows.stage_row(resolution, stage, two)
-                differences.append(row - rows.stage_row(resolution, stage, one))
-                layers = space.stage_layers(resolution, stage, two)
-                works.append(sum(layer.macs for layer in layers if layer.block == 1))
-    return np.mean(differences, axis=0), float(np.mean(works))

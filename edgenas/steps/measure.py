@@ -6,6 +6,7 @@ from edgenas.engine_check import check_engine, warn_of_fallback
 from edgenas.errors import MeasurementError
 from edgenas.latency_model import latency_model
 from edgenas.measuring_plan import plan
+from edgenas.pathology import kernel_networks
 from edgenas.records import Architecture, Measurement
 from edgenas.run_context import RunContext
 from edgenas.targets import rejected
@@ -13,8 +14,9 @@ from edgenas.targets.base import MeasureSettings
 
 # The design chooses among the first so many of the run's random sequence …
 POOL = 300
-# … and always takes its first three: the smallest, the largest and the anchor.
-ALWAYS = 3
+# … and always takes its first three, the smallest, the largest and the anchor, and the smallest
+# with each kernel size.
+FIRST = 3
 
 
 def run(context: RunContext) -> int:
@@ -29,8 +31,10 @@ def run(context: RunContext) -> int:
     MeasurementError : not one model could be measured; the message has the first reason.
     """
     measured = {m.architecture for m in context.measurements() if m.outcome.status == "ok"}
-    pool = context.sampled(max(POOL, context.config.samples))
-    missing = plan(context.space, pool, ALWAYS, measured, context.config.samples)
+    sampled = context.sampled(max(POOL, context.config.samples))
+    always = list(dict.fromkeys((*sampled[:FIRST], *kernel_networks(context.space).values())))
+    pool = list(dict.fromkeys((*always, *sampled)))
+    missing = plan(context.space, pool, len(always), measured, context.config.samples)
     known = len(measured.intersection(pool))
     if known:
         context.reuse(f"{known} of {known + len(missing)} measurements")
