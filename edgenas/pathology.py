@@ -42,9 +42,9 @@ class Pathology:
     def sentence(self, engine: str, candidates: Sequence[Architecture]) -> str:
         """Return it in words, with what the search made of it."""
         said = (
-            f"Kernel size {self.kernel_size} costs {self.ratio:.2g}x kernel size {self.usual} on "
+            f"Kernel size {self.kernel_size} costs {_times(self.ratio)} kernel size {self.usual} on "
             f"{engine}: the smallest network takes {self.slow_ms.mean:.3g} instead of "
-            f"{self.usual_ms.mean:.3g} ms with it, for {self.work_ratio:.2g}x the arithmetic"
+            f"{self.usual_ms.mean:.3g} ms with it, for {_times(self.work_ratio)} the arithmetic"
         )
         if not candidates:
             return f"{said}."
@@ -52,6 +52,10 @@ class Pathology:
         if using == 0:
             return f"{said}; the search avoids it: no candidate uses it."
         return f"{said}; {using} of {len(candidates)} candidates use it all the same."
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f}x" if ratio >= 10 else f"{ratio:.2g}x"
 
 
 def kernel_networks(space: MobileSpace) -> dict[int, Architecture]:
