@@ -18,10 +18,12 @@ from edgenas import plugins
 from edgenas.exported_graph import exported_graph
 from edgenas.graph import int8_reference
 from edgenas.graph.cut import cut
+from edgenas.graph.engines import Engine
 from edgenas.graph.ir import INPUT, OUTPUT, Graph
 from edgenas.graph.parity import Parity, compare, disagreement, distance
 from edgenas.graph.quantize import Scheme, quantize, stored_scheme
 from edgenas.graph.ranges import Ranges
+from edgenas.host_engine import version
 from edgenas.records import Divergence, EngineParity, ExportedModel, Interval, ParityRecord
 from edgenas.run_folder import write_bytes
 from edgenas.targets.base import ModelFile, Preprocess
@@ -46,10 +48,17 @@ class Judged:
 
 
 def judge(
-    context: RunContext, model: ExportedModel, test: Split, host: np.ndarray, device: np.ndarray
+    context: RunContext,
+    model: ExportedModel,
+    test: Split,
+    *,
+    engine: Engine,
+    host: np.ndarray,
+    device: np.ndarray,
 ) -> Judged:
     """Compare the logits of host and target, float [n, classes], with the int8 reference.
 
+    engine : that ran on the target, after any fallback.
     test : the images that they saw, at the model's own size.
 
     Raises
@@ -59,16 +68,16 @@ def judge(
     graph, ranges = exported_graph(context, model)
     quantization = quantize(graph, ranges, stored_scheme(model.scheme, model.format))
     reference = int8_reference.run(graph, quantization, context.dataset.normalize(test.images))
-    scale, engine = float(quantization.tensors[OUTPUT].scale), context.target.engine
+    scale = float(quantization.tensors[OUTPUT].scale)
 
     def compared(base: np.ndarray, values: np.ndarray) -> Parity:
-        return compare(base, values, test.labels, scale, engine)
+        return compare(base, values, test.labels, scale, engine.name)
 
     to_reference = compared(reference, device)
     rows = (
         _row("reference", "int8 reference", compared(reference, reference)),
-        _row("host", model.host_engine, compared(reference, host)),
-        _row("target", engine, to_reference),
+        _row("host", version(engine.host_engine), compared(reference, host)),
+        _row("target", engine.name, to_reference),
     )
     to_host, tolerance = compared(host, device), to_reference.tolerance
     problems = [

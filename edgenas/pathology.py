@@ -41,10 +41,11 @@ class Pathology:
 
     def sentence(self, engine: str, candidates: Sequence[Architecture]) -> str:
         """Return it in words, with what the search made of it."""
+        slow_ms, usual_ms = self.slow_ms.mean, self.usual_ms.mean
         said = (
-            f"Kernel size {self.kernel_size} costs {_times(self.ratio)} kernel size {self.usual} on "
-            f"{engine}: the smallest network takes {self.slow_ms.mean:.3g} instead of "
-            f"{self.usual_ms.mean:.3g} ms with it, for {_times(self.work_ratio)} the arithmetic"
+            f"Kernel size {self.kernel_size} costs {_times(self.ratio)} kernel size {self.usual} "
+            f"on {engine}: the smallest network takes {slow_ms:.3g} instead of {usual_ms:.3g} ms "
+            f"with it, for {_times(self.work_ratio)} the arithmetic"
         )
         if not candidates:
             return f"{said}."

@@ -18,7 +18,7 @@ from edgenas.config import RunConfig
 from edgenas.data.base import Split
 from edgenas.graph import graph_file, int8_reference
 from edgenas.graph.cut import cut
-from edgenas.graph.engines import find_engine
+from edgenas.graph.engines import find_engine, what_ran
 from edgenas.graph.ir import Graph
 from edgenas.graph.lower import lower
 from edgenas.graph.quantize import quantize, stored_scheme
@@ -137,7 +137,7 @@ def judged(
     pixels = np.ascontiguousarray(split.images.transpose(0, 3, 1, 2))
     device = target.infer(file, pixels, Preprocess(MEAN, STD), folder, None).logits
     assert device is not None
-    return judge(context, model, split, host, device)
+    return judge(context, model, split, engine=engine, host=host, device=device)
 
 
 @pytest.mark.parametrize(
@@ -225,3 +225,19 @@ def test_each_layer_of_the_reference_is_that_of_the_engines(
             np.abs(found.reshape(expected.shape) - expected) / quantization.tensors["logits"].scale
         )
         assert steps.mean() < 0.5, node.output
+
+
+@pytest.mark.parametrize(
+    ("engine", "provider", "expected"),
+    [
+        ("litert", "XNNPACK", "litert"),
+        ("litert", "built-in kernels", "litert_builtin"),
+        ("litert_builtin", "built-in kernels", "litert_builtin"),
+        ("tflite_runtime", "built-in kernels", "tflite_runtime_builtin"),
+        ("onnxruntime", "CPUExecutionProvider; exact u8s8, as the CPU has no VNNI", "onnxruntime"),
+    ],
+)
+def test_what_fell_back_is_held_against_what_it_fell_back_to(
+    engine: str, provider: str, expected: str
+) -> None:
+    assert what_ran(find_engine(engine), provider).name == expected

@@ -13,6 +13,7 @@ from typing import Any
 
 from edgenas.errors import ExportError, nearest
 
+_BUILT_IN = "built-in kernels"
 _SUPPORT = Path(__file__).with_name("int8_support.json")
 
 
@@ -46,6 +47,15 @@ def find_engine(name: str) -> Engine:
     if name not in known:
         raise ExportError(f"Nothing is known of int8 on the engine '{name}'.", nearest(name, known))
     return known[name]
+
+
+def what_ran(engine: Engine, provider: str) -> Engine:
+    """Return the engine whose arithmetic it was: another where all fell back to built-in kernels.
+
+    provider : `Outcome.provider`, from after the model was loaded.
+    """
+    fell_back = provider != engine.provider and provider == _BUILT_IN
+    return _engines().get(f"{engine.name}_builtin", engine) if fell_back else engine
 
 
 @cache

@@ -11,6 +11,7 @@ from edgenas.challenges import evidence
 from edgenas.challenges.base import Entry, Facts, Parameters
 from edgenas.errors import ExportError, InputError
 from edgenas.exported_graph import exported_graph
+from edgenas.graph.engines import what_ran
 from edgenas.graph.pixels import take_pixels, with_background
 from edgenas.host_engine import logits
 from edgenas.records import VerifiedModel, to_json
@@ -144,6 +145,7 @@ def _evidence(context: RunContext) -> dict[str, bytes]:
         images = test.resized(verified.model.candidate.architecture.resolution).images
         content = (context.folder.models / verified.model.int8_file).read_bytes()
         images = context.dataset.normalize(images)
-        scores = logits(content, images, context.engine.host_engine)
+        engine = what_ran(context.engine, verified.outcome.provider)
+        scores = logits(content, images, engine.host_engine)
         classes[verified.model.sha256] = scores.argmax(1)
     return evidence.collect(context.folder, test.labels, classes)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgenas.graph.engines import what_ran
 from edgenas.host_engine import accuracy, logits
 from edgenas.latency_model import latency_model
 from edgenas.measured_limits import judged
@@ -117,12 +118,6 @@ def _verify(
 ) -> VerifiedModel:
     test = context.dataset.test.resized(model.candidate.architecture.resolution)
     images = context.dataset.normalize(test.images)
-    fp32_file = context.folder.models / model.fp32_file
-    host, fp32 = (
-        logits(path.read_bytes(), images, context.engine.host_engine)
-        for path in (file.path, fp32_file)
-    )
-    host_accuracy = accuracy(host, test.labels)
     inference = context.target.infer(
         file,
         np.ascontiguousarray(test.images.transpose(0, 3, 1, 2)),
@@ -130,6 +125,12 @@ def _verify(
         context.job_dir("infer", [file]),
         context.progress,
     )
+    engine = what_ran(context.engine, inference.outcome.provider)
+    fp32_file = context.folder.models / model.fp32_file
+    host, fp32 = (
+        logits(path.read_bytes(), images, engine.host_engine) for path in (file.path, fp32_file)
+    )
+    host_accuracy = accuracy(host, test.labels)
     device_accuracy = agreement = parity = None
     reasons = _latency_reasons(outcome, limit_ms)
     if inference.logits is None:
@@ -137,7 +138,8 @@ def _verify(
     else:
         device_accuracy = accuracy(inference.logits, test.labels)
         agreement = accuracy(inference.logits, host.argmax(1))
-        gate = judge(context, model, test, host, inference.logits)
+        device = inference.logits
+        gate = judge(context, model, test, engine=engine, host=host, device=device)
         parity = gate.record
         reasons += [*gate.problems, *_loss(device_accuracy, host_accuracy)]
     if not reasons:
