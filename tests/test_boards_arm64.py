@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from boards import emulated, userland
+from boards.at_work import AtWork, passes, wait_until
 from boards.emulated import IMAGE, EmulatedBoard
 from boards.userland import userland_board
 from scripted_runtime import model_file
@@ -23,6 +24,7 @@ from edgenas.graph.ranges import random_ranges
 from edgenas.host_engine import logits
 from edgenas.progress import Silent
 from edgenas.spaces import mbv3_tiny
+from edgenas.targets import wheels
 from edgenas.targets.base import ModelFile, Preprocess
 from edgenas.targets.config import open_target
 
@@ -86,12 +88,41 @@ def test_aarch64_userland_gets_real_wheels_and_computes_the_hosts_bits(
         board.close()
 
 
+@pytest.fixture(scope="module")
+def booted() -> Iterator[EmulatedBoard]:
+    board = EmulatedBoard()
+    try:
+        yield board.start(timeout_s=600)
+    finally:
+        board.stop()
+
+
 @pytest.fixture
-def arm64_board(home: Path) -> Iterator[EmulatedBoard]:
-    board = EmulatedBoard().start()
-    know(home, board.known_hosts_line())
-    yield board
-    board.stop()
+def arm64_board(booted: EmulatedBoard, home: Path) -> EmulatedBoard:
+    """The one emulated board of this file, whose key is known to this test's user."""
+    know(home, booted.known_hosts_line())
+    return booted
+
+
+@pytest.mark.skipif(bool(emulated.missing()), reason=emulated.missing())
+def test_frozen_and_reset_board_loses_no_finished_pass(
+    arm64_board: EmulatedBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(wheels.DISTRIBUTIONS, "scripted", ["numpy"])  # which is all it needs
+    work = AtWork(arm64_board, tmp_path, seconds=0.05).start()
+    work.wait_for_passes(2, seconds=900)
+    arm64_board.freeze()
+    frozen = passes(work.journal())
+    wait_until(work.noticed, seconds=120)
+    arm64_board.thaw()
+    work.wait_for_passes(len(frozen) + 1, seconds=900)
+    assert work.starts() == 1  # the runtime, too, was only frozen
+    before = passes(work.journal())
+    assert before[: len(frozen)] == frozen
+    arm64_board.press_reset()
+    work.assert_whole(seconds=900)
+    assert passes(work.journal())[: len(before)] == before
+    assert work.starts() == 2
 
 
 @pytest.mark.skipif(bool(emulated.missing()), reason=emulated.missing())
