@@ -223,7 +223,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     progress = Printed()
-    kept = options.work / ("ranks.md" if options.ranks else "baselines.json")
+    kind = options.data.partition(":")[0]
+    name = f"ranks-{kind}-{options.epochs}.md" if options.ranks else "baselines.json"
+    kept = options.work / name
     if not options.redraw:
         recipe = open_recipe(options.data, options.epochs, options.work, progress)
         if options.ranks:
@@ -231,8 +233,10 @@ def main() -> None:
         else:
             found = json.dumps(compare(recipe, options, progress), indent=1)
         kept.write_text(found, "utf-8")
-    text = kept.read_text("utf-8")
-    print(ranks_page(text, options.docs) if options.ranks else page(json.loads(text), options.docs))
+    if options.ranks:
+        print(ranks_page(sorted(options.work.glob("ranks-*.md")), options.docs))
+    else:
+        print(page(json.loads(kept.read_text("utf-8")), options.docs))
 
 
 if __name__ == "__main__":

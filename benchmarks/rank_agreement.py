@@ -37,9 +37,9 @@ def agreement(recipe: Recipe, space_name: str, count: int, progress: Progress) -
         network = recipe.deployable(recipe.trained(single, progress), single.largest())
         own.append(recipe.right(network, unseen))
         macs = million_macs(space, architecture)
-        rows.append(
-            f"| {architecture} | {macs:.2f} | {percent(inherited[-1])} | {percent(own[-1])} |"
-        )
+        shown = str(architecture).replace("|", "/")
+        accuracies = f"{percent(inherited[-1])} | {percent(own[-1])}"
+        rows.append(f"| {shown} | {macs:.2f} | {accuracies} |")
         progress.message(rows[-1])
     found = tau(np.stack(inherited), np.stack(own))
     low, high = np.quantile(resampled(np.stack(inherited), np.stack(own)), (0.025, 0.975))
