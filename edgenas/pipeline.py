@@ -8,7 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenas import measured_table, table_run, table_search, table_summary, table_target, warm_start
+from edgenas import (
+    int8_layers,
+    measured_table,
+    table_run,
+    table_search,
+    table_summary,
+    table_target,
+    warm_start,
+)
 from edgenas.advice import savings
 from edgenas.errors import InputError, PredictorError
 from edgenas.open_run import open_run
@@ -168,13 +176,17 @@ def explain(
     access: Access | None = None,
     save_ms: float | None = None,
     png: Path | None = None,
+    *,
+    layers: bool = False,
 ) -> dict[str, Any]:
     """Explain a run's predictors and its winner; return what is found as JSON.
 
     save_ms : predicted milliseconds to save; says which changes to the winner do it.
-    png : folder that the plots are written to.
+    png : folder that the plots are written to. layers : what int8 costs each layer is wanted.
     """
     with open_run(path, {}, progress, resume=True, create=False, access=access) as context:
+        if layers and context.replays:
+            raise InputError("A measured table has no layers.", "Leave --layers out.")
         reports = step(context, "explain")
         best = None if context.replays else context.best()
         saved = []
@@ -187,8 +199,19 @@ def explain(
             "step": "explain",
             "result": to_json(reports),
             "savings": saved,
+            "int8": None if context.replays else _int8(context),
             "plots": [] if png is None else _write_plots(reports, png),
         }
+
+
+def _int8(context: RunContext) -> dict[str, Any] | None:
+    from edgenas.reporting.int8_layers import sentences
+
+    found = int8_layers.stored(context)
+    if found is None:
+        return None
+    more = {"noise_shares": found.noise_shares, "says": list(sentences(found))}
+    return {**to_json(found), **more}
 
 
 def _write_plots(reports: list[PredictorReport], folder: Path) -> list[str]:

@@ -75,6 +75,7 @@ def _verified(context: RunContext, verified: VerifiedModel) -> dict[str, Any]:
     return {
         **_candidate(model.candidate),
         "measured_latency_ms": measured,
+        "fp32_latency_ms": verified.fp32_latency_ms,
         "fp32_accuracy": verified.fp32_accuracy,
         "int8_accuracy": verified.int8_accuracy,
         "device_accuracy": verified.device_accuracy,

@@ -181,6 +181,37 @@ def test_a_figure_that_does_not_follow_is_named(
     assert {figure for figure, status in found.items() if status == "differs"} == differing
 
 
+def timed_beside(run: RunFolder, samples: tuple[tuple[int, ...], ...]) -> str:
+    """Let a job have timed the float file beside the int8 one; return its key."""
+    key = f"{verdict().model.candidate.architecture.short_name}-fp32"
+    models = (JobModel("anchor", "b" * 64), JobModel("m", MODEL), JobModel(key, "f" * 64))
+    job = Job(VERSION, "measure", "onnxruntime", 1, (), models, SETTINGS)
+    records: list[Record] = []
+    for index in range(5):
+        records += [
+            Timed(index, "anchor", ANCHOR[index]),
+            Timed(index, "m", SAMPLES[index]),
+            Timed(index, key, samples[index]),
+            PassEnded(index, 1.0, {}, {}),
+        ]
+    write_job(run.jobs / "verify-2" / "measure-1", job, records)
+    return key
+
+
+def test_the_latency_of_the_float_file_follows_from_the_journal(run: RunFolder) -> None:
+    slower = tuple(tuple(3 * sample for sample in samples) for samples in SAMPLES)
+    median_ms = 3 * latency().median_ms
+    write_verdict(run, replace(verdict(), fp32_latency_ms=median_ms))
+    assert statuses(bundle(run))["fp32_latency_ms"] == "unknown"
+    timed_beside(run, slower)
+    assert statuses(bundle(run))["fp32_latency_ms"] == "follows"
+    write_verdict(run, replace(verdict(), fp32_latency_ms=1.1 * median_ms))
+    found = statuses(bundle(run))
+    assert {figure for figure, status in found.items() if status == "differs"} == {
+        "fp32_latency_ms"
+    }
+
+
 def test_a_pass_over_the_limit_does_not_follow(run: RunFolder) -> None:
     write_verdict(run, verdict(), limit_ms=1.9)
     assert statuses(bundle(run))["passed"] == "differs"

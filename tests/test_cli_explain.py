@@ -14,6 +14,10 @@ from edgenas import pipeline
 from edgenas.cli.explain import explain
 from edgenas.errors import EdgeNasError
 from edgenas.predictors.table import TableRegression
+from edgenas.records import Int8Layer, Int8Layers, to_json
+from edgenas.reporting.int8_layers import sentences
+
+NAMES = (["stem"], ["head"], ["logits"])
 
 
 def run_document(path: Path, kernel: float, depth: float) -> dict[str, Any]:
@@ -32,7 +36,52 @@ def run_document(path: Path, kernel: float, depth: float) -> dict[str, Any]:
         "effects": effects,
         "breakdown": [],
     }
-    return {"run": str(path), "step": "explain", "result": [report], "savings": [], "plots": []}
+    return {
+        "run": str(path),
+        "step": "explain",
+        "result": [report],
+        "savings": [],
+        "int8": None,
+        "plots": [],
+    }
+
+
+def test_every_layer_is_printed_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = tuple(
+        Int8Layer(name, "conv", 41.25, ratio, 0.005, 0.01)
+        for name, ratio in (("stem", 45.0), ("head", 31.0), ("logits", None))
+    )
+    report = Int8Layers("a" * 64, "u8s8", 200, 0.975, 0.965, 29.5, 0.02, layers)
+    more = {"noise_shares": report.noise_shares, "says": list(sentences(report))}
+    document = run_document(Path("run"), 1.0, 1.0) | {"int8": {**to_json(report), **more}}
+    monkeypatch.setattr(pipeline, "explain", lambda *_, **__: document)
+    short = CliRunner().invoke(explain, ["run"], catch_exceptions=False).output
+    assert "96.5 % are right instead of 97.5 %" in short
+    assert "comes from head (conv, 96 %) and stem (conv, 4 %)" in short
+    assert "41.2 dB" not in short
+    whole = CliRunner().invoke(explain, ["run", "--layers"], catch_exceptions=False).output
+    rows = [line.split() for line in whole.splitlines() if line.split()[:1] in NAMES]
+    assert rows == [
+        ["stem", "conv", "41.2", "dB", "45.0", "dB", "3.8", "%", "1.0", "%", "0.50"],
+        ["head", "conv", "41.2", "dB", "31.0", "dB", "96.2", "%", "1.0", "%", "0.50"],
+        ["logits", "conv", "41.2", "dB", "no", "noise", "0.0", "%", "1.0", "%", "0.50"],
+    ]
+    found = CliRunner().invoke(explain, ["run", "--layers", "--json"], catch_exceptions=False)
+    assert json.loads(found.output)["int8"]["layers"] == to_json(list(layers))
+
+
+def test_layers_are_not_known_before_the_verification(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = run_document(Path("run"), 1.0, 1.0)
+    monkeypatch.setattr(pipeline, "explain", lambda *_, **__: document)
+    shown = CliRunner().invoke(explain, ["run", "--layers"], catch_exceptions=False).output
+    assert "not known before edgenas verify" in shown
+
+
+def test_a_predictor_file_has_no_layers(tmp_path: Path) -> None:
+    path = tmp_path / "latency.json"
+    path.write_text("{}")
+    with pytest.raises(EdgeNasError, match="--layers are for run folders"):
+        CliRunner().invoke(explain, [str(path), "--layers"], catch_exceptions=False)
 
 
 def test_two_runs_are_compared_choice_by_choice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +89,7 @@ def test_two_runs_are_compared_choice_by_choice(monkeypatch: pytest.MonkeyPatch)
         "onnx": run_document(Path("onnx"), kernel=1.0, depth=0.05),  # depth may cost nothing
         "litert": run_document(Path("litert"), kernel=3.1, depth=2.0),
     }
-    monkeypatch.setattr(pipeline, "explain", lambda path, *_: documents[str(path)])
+    monkeypatch.setattr(pipeline, "explain", lambda path, *_, **__: documents[str(path)])
     shown = CliRunner().invoke(explain, ["onnx", "litert"], catch_exceptions=False).output
     assert "kernel 7 instead of 5: 3.1 times the latency in litert that it is in onnx" in shown
     assert "one more block: " not in shown

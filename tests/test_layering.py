@@ -55,7 +55,7 @@ LAYERS: list[set[str]] = [
         "measuring_plan",
         "ratio",
     },
-    {"front_problem", "measured_limits", "advice", "table_run"},
+    {"front_problem", "measured_limits", "advice", "table_run", "int8_warnings"},
     {"binding", "picking", "run_context", "published_search"},
     {
         "latency_model",
@@ -66,7 +66,7 @@ LAYERS: list[set[str]] = [
         "boards_file",
         "pathology",
     },
-    {"engine_check", "parity_gate", "profiling"},
+    {"engine_check", "parity_gate", "profiling", "int8_layers"},
     {"steps", "summary", "table_steps", "table_summary"},
     {"table_search"},
     {"pipeline", "supernet_training", "packaging", "comparison", "in_turn", "engine_choice"},

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from reporting_sample import sample
 
-from edgenas.records import Outcome
+from edgenas.records import Int8Layer, Int8Layers, Outcome
 from edgenas.reporting import formats
 from edgenas.reporting.charts import tradeoff
 from edgenas.reporting.document import MeasuredLatency, ReportData
@@ -186,6 +186,28 @@ def test_nothing_verified_is_a_failure(data: ReportData) -> None:
     )
     first = Page(render(nothing)).first_screen
     assert "Failed: nothing to deploy" in first and "All crashed." in first
+
+
+def test_what_int8_costs_each_layer_is_shown_worst_first(data: ReportData) -> None:
+    noise = {f"layer{index}": 60.0 - 3 * index for index in range(12)} | {"quiet": None}
+    layers = tuple(
+        Int8Layer(name, "conv", 40.0, ratio, -0.0025, 0.0125) for name, ratio in noise.items()
+    )
+    report = Int8Layers("a" * 64, "u8s8", 400, 0.9775, 0.9650, 24.3, 0.025, layers)
+    assert data.winner is not None
+    timed = replace(data.winner, fp32_latency_ms=0.456)
+    page = Page(render(replace(without_plots(data), winner=timed, int8_layers=report)))
+    text = page.text
+    assert "24.3 dB against float: 2.5 % of 400 validation images get another class" in text
+    assert "96.5 % are right instead of 97.8 %" in text
+    assert "layer11 (conv, 50 %), layer10 (conv, 25 %) and layer9 (conv, 13 %)" in text
+    assert "layer4" in text and "layer3" not in text  # the eight worst
+    assert "5 layers that bring less noise are not shown" in text
+    assert "\N{MINUS SIGN}0.25" in text and "None" not in text
+    candidates = replace(without_plots(data), candidates=(timed, *data.candidates[1:]))
+    assert "0.456 ms" in Page(render(candidates)).text
+    unknown = render(without_plots(data)).split('id="int8"')[1].split("<details>")[0]
+    assert formats.MISSING in unknown and "<table" not in unknown
 
 
 def test_missing_figures_are_said_to_be_missing(data: ReportData) -> None:

@@ -65,6 +65,7 @@ def _of_model(verified: VerifiedModel, verdict: Verification, files: Files) -> I
         yield from _of_journal(name, verified.model.sha256, latency, files)
         reasons += float(np.median(_normalised(latency))) > verdict.limit_ms
     yield from _of_energy(verified, files)
+    yield from _of_float(verified, files)
     logits = _logits(verified.model.sha256, files)
     labels = evidence.array_of(files, evidence.LABELS)
     host = evidence.array_of(files, f"{evidence.HOST}/{verified.model.sha256}.npy")
@@ -145,6 +146,23 @@ def _of_energy(verified: VerifiedModel, files: Files) -> Iterator[Check]:
 
 def _distance(stated: float) -> Callable[[float], float]:
     return lambda replayed: abs(replayed - stated)
+
+
+def _of_float(verified: VerifiedModel, files: Files) -> Iterator[Check]:
+    """Hold the float file's median, if stated, against the jobs that timed the int8 one too."""
+    stated, figure = verified.fp32_latency_ms, "fp32_latency_ms"
+    if stated is None:
+        return
+    name = verified.model.int8_file
+    key = f"{verified.model.candidate.architecture.short_name}-fp32"
+    known = []
+    for folder, job in evidence.jobs_of(files, verified.model.sha256, "measure"):
+        found = _state(files, folder, job).latency(key) if key in job.keys else None
+        known += [found.median_ms] if found else []
+    if not known:
+        yield Check(name, figure, "unknown", stated, None, "No journal has it.")
+        return
+    yield _number(name, figure, stated, min(known, key=_distance(stated)))
 
 
 def _logits(sha256: str, files: Files) -> np.ndarray | None:

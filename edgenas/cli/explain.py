@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from edgenas.cli import int8_layers
 from edgenas.cli.options import MILLISECONDS, access, access_options, json_option
 from edgenas.cli.progress_bars import Bars
 from edgenas.cli.render import emit_json
@@ -25,6 +26,7 @@ CONFIDENCE = 0.95  # of the intervals of a table's predictor; a run has its own
 @click.option(
     "--png", type=click.Path(path_type=Path, file_okay=False), help="Write the plots there."
 )
+@click.option("--layers", is_flag=True, help="Print what int8 costs every layer of the winner.")
 @access_options
 @json_option
 def explain(
@@ -32,6 +34,8 @@ def explain(
     other: Path | None,
     save_ms: float | None,
     png: Path | None,
+    *,
+    layers: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -44,12 +48,15 @@ def explain(
     Examples:
       edgenas explain runs/pi4
       edgenas explain runs/pi4 --save 0.5ms --png plots
+      edgenas explain runs/pi4 --layers
       edgenas explain runs/pi4 runs/phone
       edgenas explain onnxruntime.json litert.json
     """
-    if run.is_file() and (save_ms is not None or png is not None):
-        raise InputError("--save and --png are for run folders.", f"Leave them out for {run}.")
-    document = _explained(run, options, save_ms, png)
+    if run.is_file() and (save_ms is not None or png is not None or layers):
+        raise InputError(
+            "--save, --png and --layers are for run folders.", f"Leave them out for {run}."
+        )
+    document = _explained(run, options, save_ms, png, layers)
     if other is not None:
         second = _explained(other, options)
         document["compared_with"] = {"run": str(other), "ratios": _ratios(second, document)}
@@ -59,6 +66,7 @@ def explain(
     console = Console(highlight=False, soft_wrap=True)
     for report in document["result"]:
         _predictor(console, report)
+    int8_layers.show(console, document["int8"], layers)
     if document["savings"]:
         console.print(_savings(document["savings"]))
     elif save_ms is not None:
@@ -70,7 +78,11 @@ def explain(
 
 
 def _explained(
-    path: Path, options: dict[str, Any], save_ms: float | None = None, png: Path | None = None
+    path: Path,
+    options: dict[str, Any],
+    save_ms: float | None = None,
+    png: Path | None = None,
+    layers: bool = False,
 ) -> dict[str, Any]:
     """Return the explanation of a run folder or of a table's predictor."""
     if path.is_file():
@@ -80,11 +92,11 @@ def _explained(
 
         report = explanation(load(read_json(path)), CONFIDENCE)
         document = {"run": str(path), "step": "explain", "result": [report]}
-        return {**document, "savings": [], "plots": []}
+        return {**document, "savings": [], "int8": None, "plots": []}
     from edgenas import pipeline
 
     bars = Bars()
-    return pipeline.explain(path, bars, access(options, bars.message), save_ms, png)
+    return pipeline.explain(path, bars, access(options, bars.message), save_ms, png, layers=layers)
 
 
 def _ratios(second: dict[str, Any], first: dict[str, Any]) -> list[dict[str, Any]]:

@@ -36,16 +36,25 @@ def run(
     ------
     ExportError : the images do not fit the graph.
     """
-    stored = Graph(graph.input_shape, tuple(_as_stored(n, quantization) for n in graph.nodes))
-    limits = np.iinfo(quantization.scheme.activation)
 
     def store(name: str, value: torch.Tensor) -> torch.Tensor:
-        quant = quantization.tensors[name]
-        scale, zero_point = float(quant.scale), int(quant.zero_point)
-        steps = (value / scale).round_().add_(zero_point).clamp_(int(limits.min), int(limits.max))
-        return steps.sub_(zero_point).mul_(scale)
+        return stored(name, value, quantization)
 
-    return reference.run(stored, images, observe=observe, batch_size=batch_size, store=store)
+    kept = stored_graph(graph, quantization)
+    return reference.run(kept, images, observe=observe, batch_size=batch_size, store=store)
+
+
+def stored(name: str, value: torch.Tensor, quantization: Quantization) -> torch.Tensor:
+    """Return what the stored integers of the tensor `name` stand for, float32 [n, …]."""
+    quant, limits = quantization.tensors[name], np.iinfo(quantization.scheme.activation)
+    scale, zero_point = float(quant.scale), int(quant.zero_point)
+    steps = (value / scale).round_().add_(zero_point).clamp_(int(limits.min), int(limits.max))
+    return steps.sub_(zero_point).mul_(scale)
+
+
+def stored_graph(graph: Graph, quantization: Quantization) -> Graph:
+    """Return the graph with the weights and biases that its integers stand for."""
+    return Graph(graph.input_shape, tuple(_as_stored(n, quantization) for n in graph.nodes))
 
 
 def _as_stored(node: Node, quantization: Quantization) -> Node:

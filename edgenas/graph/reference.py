@@ -40,11 +40,7 @@ def run(
     import torch
 
     check_images(graph, images)
-    weights = {
-        node.output: (torch.from_numpy(node.weight), torch.from_numpy(node.bias))
-        for node in graph.nodes
-        if isinstance(node, WeightedNode)
-    }
+    weights = torch_weights(graph)
     logits = []
     with torch.inference_mode():
         for start in range(0, len(images), batch_size):
@@ -65,6 +61,17 @@ def check_images(graph: Graph, images: np.ndarray) -> None:
         raise ExportError("There are no images to run the network on.")
 
 
+def torch_weights(graph: Graph) -> Weights:
+    """Return weight and bias of every weighted node, by its output."""
+    import torch
+
+    return {
+        node.output: (torch.from_numpy(node.weight), torch.from_numpy(node.bias))
+        for node in graph.nodes
+        if isinstance(node, WeightedNode)
+    }
+
+
 def _run_batch(
     graph: Graph,
     weights: Weights,
@@ -82,7 +89,7 @@ def _run_batch(
     if observe:
         observe(INPUT, image.numpy())
     for node in graph.nodes:
-        value = _compute(node, [tensors[name] for name in node.inputs], weights)
+        value = compute(node, [tensors[name] for name in node.inputs], weights)
         if store is not None:
             value = store(node.output, value)
         tensors[node.output] = value
@@ -94,7 +101,8 @@ def _run_batch(
     return tensors[OUTPUT].numpy()
 
 
-def _compute(node: Node, inputs: list[torch.Tensor], weights: Weights) -> torch.Tensor:
+def compute(node: Node, inputs: list[torch.Tensor], weights: Weights) -> torch.Tensor:
+    """Return what `node` makes of `inputs`, float32 [n, …]; weights : from `torch_weights`."""
     import torch
     from torch.nn import functional
 

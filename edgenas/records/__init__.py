@@ -5,6 +5,7 @@ type, so that a damaged file or a lying board ends in one clear line, not in a w
 """
 
 from edgenas.records.codec import Record, canonical, from_json, to_json
+from edgenas.records.int8_layers import Int8Layer, Int8Layers
 from edgenas.records.measuring import (
     DataCard,
     DeviceProfile,
@@ -45,6 +46,8 @@ __all__ = [
     "Evaluation",
     "ExportedModel",
     "FineTuned",
+    "Int8Layer",
+    "Int8Layers",
     "Interval",
     "Latency",
     "Layer",

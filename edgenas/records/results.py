@@ -173,6 +173,7 @@ class VerifiedModel:
     from_earlier_round : it passed in a round before the last, and stays a candidate.
     measured : every response that is known, by name, in its unit.
     parity : None where it did not run, or was verified before there was a parity gate.
+    fp32_latency_ms : median of the fp32 file, timed in the same passes; None where it was not.
     """
 
     model: ExportedModel
@@ -187,6 +188,7 @@ class VerifiedModel:
     from_earlier_round: bool = False
     measured: dict[str, float] = field(default_factory=dict, hash=False)
     parity: ParityRecord | None = None
+    fp32_latency_ms: float | None = None
 
 
 @dataclass(frozen=True)

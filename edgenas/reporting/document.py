@@ -15,6 +15,7 @@ from edgenas.records import (
     DataCard,
     DeviceProfile,
     Evaluation,
+    Int8Layers,
     Interval,
     Measurement,
     ParityRecord,
@@ -39,6 +40,7 @@ class VerifiedCandidate:
     agreement : fraction of images on which target and host chose the same class.
     n_images : held-out images behind the accuracies.
     measured : every response that is known of it, by name, in its unit.
+    fp32_latency_ms : median of its float file, timed beside the int8 one.
     parity : reference, host and target against each other.
     model : path of the file to deploy. reasons : why it did not pass; empty if it passed.
     """
@@ -59,6 +61,7 @@ class VerifiedCandidate:
     weights: Literal["trained", "random"] = "trained"
     measured: dict[str, float] = field(default_factory=dict, hash=False)
     parity: ParityRecord | None = None
+    fp32_latency_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,7 @@ class ReportData:
     winner : the network to deploy, or the best that failed; None if none was verified.
     infeasible : the network of least predicted latency, when no network meets the limit.
     warm_start : what an earlier run gave, in sentences.
+    int8_layers : what int8 costs each layer of `winner`.
     fallbacks : what did not run as asked (another provider, a float island, a slower engine).
     rounds : searches until the promise was measured to hold.
     seconds : by step. files : label -> path. command : reproduces the run.
@@ -211,6 +215,7 @@ class ReportData:
     warnings: tuple[str, ...] = ()
     reused: tuple[str, ...] = ()
     warm_start: tuple[str, ...] = ()
+    int8_layers: Int8Layers | None = None
 
     @property
     def limited(self) -> bool:

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from edgenas.records import Interval, Measurement, ParityRecord
-from edgenas.reporting import charts, formats, front_charts
+from edgenas.reporting import charts, formats, front_charts, int8_layers
 from edgenas.reporting.document import PredictorReport, ReportData, VerifiedCandidate
 from edgenas.reporting.plot import Plot
 from edgenas.reporting.verdict import verdict
@@ -33,8 +33,22 @@ def render(data: ReportData) -> str:
         measured=_measured_rows(data),
         evaluated=_evaluated_rows(data),
         configuration=_configuration(data),
+        **_int8(data),
     )
     return page.lstrip()
+
+
+def _int8(data: ReportData) -> dict[str, Any]:
+    """Return what int8 costs the winner, in sentences, and the rows of its worst layers."""
+    found = data.int8_layers
+    if found is None:
+        return {"int8_says": (), "int8_rows": (), "int8_unshown": 0}
+    worst = found.worst_first[: int8_layers.SHOWN]
+    return {
+        "int8_says": int8_layers.sentences(found),
+        "int8_rows": [int8_layers.row(one, found) for one in worst],
+        "int8_unshown": len(found.layers) - len(worst),
+    }
 
 
 def style() -> Markup:
@@ -114,6 +128,7 @@ def candidate_figures(one: VerifiedCandidate) -> dict[str, str]:
         "Latency, predicted": f"{formats.with_bounds(one.predicted.latency_ms)} ms",
         "Latency, measured (95 %)": measured,
         "Latency, p90": formats.milliseconds(latency.p90 if latency else None),
+        "Latency of the float network": formats.milliseconds(one.fp32_latency_ms),
         "Accuracy, predicted": formats.percent_bounds(one.predicted.accuracy),
         "Accuracy, float on the host": formats.percent(one.fp32_accuracy, n),
         "Accuracy, int8 on the host": formats.percent(one.int8_accuracy, n),

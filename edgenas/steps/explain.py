@@ -1,4 +1,7 @@
-"""explain: coefficients, marginal effects and errors of the predictors. Writes explanation.json."""
+"""explain: what the predictors say of every choice, and what int8 costs each layer of the winner.
+
+Writes explanation.json and, once there is a winner, models/NAME.layers.json.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from edgenas import int8_layers
 from edgenas.marginal import changes
 from edgenas.pathology import find
 from edgenas.predictor_report import coefficients, effects, held_out
@@ -34,6 +38,7 @@ def run(context: RunContext) -> list[PredictorReport]:
         for name, predictor in context.predictors().fitted.items()
     ]
     write_json(context.folder.explanation, to_json(reports))
+    int8_layers.find(context)
     return reports
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgenas import warm_start
+from edgenas import int8_layers, warm_start
 from edgenas.records import DeviceProfile, Measurement, VerifiedModel, from_json, to_json
 from edgenas.reporting.document import (
     EnvironmentReport,
@@ -54,6 +54,7 @@ def report_data(context: RunContext) -> ReportData:
         files={"Report": str(folder.report), "Model": shown_candidate.model or ""},
         warnings=notes.warnings,
         reused=notes.reused,
+        int8_layers=int8_layers.stored(context),
         warm_start=() if taken is None else warm_start.sentences(taken),
     )
 
@@ -69,6 +70,7 @@ def _candidate(context: RunContext, verified: VerifiedModel) -> VerifiedCandidat
         else MeasuredLatency(latency.median_ms, latency.p90_ms, latency.ci95_ms),
         fp32_accuracy=verified.fp32_accuracy,
         int8_accuracy=verified.int8_accuracy,
+        fp32_latency_ms=verified.fp32_latency_ms,
         device_accuracy=verified.device_accuracy,
         agreement=verified.agreement,
         parity=verified.parity,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
 
 from edgenas.graph.engines import what_ran
 from edgenas.host_engine import accuracy, logits
+from edgenas.int8_warnings import int8_warnings
 from edgenas.latency_model import latency_model
 from edgenas.measured_limits import judged
 from edgenas.parity_gate import judge
@@ -40,7 +42,9 @@ def run(context: RunContext, rounds: int = 1) -> Verification:
     files = [_file(context, model) for model in models]
     anchor = latency_model(context, context.anchor())
     settings = MeasureSettings(anchor=anchor.key, seed=context.config.seed)
-    jobs = [anchor, *files]
+    floated = _likeliest(context, models)
+    fp32 = _fp32_file(context, floated)
+    jobs = [anchor, *files, fp32]
     outcomes = context.target.measure(
         jobs, settings, context.job_dir("verify", jobs), context.progress
     )
@@ -53,6 +57,10 @@ def run(context: RunContext, rounds: int = 1) -> Verification:
         measurement = _measurement(context, model, outcome, anchor_ms)
         layers = context.space.layers(model.candidate.architecture)
         found = _verify(context, model, file, outcome, limit_ms)
+        if model is floated and (latency := outcomes[fp32.key].latency) is not None:
+            found = replace(found, fp32_latency_ms=latency.median_ms)
+        for said in int8_warnings(context.target.name, found):
+            context.progress.warning(said)
         verified.append(judged(found, measurement, layers, context.config.limits()))
         context.store.add_measurement(measurement)
     if rounds > 1:
@@ -74,6 +82,19 @@ def run(context: RunContext, rounds: int = 1) -> Verification:
 def _file(context: RunContext, model: ExportedModel) -> ModelFile:
     key = f"{model.candidate.architecture.short_name}-int8"
     return ModelFile(key, context.folder.models / model.int8_file, model.sha256)
+
+
+def _likeliest(context: RunContext, models: list[ExportedModel]) -> ExportedModel:
+    """Return the model that is expected to win: its float file is timed too."""
+    if context.config.wanted[0].response != "accuracy":
+        return models[0]
+    return max(models, key=lambda model: model.val_int8_accuracy)
+
+
+def _fp32_file(context: RunContext, model: ExportedModel) -> ModelFile:
+    path = context.folder.models / model.fp32_file
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return ModelFile(f"{model.candidate.architecture.short_name}-fp32", path, sha256)
 
 
 def _measurement(

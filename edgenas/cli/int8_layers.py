@@ -1,0 +1,43 @@
+"""What int8 costs the winner and each of its layers, on the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from edgenas.cli.render import WIDEST
+
+COLUMNS = ("own output", "logits", "of the noise", "changed", "points lost")
+
+
+def show(console: Console, int8: dict[str, Any] | None, layers: bool) -> None:
+    """Print the sentences; with `layers` the table of all layers, in the order of computation."""
+    if int8 is None:
+        if layers:
+            console.print("What int8 costs each layer is not known before edgenas verify.")
+        return
+    for sentence in int8["says"]:
+        console.print(sentence, markup=False)
+    if layers:
+        Console(highlight=False, width=WIDEST).print(_table(int8))
+
+
+def _table(int8: dict[str, Any]) -> Table:
+    from edgenas.records import Int8Layers, from_json
+    from edgenas.reporting.int8_layers import row
+
+    extra = ("noise_shares", "says")
+    record = {name: value for name, value in int8.items() if name not in extra}
+    found = from_json(record, Int8Layers, "What int8 costs each layer")
+    title = f"One layer in int8, the others float, on {found.n_images} validation images"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    for column in ("layer", "kind"):
+        table.add_column(column, no_wrap=True)
+    for column in COLUMNS:
+        table.add_column(column, justify="right", no_wrap=True)
+    for one in found.layers:
+        table.add_row(*row(one, found))
+    return table

@@ -1,0 +1,54 @@
+"""What int8 costs each layer, in words and as the rows of a table."""
+
+from __future__ import annotations
+
+from edgenas.records import Int8Layer, Int8Layers
+from edgenas.reporting import formats
+
+NAMED = 3
+SHOWN = 8
+NO_NOISE = "no noise"
+
+
+def sentences(found: Int8Layers) -> tuple[str, ...]:
+    """Return what int8 costs the whole network, and which layers cost most."""
+    n = found.n_images
+    whole = (
+        f"In int8 the logits of the network have a signal-to-noise ratio of "
+        f"{decibels(found.logits_snr_db)} against float: {formats.percent(found.changed, n)} of "
+        f"{n:,} validation images get another class, and {formats.percent(found.int8_accuracy, n)} "
+        f"are right instead of {formats.percent(found.fp32_accuracy, n)}."
+    )
+    noisy = [one for one in found.worst_first if one.logits_snr_db is not None][:NAMED]
+    if not noisy:
+        return (whole,)
+    shares = found.noise_shares
+    named = [f"{one.name} ({one.kind}, {100 * shares[one.name]:.0f} %)" for one in noisy]
+    return (whole, f"Most of the noise at the logits comes from {_listed(named)}.")
+
+
+def row(one: Int8Layer, found: Int8Layers) -> tuple[str, ...]:
+    """Return name, kind, both ratios, share of the noise, images changed, and points lost."""
+    return (
+        one.name,
+        one.kind,
+        decibels(one.snr_db),
+        decibels(one.logits_snr_db),
+        f"{100 * found.noise_shares[one.name]:.1f} %",
+        formats.percent(one.changed, found.n_images),
+        points(one.accuracy_cost),
+    )
+
+
+def decibels(value: float | None) -> str:
+    """Return "31.4 dB"."""
+    return NO_NOISE if value is None else f"{value:.1f} dB".replace("-", "\N{MINUS SIGN}")
+
+
+def points(fraction: float) -> str:
+    """Return a loss in percentage points: "0.28", "−0.28" where accuracy is gained."""
+    return f"{100 * fraction:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _listed(texts: list[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
