@@ -82,7 +82,7 @@ def test_arrays_that_do_not_fit_are_one_clear_line() -> None:
     with pytest.raises(ExportError, match="not finite"):
         compare(host, host * np.nan, host.argmax(1), SCALE, "litert")
     with pytest.raises(ExportError, match="No tolerance is known"):
-        compare(host, host, host.argmax(1), SCALE, "tensorrt")
+        compare(host, host, host.argmax(1), SCALE, "edgetpu")
 
 
 @pytest.mark.parametrize("engine", ["litert", "litert_builtin"])
