@@ -141,6 +141,8 @@ def read_json(path: Path) -> Any:
     """Return the parsed JSON of `path`; `RunFolderError` if it cannot be read."""
     try:
         return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError(f"There is no file {path}.") from None
     except (OSError, ValueError) as problem:
         raise RunFolderError(
             f"Cannot read {path}: {problem}.", "The file is damaged: remove it and run again."

@@ -163,3 +163,44 @@ def test_a_prior_is_adapted_to_ten_rows_or_refused_loudly(
     assert refused["transfer"]["used"] == "scratch" and refused["transfer"]["warning"]
     with pytest.raises(EdgeNasError, match="without a bootstrap"):
         run(fit, few, "--response", "ms", "--prior", prior, "--bootstrap", "50")
+
+
+def test_odd_columns_are_read_left_out_or_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    lines = ["net,dropped,flag,net lat.ms"]
+    for index in range(30):
+        dropped, flag = 5 * (index % 7), index % 2 == 0
+        latency = 3 - 0.02 * dropped + flag + rng.normal(0, 0.01)
+        lines.append(f"net {index},{dropped}%,{flag},{latency}")
+    table, predictor = tmp_path / "odd.csv", tmp_path / "odd.json"
+    table.write_text("\n".join(lines))
+    options = ("--response", "net lat.ms", "-o", predictor)
+    document = json.loads(run(fit, table, *options, "--terms", "main", "--json"))
+    coefs = {term["name"]: term["coef"] for term in document["terms"]}
+    assert coefs["flag"] == pytest.approx(1, abs=0.02)
+    assert set(coefs) == {"intercept", "dropped", "flag"} and document["labels"] == ["net"]
+    shown = run(fit, table, *options)
+    assert "left out: net" in shown and "Outside what was measured" in shown
+    with pytest.raises(EdgeNasError, match="is the response"):
+        run(fit, table, *options, "--categorical", "net lat.ms")
+    with pytest.raises(EdgeNasError, match="'flag' is excluded"):
+        run(fit, table, *options, "--exclude", "flag", "--categorical", "flag")
+    table.write_text("\n".join([*lines, "net 30,0%,True,-1"]))
+    with pytest.raises(EdgeNasError, match=r"Row 31 has net lat\.ms = -1"):
+        run(fit, table, *options)
+    table.write_text("\n".join([*lines, "net 30,,True,2"]))
+    with pytest.raises(EdgeNasError, match=r"'dropped' has cells .* row 31"):
+        run(predict, predictor, table, "-o", tmp_path / "out.csv")
+    with pytest.raises(EdgeNasError, match="There is no file"):
+        run(predict, tmp_path / "none.json", table, "-o", tmp_path / "out.csv")
+
+
+def test_repeats_of_categories_are_held_out_one_by_one(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    rows = [
+        f"L{level},{1 + level / 10 + rng.normal(0, 0.05)}" for level in rng.integers(0, 50, 300)
+    ]
+    table = tmp_path / "levels.csv"
+    table.write_text("\n".join(["layer,ms", *rows]))
+    heldout = json.loads(run(fit, table, "--response", "ms", "--json"))["heldout"]
+    assert heldout["rmse"] < 0.08 and 0.85 < heldout["coverage90"] < 0.95

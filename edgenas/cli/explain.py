@@ -63,9 +63,12 @@ def explain(
     if as_json:
         emit_json(document)
         return
+    from edgenas.predictors.base import EXTRAPOLATION
+
     console = Console(highlight=False, soft_wrap=True)
     for report in document["result"]:
         _predictor(console, report)
+    console.print(EXTRAPOLATION)
     int8_layers.show(console, document["int8"], layers)
     if document["savings"]:
         console.print(_savings(document["savings"]))

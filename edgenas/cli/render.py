@@ -206,12 +206,16 @@ def table_fit(document: dict[str, Any]) -> None:
     click.echo(f"{document['n']} rows fitted in {document['seconds']:.1f} s", nl=False)
     counted = [f", {document[what]} {what}" for what in ("skipped", "duplicates") if document[what]]
     click.echo("".join(counted))
+    if document["labels"]:
+        labels = ", ".join(document["labels"])
+        click.echo(f"left out: {labels}, with another text in each row (or say --categorical)")
     if errors is not None:
         click.echo(
             f"held out: RMSE {errors['rmse']:.4g}, MAPE {errors['mape']:.2%}, Kendall tau "
             f"{errors['kendall_tau']:.3f}, R2 {errors['r2']:.3f}, "
             f"{errors['coverage90']:.0%} inside 90% intervals"
         )
+    click.echo(document["extrapolation"])
 
 
 def _transfer(transfer: dict[str, Any]) -> None:

@@ -13,6 +13,12 @@ import numpy as np
 
 from edgenas.predictors.shrinkage import Level
 
+EXTRAPOLATION = (
+    "Outside what was measured, where intervals are no promise, is a row whose mean is less "
+    "certain than that of any measured row predicted from all others, that is farther out in a "
+    "term than its whole measured range, or that has a new category."
+)
+
 
 @dataclass(frozen=True)
 class TrainingData:

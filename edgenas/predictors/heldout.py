@@ -31,7 +31,7 @@ def validate(
     n = len(response)
     # rows that are alike stay together: one would give the other away
     alike = np.unique(matrix, axis=0, return_inverse=True)[1].reshape(-1)
-    if alike.max() == 0:
+    if alike.max() == 0 or _unseen(matrix, alike):
         alike = np.arange(n)
     groups = int(alike.max()) + 1
     folds = min(folds, groups)
@@ -43,6 +43,18 @@ def validate(
         mean[out], error[out] = fitted.predict(matrix[out]), fitted.error(matrix[out])
     ratios = np.abs(response - mean) / error
     return Validation(_summary(response, mean, ratios, folds), np.sort(ratios))
+
+
+def _unseen(matrix: np.ndarray, alike: np.ndarray) -> bool:
+    """Return whether most groups of rows alike have a category, 0 or 1, that no other has.
+
+    Without its group such a category is new, and nothing is known of it.
+    """
+    _, first = np.unique(alike, return_index=True)
+    distinct = matrix[first]
+    marks = ((distinct == 0) | (distinct == 1)).all(axis=0)
+    alone = distinct[:, marks & (np.count_nonzero(distinct, axis=0) == 1)]
+    return len(first) < len(matrix) and bool(alone.any(axis=1).mean() > 0.5)
 
 
 def _summary(response: np.ndarray, mean: np.ndarray, ratios: np.ndarray, folds: int) -> HeldOut:

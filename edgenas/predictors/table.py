@@ -37,6 +37,7 @@ from edgenas.predictors.table_columns import (
     categories,
     choose_rows,
     encode,
+    not_finite,
 )
 from edgenas.predictors.table_report import Adapted, Fitted
 
@@ -120,6 +121,7 @@ class TableRegression:
                 name: tuple(map(str, np.unique(rows.columns[name]))) for name in rows.categorical
             },
             skipped=rows.skipped,
+            labels=rows.labels,
             duplicates=len(rows.response) - distinct,
             inference=self._bootstrap(rows, bootstrap) if bootstrap else None,
             constant={
@@ -192,7 +194,11 @@ class TableRegression:
         columns = as_columns({name: table[name] for name in table if name in read})
         for name in needed & columns.keys() - self.fitted.categorical.keys():
             if columns[name].dtype.kind != "f" or not np.isfinite(columns[name]).all():
-                raise PredictorError(f"The column '{name}' has cells that are not finite numbers.")
+                raise PredictorError(
+                    f"The column '{name}' has cells that are not finite numbers"
+                    f"{not_finite(columns[name])}.",
+                    "Fill the cell, or remove the row.",
+                )
         for name in self.fitted.categorical:
             if name in columns:
                 columns[name] = categories(columns[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ _COSTS = ("lat", "latency", "ms", "us", "time", "energy", "mj", "power", "rss", 
 
 LETTERS = 0x110000  # of Unicode
 MOST_LETTERS = 16
+FEWEST_LABELS = 10
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Rows:
 
     skipped : rows left out because the response or a feature is missing.
     cost : more work never lowers the response (latency, energy, memory).
+    labels : text columns left out because each row has its own text.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Rows:
     response: np.ndarray
     skipped: int
     cost: bool
+    labels: tuple[str, ...] = ()
 
     def some(self, part: np.ndarray) -> Rows:
         """Return these rows alone; `part` is int64 [m]."""
@@ -67,7 +71,18 @@ def read_csv(path: Path) -> dict[str, np.ndarray]:
     twice = sorted({str(name) for name in header if header.count(name) > 1})
     if twice:
         raise PredictorError(f"{path} has the column '{twice[0]}' twice.", "Rename one of them.")
-    return as_columns(frame)
+    return {name: _percent(column) for name, column in as_columns(frame).items()}
+
+
+def _percent(column: np.ndarray) -> np.ndarray:
+    """Return a column of cells such as "71.2%" as numbers of percent, any other as it is."""
+    if column.dtype.kind == "f":
+        return column
+    _, distinct = factorize(column)
+    written = [x for x in distinct.tolist() if x]
+    if not written or not all(x.rstrip().endswith("%") and _is_number(x[:-1]) for x in written):
+        return column
+    return np.array([float(x.rstrip()[:-1]) if x else np.nan for x in column.tolist()])
 
 
 def as_columns(table: Any) -> dict[str, np.ndarray]:
@@ -132,7 +147,7 @@ def choose_rows(
     Raises
     ------
     PredictorError : an unknown column, a response that is no number, infinite, or not positive
-        where it is a cost; no features.
+        where it is a cost; no features; a column that is left out and a feature.
     """
     for name in (response, *features, *categorical, *exclude):
         if name not in columns:
@@ -142,8 +157,14 @@ def choose_rows(
             f"The response '{response}' is not a column of numbers{_odd_cell(columns[response])}."
         )
     left_out = {response, *exclude}
+    for name in (*features, *categorical):
+        if name in left_out:
+            other = "the response" if name == response else "excluded"
+            raise PredictorError(f"The column '{name}' is {other}: it cannot be a feature too.")
     chosen = tuple(name for name in (features or columns) if name not in left_out)
     chosen = (*chosen, *(name for name in categorical if name not in chosen))
+    labels = _labels({x: columns[x] for x in chosen if x not in (*features, *categorical)})
+    chosen = tuple(name for name in chosen if name not in labels)
     if not chosen:
         raise PredictorError(f"There is no column left to predict '{response}' from.")
     texts = tuple(x for x in chosen if x in categorical or columns[x].dtype.kind != "f")
@@ -154,7 +175,7 @@ def choose_rows(
                 f"Mend the cell, leave it empty, or say --categorical '{name}'.",
             )
     numeric = tuple(name for name in chosen if name not in texts)
-    parts = response.lower().replace("-", "_").split("_")
+    parts = re.split(r"[^a-z0-9]+", response.lower())
     is_cost = any(part in _COSTS for part in parts) if cost is None else cost
     target = columns[response]
     keep = ~np.isnan(target)
@@ -166,7 +187,19 @@ def choose_rows(
             raise PredictorError(f"The column '{name}' is infinite somewhere.")
     used = {name: columns[name][keep] for name in numeric}
     used |= {name: categories(columns[name])[keep] for name in texts}
-    return Rows(response, used, numeric, texts, target[keep], int((~keep).sum()), is_cost)
+    return Rows(response, used, numeric, texts, target[keep], int((~keep).sum()), is_cost, labels)
+
+
+def _labels(columns: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Return text columns with another text in each row, of ten or more: names of the rows."""
+    text = {name: values for name, values in columns.items() if values.dtype.kind != "f"}
+    return tuple(
+        name
+        for name, values in text.items()
+        if len(values) >= FEWEST_LABELS
+        and len(factorize(values)[1]) == len(values)
+        and not _odd_cell(values)
+    )
 
 
 def categories(values: np.ndarray) -> np.ndarray:
@@ -175,6 +208,13 @@ def categories(values: np.ndarray) -> np.ndarray:
         return values.astype(str)
     codes, distinct = factorize(values)
     return np.array([*(f"{x:g}" for x in distinct), "nan"])[codes]
+
+
+def not_finite(values: np.ndarray) -> str:
+    """Return where a column first has no finite number, such as ": row 4"."""
+    if values.dtype.kind != "f":
+        return _odd_cell(values)
+    return f": row {int(np.argmin(np.isfinite(values))) + 1}"
 
 
 def _odd_cell(values: np.ndarray) -> str:

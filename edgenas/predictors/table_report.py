@@ -9,7 +9,7 @@ import numpy as np
 
 from edgenas.predictors import selection
 from edgenas.predictors.atoms import Atom
-from edgenas.predictors.base import Coefficient
+from edgenas.predictors.base import EXTRAPOLATION, Coefficient
 from edgenas.predictors.regression import Regression
 
 
@@ -41,6 +41,7 @@ class Fitted:
     constant: dict[str, float] = field(default_factory=dict)  # numeric columns that never varied
     priors: dict[str, dict[str, Any]] = field(default_factory=dict)  # other boards' predictors
     transfer: Adapted | None = None
+    labels: tuple[str, ...] = ()  # text columns left out: another text in each row
 
 
 # What the standard errors of each kind of terms rest on.
@@ -60,9 +61,11 @@ def report(table: Fitted, fitted: Regression) -> dict[str, Any]:
         "n": fitted.n,
         "skipped": table.skipped,
         "duplicates": table.duplicates,
+        "labels": list(table.labels),
         "terms": [_line(inference, *pair) for pair in enumerate(fitted.coefficients(0.95))],
         "standard_errors": standard_errors(table),
         "bootstrap": 0 if inference is None else inference.replicates,
+        "extrapolation": EXTRAPOLATION,
         "levels": fitted.levels,
         "heldout": None
         if heldout is None

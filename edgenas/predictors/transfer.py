@@ -1,8 +1,8 @@
 """A predictor for a new board from few measurements: other boards' predictors as the prior.
 
 Response of the new board = scale * prior + shift, then corrections in levels, by source and by
-term, if they help. The prior is the best single source or a mixture of sources with weights that
-are not negative, whichever has less error on rows left out. Compared are the transfer, the best
+term, if they help. The prior is the mean of the sources, each scaled by itself and weighted by how
+well it predicts rows left out. Compared are the transfer, the best
 single source with a scale and shift, and a fit from scratch; a prior that hurts is refused: the
 fit from scratch is returned, and says so.
 """
@@ -21,9 +21,9 @@ from edgenas.predictors.regression import Regression
 from edgenas.predictors.shrinkage import Level
 
 LEAST_ROWS = 5
-# Squared errors on few rows are noisy: terms are adapted only if they take a fifth off, and the
+# Squared errors on few rows are noisy: terms are adapted only if they take two fifths off, and the
 # prior is refused only if it is a third worse than no prior, and by over 5 % of the spread.
-WORTHWHILE, HARMFUL, MATERIAL = 0.8, 1.33, 0.05
+WORTHWHILE, HARMFUL, MATERIAL = 0.6, 1.33, 0.05
 
 
 @dataclass(frozen=True)
@@ -96,25 +96,21 @@ def adapt(data: TrainingData, sources: np.ndarray, names: Sequence[str], seed: i
 
 
 def _prior(sources: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """Return weights of the sources, float64 [s]: one source, or the mixture if it is better."""
-    errors = [_affine_error(column, response) for column in sources.T]
-    mixture, left_out = _mixture(sources, response), []
-    for i in range(len(response)):
-        keep = np.arange(len(response)) != i
-        weights = _mixture(sources[keep], response[keep])
-        shift = response[keep].mean() - sources[keep].mean(axis=0) @ weights
-        left_out.append(response[i] - sources[i] @ weights - shift)
-    if mixture.any() and np.mean(np.square(left_out)) < min(errors):
-        return mixture
-    return np.eye(len(errors))[int(np.argmin(errors))]
+    """Return weights of the sources, float64 [s]: each one's own slope, times its say.
 
-
-def _mixture(sources: np.ndarray, response: np.ndarray) -> np.ndarray:
-    from scipy.optimize import nnls
-
-    scale = np.diag(_standard(sources))
-    centred = (sources - sources.mean(axis=0)) * scale
-    return np.asarray(nnls(centred, response - response.mean())[0] * scale)
+    A source's say is the Gaussian likelihood of its left-out errors (pseudo-BMA; Yao et al. 2018).
+    """
+    errors = np.array([_affine_error(column, response) for column in sources.T])
+    centred = sources - sources.mean(axis=0)
+    power = np.sum(centred**2, axis=0)
+    slopes = np.divide(
+        centred.T @ (response - response.mean()), power, out=np.zeros_like(power), where=power > 0
+    )
+    if not (slopes > 0).any():
+        return np.eye(len(errors))[int(np.argmin(errors))]
+    ratio = errors / max(errors[slopes > 0].min(), 1e-300)
+    say = (slopes > 0) * np.maximum(ratio, 1e-300) ** (-len(response) / 2)
+    return np.asarray(slopes * say / say.sum())
 
 
 def _standard(matrix: np.ndarray) -> np.ndarray:
