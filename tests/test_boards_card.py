@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_targets_wheels import make_wheel
 
-from device_runtime import inventory
+from device_runtime import inventory, protocol
 from edgenas.errors import TargetError
 from edgenas.records import DeviceProfile, EngineOffer, from_json, to_json
 from edgenas.targets import doctor, engines, wheels
@@ -18,7 +18,7 @@ from edgenas.targets.wheels import Platform
 
 PI = Platform("aarch64", (3, 11), 36)
 PROBE: dict = {
-    "version": 1,
+    "version": protocol.VERSION,
     "machine": {
         "machine": "aarch64",
         "model": "Raspberry Pi 4 Model B Rev 1.4",
