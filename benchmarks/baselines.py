@@ -181,20 +181,7 @@ def compare(recipe: Recipe, options: argparse.Namespace, progress: Progress) -> 
     latency_ms = {name: found["latency_ms"] for name, found in latencies.items()}
     limits = sorted(latency_ms[one.name] for one in baselines)
     limits = sorted({limits[0], limits[len(limits) // 2], limits[-1]})
-    rows = [
-        {
-            "name": one.name,
-            "family": one.family,
-            "architecture": str(one.architecture) if one.family == "searched" else "",
-            "mmac": one.mmac,
-            "params": one.network.graph.params,
-            "accuracy": one.accuracy,
-            "accuracy_ci95": wilson(one.accuracy, len(test)),
-            "val_accuracy": one.val_accuracy,
-            **latencies[one.name],
-        }
-        for one in contenders
-    ]
+    rows = [_row(one, len(test), latencies[one.name]) for one in contenders]
     return {
         "data": recipe.data.name,
         "n_train": len(recipe.data.train),
@@ -205,6 +192,20 @@ def compare(recipe: Recipe, options: argparse.Namespace, progress: Progress) -> 
         "int8_loss": losses,
         "rows": sorted(rows, key=lambda row: row["latency_ms"]),
         "comparisons": [comparison(contenders, latency_ms, limit) for limit in limits],
+    }
+
+
+def _row(one: Contender, n_test: int, latency: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "family": one.family,
+        "architecture": str(one.architecture) if one.family == "searched" else "",
+        "mmac": one.mmac,
+        "params": one.network.graph.params,
+        "accuracy": one.accuracy,
+        "accuracy_ci95": wilson(one.accuracy, n_test),
+        "val_accuracy": one.val_accuracy,
+        **latency,
     }
 
 
