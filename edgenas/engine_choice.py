@@ -53,7 +53,7 @@ class EngineChoice:
             "target": self.target,
             "architecture": to_json(self.network),
             "latency_ms": {
-                engine: {"median": one.median_ms, "ci95": list(one.ci95_ms)}
+                engine: {"median": one.median_ms, "ci95": list(one.span_ms)}
                 for engine, one in self.latencies.items()
             },
             "failed": self.failed,
@@ -67,7 +67,7 @@ class EngineChoice:
         unable = "" if engine in self.passed else f", and no candidate passed on {engine}"
         if slow.median_ms < fast.median_ms:
             return f"{engine} is faster at the winner, {figures}{unable}"
-        if slow.ci95_ms[0] <= fast.ci95_ms[1]:
+        if slow.span_ms[0] <= fast.span_ms[1]:
             return f"{engine} and {best} take as long at the winner, {figures}{unable}"
         times = slow.median_ms / fast.median_ms
         return f"{engine} is {times:.2g}x slower than {best} at the winner: {figures}{unable}"

@@ -41,12 +41,12 @@ class Excerpt:
 
 
 def package(
-    weights: Path, data: str, evaluate: int, excerpt: Excerpt, progress: Progress
+    weights: Path, data: str, evaluate: int, excerpt: Excerpt | None, progress: Progress
 ) -> dict[str, Any]:
     """Write what belongs beside the supernet `weights`; return its card.
 
     data : the images that it was trained on. evaluate : subnets of the table; what an earlier
-    call evaluated is reused.
+    call evaluated is reused. excerpt : images to come with it; None for none.
 
     Raises
     ------
@@ -67,13 +67,16 @@ def package(
     create = plugins.load("spaces", about["space"]["name"]).create
     space = create(len(dataset.class_names), len(dataset.mean), files.image_size())
     work = _Work(load(weights, space), space, dataset, _sha256(weights))
-    write_bytes(files.images, _images(dataset, excerpt))
+    if excerpt is None:
+        files.images.unlink(missing_ok=True)
+    else:
+        write_bytes(files.images, _images(dataset, excerpt))
     table = _table(files, work, evaluate, seed, progress)
     card = {
         **about,
         "sha256": work.sha256,
         "bytes": weights.stat().st_size,
-        "images_sha256": _sha256(files.images),
+        "images_sha256": None if excerpt is None else _sha256(files.images),
         "n_train": len(dataset.train),
         "n_val": len(dataset.val),
         "evaluated_subnets": len(table.rows),

@@ -28,8 +28,7 @@ def peak_rss_bytes(measurement: Measurement) -> Observed | None:
 
 def energy_mj(measurement: Measurement) -> Observed | None:
     """Return the energy of an inference, mJ, with its interval."""
-    # only outcomes of targets with a power meter have it
-    energy = getattr(measurement.outcome, "energy", None)
+    energy = measurement.outcome.energy
     return None if energy is None else (energy.energy_mj, energy.ci95_mj)
 
 

@@ -70,7 +70,7 @@ def _verified(context: RunContext, verified: VerifiedModel) -> dict[str, Any]:
         measured = {
             "median": latency.median_ms,
             "p90": latency.p90_ms,
-            "ci95": list(latency.ci95_ms),
+            "ci95": None if latency.ci95_ms is None else list(latency.ci95_ms),
         }
     return {
         **_candidate(model.candidate),

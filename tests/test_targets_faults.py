@@ -18,6 +18,8 @@ from scripted_runtime import QUICK, scripted_model, scripted_target
 from device_runtime import protocol
 from edgenas.errors import MeasurementError
 from edgenas.progress import Silent
+from edgenas.records import to_json
+from edgenas.run_folder import write_json
 from edgenas.targets import job as jobs
 from edgenas.targets.base import ModelFile
 from edgenas.targets.local import LocalTarget
@@ -95,6 +97,19 @@ def test_budget_ends_after_whole_passes_and_says_so(
     assert latency is not None and not latency.converged
     assert 1 <= len(latency.samples_ns) < 100
     assert outcomes["a"].environment["ended"] == "budget"
+
+
+def test_one_pass_has_no_interval_and_is_written_without_infinity(
+    target: LocalTarget, model: Callable[[str, str], ModelFile], tmp_path: Path
+) -> None:
+    settings = replace(QUICK, relative_ci=1e-9, max_passes=1000, budget_s=0.01)
+    outcome = target.measure([model("a", "sleep 0.001")], settings, tmp_path / "jobs", Silent())[
+        "a"
+    ]
+    assert outcome.latency is not None
+    assert outcome.latency.ci95_ms is None
+    assert outcome.latency.span_ms == (outcome.latency.median_ms,) * 2
+    write_json(tmp_path / "outcome.json", to_json(outcome))  # refuses infinity
 
 
 def test_model_changed_after_it_was_listed(

@@ -95,7 +95,7 @@ def _of_latency(name: str, latency: Latency) -> Iterator[Check]:
         for samples, drift in zip(latency.samples_ns, latency.drift, strict=False)
     ]
     n = len(medians)
-    if n < 2:
+    if n < 2 or latency.ci95_ms is None:
         yield Check(name, "ci95_ms", "unknown", None, None, "One pass has no spread.")
         return
     half = float(t.ppf(0.975, n - 1)) * float(np.std(medians, ddof=1)) / math.sqrt(n)

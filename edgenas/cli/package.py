@@ -21,9 +21,16 @@ from edgenas.cli.render import architecture, emit_json
 @click.option("--evaluate", type=click.IntRange(8), default=256, help="Subnets.  [256]")
 @click.option("--val-images", type=click.IntRange(2), default=500, help="To keep.  [500]")
 @click.option("--test-images", type=click.IntRange(2), default=1000, help="To keep.  [1000]")
+@click.option("--no-images", is_flag=True, help="Leave images out: a search then needs --data.")
 @json_option
 def package(  # noqa: PLR0917 - the command's options
-    supernet: Path, data: str, evaluate: int, val_images: int, test_images: int, as_json: bool
+    supernet: Path,
+    data: str,
+    evaluate: int,
+    val_images: int,
+    test_images: int,
+    no_images: bool,
+    as_json: bool,
 ) -> None:
     """Put beside SUPERNET what a search needs, so that it starts at once and without the images.
 
@@ -38,7 +45,7 @@ def package(  # noqa: PLR0917 - the command's options
     """
     from edgenas import packaging
 
-    excerpt = packaging.Excerpt(val_images, test_images)
+    excerpt = None if no_images else packaging.Excerpt(val_images, test_images)
     card = packaging.package(supernet, data, evaluate, excerpt, Bars())
     if as_json:
         emit_json(card)

@@ -32,7 +32,7 @@ def load(argument: str, *, seed: int, progress: Progress, image_size: int) -> Da
     if not package.images.exists():
         raise DataError(
             f"No images are packaged with the supernet {package.weights}.",
-            "Name the images that it was trained on with --data, or add them: edgenas package",
+            "Name the images that it was trained on, which calibrate: --data imagefolder:DIR",
         )
     about = metadata(package.images)
     try:

@@ -83,7 +83,8 @@ class Latency:
         read it. What was rejected is in the job's journal.
     drift : per pass, the anchor's median over its median of all passes (1.0 without an anchor).
     median_ms, p90_ms : over the passes' samples divided by their drift, in milliseconds.
-    ci95_ms : 95 % interval of the median, from the spread across passes.
+    ci95_ms : 95 % interval of the median, from the spread across passes; None after one pass, which
+        tells of no spread.
     converged : the interval is as narrow as was asked for, and enough passes are good.
     rejected : number and reason of each pass that was rejected; a reason begins with its kind.
     stands_on_rejected : fewer than two passes were good, so that all of them count.
@@ -91,12 +92,17 @@ class Latency:
 
     median_ms: float
     p90_ms: float
-    ci95_ms: tuple[float, float]
+    ci95_ms: tuple[float, float] | None
     samples_ns: tuple[tuple[int, ...], ...]
     drift: tuple[float, ...]
     converged: bool
     rejected: tuple[tuple[int, str], ...] = ()
     stands_on_rejected: bool = False
+
+    @property
+    def span_ms(self) -> tuple[float, float]:
+        """The interval of the median, to draw and compare: the median itself after one pass."""
+        return self.ci95_ms or (self.median_ms, self.median_ms)
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ def _measured(data: ReportData) -> tuple[plots.Mark, ...]:
         latency = one.outcome.latency
         if latency is None or one.architecture not in accuracy:
             continue
-        low, high = latency.ci95_ms
+        low, high = latency.span_ms
         value = 100 * accuracy[one.architecture]
         tip = (
             f"{one.architecture}\nmeasured {formats.milliseconds(latency.median_ms)}, "
@@ -203,7 +203,7 @@ def _half_measured(data: ReportData) -> tuple[plots.Mark, ...]:
         latency, accuracy = one.outcome.latency, predicted.get(one.architecture)
         if latency is None or accuracy is None or one.architecture in known:
             continue
-        x, y = Interval(latency.median_ms, *latency.ci95_ms), 100 * accuracy.mean
+        x, y = Interval(latency.median_ms, *latency.span_ms), 100 * accuracy.mean
         tip = (
             f"{one.architecture}\nmeasured {formats.milliseconds(latency.median_ms)}, "
             f"predicted accuracy {formats.percent_bounds(accuracy)}"
@@ -237,7 +237,7 @@ def _verified(candidates: tuple[VerifiedCandidate, ...], passed: bool) -> tuple[
             f"accuracy {formats.percent(accuracy, one.n_images)} {where}"
         )
         y = 100 * accuracy
-        x = Interval(latency.median, *latency.ci95)
+        x = Interval(latency.median, *(latency.ci95 or (latency.median, latency.median)))
         marks.append(plots.Mark(x, Interval(y, y, y), tip))
     return tuple(marks)
 

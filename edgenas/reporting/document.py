@@ -25,11 +25,11 @@ from edgenas.records import (
 
 @dataclass(frozen=True)
 class MeasuredLatency:
-    """Median, 90th percentile and 95 % interval of the median, milliseconds."""
+    """Median, 90th percentile and 95 % interval of the median (None: one pass), milliseconds."""
 
     median: float
     p90: float
-    ci95: tuple[float, float]
+    ci95: tuple[float, float] | None
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def _card(context: RunContext, winner: VerifiedModel) -> dict[str, Any]:
         "accuracy": winner.device_accuracy,
         "n_images": winner.n_images,
         "latency_ms": None if latency is None else latency.median_ms,
-        "latency_ci95_ms": None if latency is None else list(latency.ci95_ms),
+        "latency_ci95_ms": None if latency is None else latency.ci95_ms,
         "target": context.target.name,
         "engine": winner.outcome.engine,
         "engine_version": winner.outcome.engine_version,

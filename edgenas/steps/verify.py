@@ -199,8 +199,8 @@ def _warn_when_close(
     context: RunContext, model: ExportedModel, outcome: Outcome, limit_ms: float
 ) -> None:
     latency = outcome.latency
-    if latency is not None and latency.ci95_ms[1] > limit_ms:
+    if latency is not None and latency.span_ms[1] > limit_ms:
         context.progress.warning(
             f"{model.candidate.architecture} is within the limit by its median, but the 95 % "
-            f"interval of the median reaches {latency.ci95_ms[1]:.4g} ms."
+            f"interval of the median reaches {latency.span_ms[1]:.4g} ms."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from device_runtime.protocol import Job, ProtocolError, parse_record
@@ -111,7 +112,7 @@ def outcome(state: JobState, key: str) -> Outcome:
         latency = Latency(
             summary.median_ms,
             summary.p90_ms,
-            summary.ci95_ms,
+            summary.ci95_ms if math.isfinite(summary.ci95_ms[1]) else None,
             state.samples_ns(key),
             summary.drift,
             summary.converged,
