@@ -96,6 +96,22 @@ def test_the_exported_file_is_the_one_that_was_verified(
     assert candidate["peak_rss_bytes"] > 10_000_000
 
 
+def test_int8_is_held_against_float_layer_by_layer(searched: tuple[Path, dict[str, Any]]) -> None:
+    run, document = searched
+    timed = [one for one in document["candidates"] if one["fp32_latency_ms"] is not None]
+    assert timed[0]["sha256"] == document["candidates"][0]["sha256"]
+    slow = [one["measured_latency_ms"]["median"] >= one["fp32_latency_ms"] for one in timed]
+    warned = ["int8 is not faster than float on local" in text for text in document["warnings"]]
+    assert any(slow) == any(warned)
+    int8 = json.loads(edgenas("explain", str(run), "--layers", "--json").stdout)["int8"]
+    shown = document["winner"] or document["candidates"][0]
+    assert int8["sha256"] == shown["sha256"]
+    assert [int8["layers"][end]["name"] for end in (0, -1)] == ["input", "logits"]
+    assert sum(int8["noise_shares"].values()) == pytest.approx(1)
+    page = (run / "report.html").read_text("utf-8")
+    assert int8["says"][1] in page
+
+
 def test_a_finished_run_is_not_done_again(searched: tuple[Path, dict[str, Any]]) -> None:
     run, document = searched
     again = edgenas("search", "--out", str(run), "--resume", "--json")

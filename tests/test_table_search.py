@@ -141,6 +141,9 @@ def test_a_changed_table_is_refused(tmp_path: Path) -> None:
 def test_explains_the_columns(searched: tuple[Path, Path, dict[str, Any]]) -> None:
     document = pipeline.explain(searched[1], Silent())
 
+    assert document["int8"] is None
+    with pytest.raises(InputError, match="no layers"):
+        pipeline.explain(searched[1], Silent(), layers=True)
     latency = next(report for report in document["result"] if report["response"] == "latency_ms")
     effects = {effect["change"]: effect for effect in latency["effects"]}
     # categories are sorted: the first is conv1

@@ -40,17 +40,9 @@ def run(context: RunContext, rounds: int = 1) -> Verification:
     limit_ms = context.search_result().limit_ms
     models = context.exported_models()
     files = [_file(context, model) for model in models]
-    anchor = latency_model(context, context.anchor())
-    settings = MeasureSettings(anchor=anchor.key, seed=context.config.seed)
     floated = _likeliest(context, models)
     fp32 = _fp32_file(context, floated)
-    jobs = [anchor, *files, fp32]
-    outcomes = context.target.measure(
-        jobs, settings, context.job_dir("verify", jobs), context.progress
-    )
-    if said := rejected.warning(context.target.name, outcomes.values()):
-        context.progress.warning(said)
-    anchor_ms = _anchor_ms(context, outcomes[anchor.key])
+    outcomes, anchor_ms = _measured(context, [*files, fp32])
     verified = []
     for model, file in zip(models, files, strict=True):
         outcome = outcomes[file.key]
@@ -59,12 +51,13 @@ def run(context: RunContext, rounds: int = 1) -> Verification:
         found = _verify(context, model, file, outcome, limit_ms)
         if model is floated and (latency := outcomes[fp32.key].latency) is not None:
             found = replace(found, fp32_latency_ms=latency.median_ms)
-        for said in int8_warnings(context.target.name, found):
-            context.progress.warning(said)
         verified.append(judged(found, measurement, layers, context.config.limits()))
         context.store.add_measurement(measurement)
     if rounds > 1:
         verified += _passed_before(context, verified)
+    for one in verified:
+        for said in int8_warnings(context.target.name, one):
+            context.progress.warning(said)
     first = context.config.wanted[0]
     result = Verification(
         context.target.name,
@@ -77,6 +70,21 @@ def run(context: RunContext, rounds: int = 1) -> Verification:
     )
     write_json(context.folder.verification, to_json(result))
     return result
+
+
+def _measured(
+    context: RunContext, files: list[ModelFile]
+) -> tuple[dict[str, Outcome], float | None]:
+    """Return the outcome of each file by its key, and the anchor's median beside them."""
+    anchor = latency_model(context, context.anchor())
+    settings = MeasureSettings(anchor=anchor.key, seed=context.config.seed)
+    jobs = [anchor, *files]
+    outcomes = context.target.measure(
+        jobs, settings, context.job_dir("verify", jobs), context.progress
+    )
+    if said := rejected.warning(context.target.name, outcomes.values()):
+        context.progress.warning(said)
+    return outcomes, _anchor_ms(context, outcomes[anchor.key])
 
 
 def _file(context: RunContext, model: ExportedModel) -> ModelFile:
