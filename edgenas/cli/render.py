@@ -225,6 +225,8 @@ def _transfer(transfer: dict[str, Any]) -> None:
         f"rows left out: RMSE {errors['transfer']:.4g} with priors, {errors['affine']:.4g} with "
         f"the best of them scaled and shifted, {errors['scratch']:.4g} from scratch"
     )
+    if transfer["hardware"]:
+        click.echo(transfer["hardware"], err="not used" in transfer["hardware"])
     if transfer["used"] == "transfer":
         names = ", ".join(transfer["priors"])
         saved = f"{transfer['gain']:.0%} saved" if transfer["gain"] > 0 else "nothing saved"

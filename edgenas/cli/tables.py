@@ -60,6 +60,12 @@ class Names(click.ParamType):
     type=click.Path(path_type=Path, dir_okay=False),
     help="Of a table: another board's predictor to adapt to few rows; again for each further one.",
 )
+@click.option(
+    "--hardware",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --prior: a TOML file with a table for each prior, by the name of its file, and "
+    "[this]: cores, clock_ghz, memory_gb_s, int8_dot_product.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False))
 @json_option
 def fit(source: Path, as_json: bool, **options: Any) -> None:
@@ -97,7 +103,14 @@ def _fit_table(source: Path, options: dict[str, Any]) -> TableRegression:
     from edgenas.predictors.table_columns import read_csv
 
     priors = _priors(options["priors"])
-    return TableRegression(options["terms"] or "auto", options["seed"] or 0, priors).fit(
+    boards = None
+    if options["hardware"]:
+        from edgenas.toml_file import read_toml
+
+        if not priors:
+            raise InputError("--hardware is for --prior.", "Say --prior PREDICTOR.json.")
+        boards = read_toml(options["hardware"])
+    return TableRegression(options["terms"] or "auto", options["seed"] or 0, priors, boards).fit(
         read_csv(source),
         options["response"],
         features=options["features"],

@@ -205,19 +205,24 @@ class _Recipe:
     levels: tuple[Level, ...]
     variances: np.ndarray | None
     rising: np.ndarray | None
+    known: np.ndarray
 
     def fit(self, rows: np.ndarray, responses: np.ndarray, final: bool = False) -> Posterior:
         """Return the coefficients under the variances as they are."""
+        rest = responses - rows @ self.known
         if self.variances is None:
-            return self._risen(plain(rows, responses))
-        return self._risen(shrunken(rows, responses, self.levels, self.variances, final))
+            fitted = plain(rows, rest)
+        else:
+            fitted = shrunken(rows, rest, self.levels, self.variances, final)
+        fitted = replace(fitted, params=fitted.params + np.append(0.0, self.known))
+        return fitted if self.rising is None else risen(fitted, self.rising)
 
     def refit(self, rows: np.ndarray, responses: np.ndarray) -> Posterior:
         """Return the coefficients with widths and variances chosen again for these rows."""
         if self.variances is None:
             return self.fit(rows, responses)
         part = shrinkage.sample(len(rows))
-        some = rows[part], responses[part]
+        some = rows[part], responses[part] - rows[part] @ self.known
         here = shrinkage.inherit(*some, self.levels, self.variances)
         chosen = shrinkage.choose(*some, here, self.variances, REFIT_ITERATIONS)
         return replace(self, levels=here, variances=chosen.variances).fit(rows, responses)
@@ -227,20 +232,19 @@ class _Recipe:
             return {}
         return {x.name: float(v) for x, v in zip(self.levels, self.variances, strict=True)}
 
-    def _risen(self, fitted: Posterior) -> Posterior:
-        return fitted if self.rising is None else risen(fitted, self.rising)
-
 
 def _recipe(data: TrainingData) -> _Recipe:
     levels = data.levels or vocabulary.levels(data.terms, data.matrix)
     rising = np.eye(len(data.terms)) if data.cost and data.rising is None else data.rising
+    known = np.zeros(len(data.terms)) if data.known is None else data.known
     if data.plain:
-        return _Recipe(tuple(levels), None, rising)
+        return _Recipe(tuple(levels), None, rising, known)
     part = shrinkage.sample(len(data.response))
-    chosen = shrinkage.choose(data.matrix[part], data.response[part], levels)
+    rest = data.response[part] - data.matrix[part] @ known
+    chosen = shrinkage.choose(data.matrix[part], rest, levels)
     unshrunk = _least_squares_error(data.matrix[part], data.response[part])
     shrink = unshrunk * WORTHWHILE**2 > chosen.projection.error()
-    return _Recipe(tuple(levels), chosen.variances if shrink else None, rising)
+    return _Recipe(tuple(levels), chosen.variances if shrink else None, rising, known)
 
 
 def load(document_: dict[str, Any]) -> Regression:

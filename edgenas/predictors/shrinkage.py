@@ -28,12 +28,14 @@ class Level:
     flat : nothing is known of their size; the variance is FLAT and not chosen.
     pairs : int64 [p, 2], which two terms each term is the product of (-1: none). The level is then
         as wide as the product of their effects (strong heredity; Chipman 1996), see `inherit`.
+    given : the variance over the residual one, where it is known and not chosen.
     """
 
     name: str
     root: np.ndarray
     pairs: np.ndarray | None = None
     flat: bool = False
+    given: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ def choose(
     sizes = np.array([np.mean(np.sum((matrix @ level.root) ** 2, axis=1)) for level in levels])
     # rows that are alike differ by rounding only: that is no spread
     live = spreads > np.maximum(1e-12 * spreads.max(initial=0.0), 1e-20 * sizes + 1e-300)
-    fixed = np.array([level.flat for level in levels], bool) & live
+    given = np.array([FLAT if level.flat else level.given for level in levels])
+    given *= np.where([level.flat for level in levels], 1.0, spreads)  # over the spread
+    fixed = (given > 0) & live
     free = live & ~fixed
     grams = [
         (part := matrix @ level.root) @ part.T / spread
@@ -95,8 +99,8 @@ def choose(
         if alive
     ]
     noise = np.eye(len(response))
-    for gram, known in zip(grams, fixed[live], strict=True):
-        noise += FLAT * gram * known
+    for gram, known, size in zip(grams, fixed[live], given[live], strict=True):
+        noise += size * gram * known
     grams = [gram for gram, known in zip(grams, fixed[live], strict=True) if not known]
     logs = np.zeros(len(grams))
     if grams:
@@ -116,7 +120,7 @@ def choose(
     for log, gram in zip(logs, grams, strict=True):
         covariance += np.exp(log) * gram
     variances = np.zeros(len(levels))
-    variances[fixed] = FLAT / spreads[fixed]
+    variances[fixed] = given[fixed] / spreads[fixed]
     variances[free] = np.exp(logs) / spreads[free]
     return Shrinkage(variances, project(covariance, response))
 

@@ -20,6 +20,7 @@ from edgenas.predictors import (
     auto,
     document,
     formulas,
+    hardware,
     lookup,
     regression,
     rising,
@@ -53,6 +54,8 @@ class TableRegression:
     seed : draws the folds of the cross-validation.
     priors : predictors of the same response on other boards, by name, to adapt to the rows
         (`transfer.adapt`); they are dropped, with a warning in `report`, where they hurt.
+    boards : hardware parameters of each prior's board by its name, and of the new one as "this"
+        (`hardware.expect`).
 
     Attributes
     ----------
@@ -64,10 +67,12 @@ class TableRegression:
         terms: str = "auto",
         seed: int = 0,
         priors: Mapping[str, TableRegression] | None = None,
+        boards: hardware.Boards | None = None,
     ) -> None:
         self.terms = terms
         self.seed = seed
         self.priors = dict(priors or {})
+        self.boards = boards
 
     def fit(
         self,
@@ -224,10 +229,19 @@ class TableRegression:
 
     def _adapt(self, rows: Rows, data: TrainingData) -> Adapted:
         """Adapt the priors to the rows; the regression is theirs unless they were refused."""
-        found = transfer.adapt(data, self._sources(rows.columns), tuple(self.priors), self.seed)
+        names, sources = tuple(self.priors), self._sources(rows.columns)
+        expected = hardware.expect(names, sources, self.boards) if self.boards else None
+        found = transfer.adapt(data, sources, names, self.seed, expected)
         if found.used == "transfer":
             self.regression = found.predictor
-        return Adapted(found.used, found.errors, found.gain, found.warning)
+        told = "" if expected is None else expected.sentence
+        if (
+            expected is not None
+            and expected.slopes is not None
+            and found.predictor.levels.keys() != {transfer.OFF}
+        ):
+            told += " The rows do without it: it is not used."
+        return Adapted(found.used, found.errors, found.gain, found.warning, told)
 
     def _bootstrap(self, rows: Rows, replicates: int) -> selection.Inference:
         def model(response: np.ndarray) -> selection.Model:

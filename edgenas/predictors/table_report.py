@@ -22,6 +22,7 @@ class Adapted:
     errors: dict[str, float]
     gain: float
     warning: str
+    hardware: str = ""  # what hardware parameters said, or why they are not used
 
 
 @dataclass(frozen=True)

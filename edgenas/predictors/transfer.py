@@ -17,6 +17,7 @@ import numpy as np
 from edgenas.errors import PredictorError
 from edgenas.predictors import regression, shrinkage
 from edgenas.predictors.base import TrainingData
+from edgenas.predictors.hardware import Expected
 from edgenas.predictors.regression import Regression
 from edgenas.predictors.shrinkage import Level
 
@@ -24,6 +25,9 @@ LEAST_ROWS = 5
 # Squared errors on few rows are noisy: terms are adapted only if they take two fifths off, and the
 # prior is refused only if it is a third worse than no prior, and by over 5 % of the spread.
 WORTHWHILE, HARMFUL, MATERIAL = 0.6, 1.33, 0.05
+# Five rows refute what was right on boards left out only if they are much worse with it.
+REFUTED = 3.0
+OFF = "off what hardware says"
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,20 @@ class Transfer:
         return np.hstack([matrix, sources]) if self.used == "transfer" else matrix
 
 
-def adapt(data: TrainingData, sources: np.ndarray, names: Sequence[str], seed: int = 0) -> Transfer:
+def adapt(
+    data: TrainingData,
+    sources: np.ndarray,
+    names: Sequence[str],
+    seed: int = 0,
+    expected: Expected | None = None,
+) -> Transfer:
     """Fit the new board's rows with other boards' predictions of the same rows as the prior.
 
     data : the new board's rows; `levels` as for a regression.
     sources : float64 [n, s], predictions (or measurements) of the rows by s other boards.
     names : of those boards, s of them.
+    expected : of the scale, by the board's hardware: combined with the rows by its variance, unless
+        corrections by term help or the squared error is three times that without it.
 
     Raises
     ------
@@ -81,6 +93,14 @@ def adapt(data: TrainingData, sources: np.ndarray, names: Sequence[str], seed: i
     error = shrinkage.choose(matrix, data.response, levels).projection.error()
     if error > WORTHWHILE * simple:
         levels, error = levels[:1], simple
+    known = None
+    if expected is not None and expected.slopes is not None and len(levels) == 1:
+        by_hardware = np.append(np.zeros(p), _prior(sources, data.response, expected.slopes))
+        off = Level(OFF, by_hardware[:, None], given=expected.spread**2 / max(error, 1e-300))
+        rest = data.response - matrix @ by_hardware
+        combined_error = shrinkage.choose(matrix, rest, (off,)).projection.error()
+        if combined_error < REFUTED * error:
+            known, levels, error = by_hardware, (off,), combined_error
     errors = {"transfer": error**0.5, "affine": affine**0.5, "scratch": scratch**0.5}
     gain = 1 - errors["transfer"] / errors["scratch"]
     if error > HARMFUL * scratch + (MATERIAL * data.response.std()) ** 2:
@@ -91,12 +111,14 @@ def adapt(data: TrainingData, sources: np.ndarray, names: Sequence[str], seed: i
         fitted = regression.fit(replace(data, levels=tuple(own)), seed)
         return Transfer(fitted, "scratch", errors, gain, warning)
     terms = (*data.terms, *(f"source {name}" for name in names))
-    combined = TrainingData(data.name, data.unit, terms, matrix, data.response, levels)
+    combined = TrainingData(data.name, data.unit, terms, matrix, data.response, levels, known=known)
     return Transfer(regression.fit(combined, seed), "transfer", errors, gain, "")
 
 
-def _prior(sources: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """Return weights of the sources, float64 [s]: each one's own slope, times its say.
+def _prior(
+    sources: np.ndarray, response: np.ndarray, given: np.ndarray | None = None
+) -> np.ndarray:
+    """Return weights of the sources, float64 [s]: each one's slope, its own or given, by its say.
 
     A source's say is the Gaussian likelihood of its left-out errors (pseudo-BMA; Yao et al. 2018).
     """
@@ -107,10 +129,11 @@ def _prior(sources: np.ndarray, response: np.ndarray) -> np.ndarray:
         centred.T @ (response - response.mean()), power, out=np.zeros_like(power), where=power > 0
     )
     if not (slopes > 0).any():
-        return np.eye(len(errors))[int(np.argmin(errors))]
+        best = np.eye(len(errors))[int(np.argmin(errors))]
+        return best if given is None else best * given
     ratio = errors / max(errors[slopes > 0].min(), 1e-300)
     say = (slopes > 0) * np.maximum(ratio, 1e-300) ** (-len(response) / 2)
-    return np.asarray(slopes * say / say.sum())
+    return np.asarray((slopes if given is None else given) * say / say.sum())
 
 
 def _standard(matrix: np.ndarray) -> np.ndarray:
