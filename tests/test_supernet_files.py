@@ -145,6 +145,10 @@ def test_only_colour_images_are_mirrored(data: Dataset) -> None:
         assert (settings.flip, settings.shift, settings.epochs, settings.seed) == (False, 1, 5, 9)
 
 
+def test_what_is_not_chosen_is_left_to_the_default_of_the_data(data: Dataset) -> None:
+    assert default_settings(data, epochs=None) == default_settings(data)
+
+
 def test_how_far_images_are_changed_can_be_chosen(data: Dataset) -> None:
     none, strong = default_settings(data, "none"), default_settings(data, "strong", batch_size=16)
     assert (none.shift, none.flip, none.mixup) == (0, False, 0.0)

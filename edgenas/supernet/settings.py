@@ -66,7 +66,7 @@ class TrainSettings:
 
 
 def default_settings(data: Data, augmentation: str = "auto", **chosen: Any) -> TrainSettings:
-    """Return the recipe for `data`; `chosen` are fields of it that are not left to the default.
+    """Return the recipe for `data`; `chosen` are fields of it, None for the default.
 
     augmentation : "none"; "shift" moves images, by an eighth of their side if they have colour,
         else by a sixteenth; "flip" mirrors them too; "strong" also changes colours, hides squares,
@@ -86,7 +86,7 @@ def default_settings(data: Data, augmentation: str = "auto", **chosen: Any) -> T
         settings = replace(
             settings, colour=0.2 * colour, cut_out=0.4, mixup=0.2, label_smoothing=0.1
         )
-    return replace(settings, **chosen)
+    return replace(settings, **{k: value for k, value in chosen.items() if value is not None})
 
 
 def _has_colour(images: np.ndarray) -> bool:
