@@ -194,14 +194,25 @@ def plot(path: Path, results: dict[str, dict[int, dict[str, np.ndarray]]]) -> No
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(2, 4, figsize=(16, 7), squeeze=False)
+    rows = -(-(len(results) + 1) // 4)  # one place more, for the legend
+    figure, axes = plt.subplots(rows, 4, figsize=(16, 3.5 * rows), squeeze=False)
     for axis, (title, by_size) in zip(axes.flat, results.items(), strict=False):
         for name in dict.fromkeys(name for r in by_size.values() for name in r):
             sizes = [n for n, result in by_size.items() if name in result]
             width = 2.5 if name == "edgenas" else 1.0
             axis.loglog(sizes, [by_size[n][name][0] for n in sizes], label=name, linewidth=width)
         axis.set(title=title, xlabel="rows measured", ylabel="RMSE")
-    axes[0, 0].legend(fontsize=7)
+        axis.set_xticks(list(by_size), [str(n) for n in by_size])
+        axis.minorticks_off()
+        low, high = axis.get_ylim()
+        ticks = [t * 10.0**p for p in range(-4, 5) for t in (1, 2, 5) if low <= t * 10.0**p <= high]
+        axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    for axis in axes.flat[len(results) :]:
+        axis.axis("off")
+    handles, names = max(
+        (a.get_legend_handles_labels() for a in axes.flat), key=lambda x: len(x[1])
+    )
+    axes.flat[len(results)].legend(handles, names, loc="center")
     figure.tight_layout()
     figure.savefig(path, dpi=80)
 
