@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from device_runtime import inventory, machine
-from device_runtime.board_files import BoardFiles, read_block, require
+from device_runtime.board_files import BLOCK_BYTES, BoardFiles, read_block, require
 from device_runtime.board_lock import BoardLock
 from device_runtime.wire import Wire
 
@@ -166,7 +166,8 @@ class Agent:
         if not running:
             said["errors"] = _end_of(errors.read_bytes() if errors.exists() else b"")
             said["free_bytes"] = shutil.disk_usage(str(self._files.root)).free
-        return said, read_block(journal, offset)
+        content = read_block(journal, offset)
+        return said, _lasting(content) if running else content
 
     def read(self, job: str, file: str, offset: int) -> Answer:
         """Return logits that the runtime wrote, from `offset` on, 1 MiB at most."""
@@ -228,6 +229,21 @@ def _installed(names: List[str]) -> Optional[str]:
 
 def _end_of(content: bytes) -> str:
     return content[-_TAIL_BYTES:].decode("utf-8", "replace").strip()
+
+
+def _lasting(content: bytes) -> bytes:
+    """Return the lines of a growing journal that outlast a reset of the board.
+
+    Times alone are not forced to the disk: a host that had them would go on, after a reset, from
+    a place that the journal here no longer has. A whole block of them is sent all the same.
+    """
+    end = len(content)
+    while end:
+        start = content.rfind(b"\n", 0, end - 1) + 1
+        if content[end - 1 : end] == b"\n" and b'"type":"timed"' not in content[start:end]:
+            break
+        end = start
+    return content[:end] or (content if len(content) >= BLOCK_BYTES else b"")
 
 
 def serve(agent: Agent, wire: Wire) -> None:

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
+BLOCK_BYTES = 1 << 20  # of a file in one answer
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,127}\Z")
 _JOB_FILE = re.compile(r"(images\.npy|models/[A-Za-z0-9_][A-Za-z0-9._-]{0,127})\Z")
 _BLOB_DAYS = 7
@@ -127,7 +129,7 @@ def read_block(path: Path, offset: int) -> bytes:
         return b""
     with path.open("rb") as file:
         file.seek(offset)
-        return file.read(1 << 20)
+        return file.read(BLOCK_BYTES)
 
 
 def _extract(archive: Path, folder: Path) -> None:

@@ -120,7 +120,7 @@ def test_stage_values_are_the_sums_of_the_terms(space, stage):
 
 
 def test_exact_finds_the_known_optimum(problem):
-    found = exact.optimize(problem, 55.0, seed=0, budget=exact.BUDGET, count=3)
+    found = exact.best_under(problem, 55.0, seed=0, budget=exact.BUDGET, count=3)
     points = np.array(found.points)
     assert (problem.value(points)[0], problem.cost(points)[0]) == pytest.approx(BEST_AT_55_MS)
     assert found.optimal
@@ -128,7 +128,7 @@ def test_exact_finds_the_known_optimum(problem):
 
 
 def test_exact_gives_the_whole_frontier(problem, frontier):
-    found = exact.optimize(problem, 400.0, seed=0, budget=exact.BUDGET, count=1)
+    found = exact.best_under(problem, 400.0, seed=0, budget=exact.BUDGET, count=1)
     points = np.array(found.frontier)
     assert len(points) == len(frontier) == FRONTIER_POINTS
     assert problem.cost(points) == pytest.approx([cost / 1e5 for cost, _ in frontier])
@@ -138,7 +138,7 @@ def test_exact_gives_the_whole_frontier(problem, frontier):
 def test_exact_is_right_at_each_frontier_point_and_just_below(problem, frontier):
     for (_, worse), (cost, value) in itertools.pairwise(frontier[::13]):
         on, below = (
-            exact.optimize(problem, limit, seed=0, budget=exact.BUDGET, count=1)
+            exact.best_under(problem, limit, seed=0, budget=exact.BUDGET, count=1)
             for limit in (cost / 1e5, cost / 1e5 - 1e-6)
         )
         best_below = max(v for c, v in frontier if c < cost)
@@ -150,7 +150,7 @@ def test_exact_is_right_at_each_frontier_point_and_just_below(problem, frontier)
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("limit", [30.0, 55.0, 90.0])
 def test_anneal_reaches_the_frontier(problem, frontier, seed, limit):
-    found = anneal.optimize(problem, limit, seed=seed, budget=anneal.BUDGET, count=1)
+    found = anneal.best_under(problem, limit, seed=seed, budget=anneal.BUDGET, count=1)
     best = max(value for cost, value in frontier if cost <= limit * 1e5)
     assert problem.value(np.array(found.points))[0] == pytest.approx(best / 1e6)
     assert found.optimal
@@ -160,7 +160,7 @@ def test_anneal_reaches_the_frontier(problem, frontier, seed, limit):
 @pytest.mark.parametrize("optimizer", [exact, anneal])
 def test_an_infeasible_limit_is_proved_so(problem, optimizer):
     with pytest.raises(InfeasibleError) as caught:
-        optimizer.optimize(problem, 27.98, seed=0, budget=optimizer.BUDGET, count=1)
+        optimizer.best_under(problem, 27.98, seed=0, budget=optimizer.BUDGET, count=1)
     assert caught.value.least_cost == pytest.approx(LEAST_LATENCY_MS)
     assert problem.cost(np.array([caught.value.least_point]))[0] == pytest.approx(LEAST_LATENCY_MS)
 
