@@ -18,12 +18,15 @@ from boards.emulated import IMAGE, EmulatedBoard
 from subnets import drawn, model_files, user_of
 
 from edgenas import plugins
+from edgenas.measuring_plan import plan
 from edgenas.optimizers.base import StageProblem
+from edgenas.pathology import kernel_networks
 from edgenas.predictors.base import FittedPredictor, TrainingData
 from edgenas.progress import Silent, Task
 from edgenas.records import Architecture, Candidate
 from edgenas.search_problem import Predictors, lay_out
 from edgenas.spaces.base import MobileSpace
+from edgenas.steps.measure import POOL
 from edgenas.targets.base import MeasureSettings, Target
 from edgenas.targets.config import open_target, read
 from edgenas.term_rows import TermRows
@@ -56,8 +59,7 @@ class Spoken(Silent):
 def figures(folder: Path) -> dict[str, Any]:
     """Print each figure when it is known; return all of them."""
     space = plugins.load("spaces", "mbv3-tiny").create(10, 1, 16)
-    ends = (space.smallest(), space.largest())  # as a run samples: nothing is outside them
-    architectures = drawn(space, N_FITTED + N_PREDICTED, ends)
+    architectures = _chosen(space)
     os.environ["XDG_CACHE_HOME"] = str(IMAGE / "cache")
     board = EmulatedBoard().start(timeout_s=600)
     try:
@@ -74,6 +76,17 @@ def figures(folder: Path) -> dict[str, Any]:
     finally:
         board.stop()
     return found
+
+
+def _chosen(space: MobileSpace) -> tuple[Architecture, ...]:
+    """Return 30 architectures that a run would measure, then 30 random others."""
+    ends = tuple(
+        dict.fromkeys((space.smallest(), space.largest(), *kernel_networks(space).values()))
+    )
+    pool = drawn(space, POOL, ends)
+    fitted = plan(space, pool, len(ends), (), N_FITTED)
+    others = [architecture for architecture in pool[len(ends) :] if architecture not in fitted]
+    return (*fitted, *others[:N_PREDICTED])
 
 
 def _measured(
