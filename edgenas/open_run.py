@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgenas import __version__
 from edgenas.config import RunConfig, merge, no_run, read_config, with_supernet, write_config
-from edgenas.errors import RunFolderError
+from edgenas.errors import InputError, RunFolderError
 from edgenas.progress import Progress
 from edgenas.run_context import RunContext
 from edgenas.run_folder import RunFolder
@@ -45,7 +45,8 @@ def open_run(
     """
     folder = RunFolder(path)
     asked = with_supernet(asked)
-    if folder.config.exists():
+    new = not folder.config.exists()
+    if not new:
         if not resume:
             raise RunFolderError(
                 f"{path} holds a run already.", "Go on with --resume, or choose another --out."
@@ -61,7 +62,24 @@ def open_run(
         config = RunConfig(**asked)
     with locked(folder):
         write_config(folder, config, __version__)
-        yield RunContext(folder, config, progress, access)
+        try:
+            yield RunContext(folder, config, progress, access)
+        except InputError:
+            if new:
+                _discard_unless_worked_in(folder)
+            raise
+
+
+def _discard_unless_worked_in(folder: RunFolder) -> None:
+    """Remove a run that refused what it was given, so that the corrected command may use --out."""
+    written = {folder.config, folder.notes, folder.lock, folder.profile}
+    if written.issuperset(folder.path.iterdir()):
+        for path in written:
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(
+            OSError
+        ):  # a mount point or somebody's working folder stays, empty
+            folder.path.rmdir()
 
 
 @contextlib.contextmanager

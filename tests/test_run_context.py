@@ -49,6 +49,28 @@ def test_a_board_that_was_probed_is_not_asked_for_its_scheme(tmp_path: Path) -> 
     assert opened(tmp_path / "run", resume=True).target.scheme == "s8s8"
 
 
+def test_a_run_that_refuses_its_input_leaves_no_folder(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match="nowhere"),
+        open_run(tmp_path / "run", {"target": "nowhere.toml"}, Silent(), False) as context,
+    ):
+        context.progress.warning("a note is written")
+        _ = context.target
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("work", ["store.sqlite", "checkpoint.safetensors"])
+def test_a_run_with_work_in_it_stays(tmp_path: Path, work: str) -> None:
+    with (
+        pytest.raises(InputError),
+        open_run(tmp_path / "run", {}, Silent(), False) as context,
+    ):
+        (context.folder.path / work).write_text("work")
+        raise InputError("bad", "hint")
+    assert (tmp_path / "run" / work).exists()
+    opened(tmp_path / "run", resume=True)
+
+
 def test_another_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(RunFolderError, match="not a run folder"):
