@@ -179,7 +179,7 @@ def _winners(predictors: Predictors) -> Iterator[tuple[float, Candidate]]:
     optimizer = plugins.load("optimizers", "exact")
     for share in np.linspace(0.1, 0.9, N_SEARCHES):
         limit_ms = float(least + share * (greatest - least))
-        found = optimizer.optimize(
+        found = optimizer.best_under(
             layout.problem, limit_ms, seed=0, budget=optimizer.BUDGET, count=1
         )
         yield limit_ms, predictors.candidates([layout.architecture(found.points[0])])[0]

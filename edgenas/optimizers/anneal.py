@@ -10,11 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from edgenas.optimizers.anneal_stages import best_under
-from edgenas.optimizers.evaluations import Evaluations, random_points, run
+from edgenas.optimizers.evaluations import Evaluations, optimizer, random_points
 from edgenas.optimizers.moves import mutated, unseen_mutant
-from edgenas.optimizers.problem import Archive, Problem
 from edgenas.optimizers.scalarisation import energies, random_weights, ranges
-from edgenas.progress import Task
 
 __all__ = ["BUDGET", "best_under", "optimize"]
 
@@ -24,22 +22,9 @@ _STEPS = 15  # of one anneal
 _HOTTEST, _COLDEST = 0.01, 0.0005  # temperatures, the objectives ranging over about 1
 
 
-def optimize(
-    problem: Problem,
-    *,
-    seed: int,
-    budget: int,
-    archive: Archive | None = None,
-    start: np.ndarray | None = None,
-    progress: Task | None = None,
-) -> Archive:
-    """Return what annealing saw; see the family's contract in `base`."""
-    return run(
-        _search, problem, seed=seed, budget=budget, archive=archive, start=start, progress=progress
-    )
-
-
-def _search(evaluations: Evaluations, rng: np.random.Generator) -> None:
+@optimizer
+def optimize(evaluations: Evaluations, rng: np.random.Generator) -> None:
+    """Anneal from the best seen under weights drawn anew, again and again."""
     problem, options = evaluations.problem, np.array(evaluations.problem.options)
     evaluations(random_points(problem, _FIRST, rng))
     while True:

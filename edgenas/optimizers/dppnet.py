@@ -14,9 +14,8 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.stats import rankdata
 
 from edgenas.optimizers.dominance import nondominated
-from edgenas.optimizers.evaluations import Evaluations, random_points, run
-from edgenas.optimizers.problem import Archive, Problem
-from edgenas.progress import Task
+from edgenas.optimizers.evaluations import Evaluations, optimizer, random_points
+from edgenas.optimizers.problem import Problem
 
 BUDGET = 1_000
 OPEN = -1  # a choice that is not made yet
@@ -28,22 +27,9 @@ _NOISE = 0.05  # variance, of the surrogate's standardised criteria
 _PRICE = 10.0  # of a unit of violation, in standard deviations of every objective
 
 
-def optimize(
-    problem: Problem,
-    *,
-    seed: int,
-    budget: int,
-    archive: Archive | None = None,
-    start: np.ndarray | None = None,
-    progress: Task | None = None,
-) -> Archive:
-    """Return what progressive search saw; see the family's contract in `base`."""
-    return run(
-        _search, problem, seed=seed, budget=budget, archive=archive, start=start, progress=progress
-    )
-
-
-def _search(evaluations: Evaluations, rng: np.random.Generator) -> None:
+@optimizer
+def optimize(evaluations: Evaluations, rng: np.random.Generator) -> None:
+    """Grow architectures variable by variable, and measure the best of each length."""
     problem = evaluations.problem
     evaluations(random_points(problem, _FIRST, rng))
     while True:

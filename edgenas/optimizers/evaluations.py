@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -148,32 +149,51 @@ class Evaluations:
             self._progress.advance(len(new))
 
 
-def run(
-    search: Callable[[Evaluations, np.random.Generator], None],
-    problem: Problem,
-    *,
-    seed: int,
-    budget: int,
-    archive: Archive | None,
-    start: np.ndarray | None,
-    progress: Task | None,
-) -> Archive:
-    """Let `search` ask for points until it returns or the budget is spent; return what was seen.
+class Optimize(Protocol):
+    """What a member of the family is called with; see `base`."""
 
-    The points of `start` are asked for first.
+    def __call__(
+        self,
+        problem: Problem,
+        *,
+        seed: int,
+        budget: int,
+        archive: Archive | None = None,
+        start: np.ndarray | None = None,
+        progress: Task | None = None,
+    ) -> Archive: ...
+
+
+def optimizer(search: Callable[[Evaluations, np.random.Generator], None]) -> Optimize:
+    """Make an optimizer of a search that asks for points until it returns or the budget is spent.
+
+    The points of `start` are asked for first; what was seen is returned.
 
     Raises
     ------
     InputError : the budget is not positive. NoneFeasibleError : nothing seen meets the limits.
     """
-    evaluations = Evaluations(problem, budget, archive, progress)
-    try:
-        if start is not None and len(start):
-            evaluations(start)
-        search(evaluations, np.random.default_rng(seed))
-    except SpentError:
-        pass
-    return evaluations.archive()
+
+    def optimize(
+        problem: Problem,
+        *,
+        seed: int,
+        budget: int,
+        archive: Archive | None = None,
+        start: np.ndarray | None = None,
+        progress: Task | None = None,
+    ) -> Archive:
+        evaluations = Evaluations(problem, budget, archive, progress)
+        try:
+            if start is not None and len(start):
+                evaluations(start)
+            search(evaluations, np.random.default_rng(seed))
+        except SpentError:
+            pass
+        return evaluations.archive()
+
+    optimize.__doc__ = search.__doc__
+    return optimize
 
 
 def random_points(problem: Problem, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -11,33 +11,18 @@ from collections import deque
 
 import numpy as np
 
-from edgenas.optimizers.evaluations import Evaluations, random_points, run
+from edgenas.optimizers.evaluations import Evaluations, optimizer, random_points
 from edgenas.optimizers.moves import unseen_mutant
-from edgenas.optimizers.problem import Archive, Problem
 from edgenas.optimizers.scalarisation import energies, random_weights, ranges
-from edgenas.progress import Task
 
 BUDGET = 1_000
 _POPULATION = 50
 _SAMPLE = 10
 
 
-def optimize(
-    problem: Problem,
-    *,
-    seed: int,
-    budget: int,
-    archive: Archive | None = None,
-    start: np.ndarray | None = None,
-    progress: Task | None = None,
-) -> Archive:
-    """Return what regularized evolution saw; see the family's contract in `base`."""
-    return run(
-        _search, problem, seed=seed, budget=budget, archive=archive, start=start, progress=progress
-    )
-
-
-def _search(evaluations: Evaluations, rng: np.random.Generator) -> None:
+@optimizer
+def optimize(evaluations: Evaluations, rng: np.random.Generator) -> None:
+    """Let the best of a random sample have a child, and the oldest die."""
     problem = evaluations.problem
     points = list(evaluations.points[-_POPULATION:])
     points += list(random_points(problem, _POPULATION - len(points), rng))

@@ -84,14 +84,8 @@ def optimize(
     def search(evaluations: Evaluations, rng: np.random.Generator) -> None:
         _search(evaluations, rng, reward, seed)
 
-    return seen.run(
-        search,
-        problem,
-        seed=seed,
-        budget=budget,
-        archive=archive,
-        start=start,
-        progress=progress,
+    return seen.optimizer(search)(
+        problem, seed=seed, budget=budget, archive=archive, start=start, progress=progress
     )
 
 

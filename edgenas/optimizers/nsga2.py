@@ -11,35 +11,12 @@ from typing import Any
 import numpy as np
 
 from edgenas.errors import InputError
-from edgenas.optimizers.evaluations import Evaluations, SpentError, random_points, run
+from edgenas.optimizers.evaluations import Evaluations, SpentError, optimizer, random_points
 from edgenas.optimizers.moves import mutated, unseen_mutant
-from edgenas.optimizers.problem import Archive, Problem
-from edgenas.progress import Task
 
 BUDGET = 1_000
 _POPULATION = 40
 _MISSING = 1e30  # the cost and the violation of a point that lacks a response
-
-
-def optimize(
-    problem: Problem,
-    *,
-    seed: int,
-    budget: int,
-    archive: Archive | None = None,
-    start: np.ndarray | None = None,
-    progress: Task | None = None,
-) -> Archive:
-    """Return what NSGA-II saw; see the family's contract in `base`.
-
-    Raises
-    ------
-    InputError : pymoo is not installed.
-    """
-    _require_pymoo()
-    return run(
-        _search, problem, seed=seed, budget=budget, archive=archive, start=start, progress=progress
-    )
 
 
 def _require_pymoo() -> None:
@@ -52,7 +29,10 @@ def _require_pymoo() -> None:
         ) from error
 
 
-def _search(evaluations: Evaluations, rng: np.random.Generator) -> None:
+@optimizer
+def optimize(evaluations: Evaluations, rng: np.random.Generator) -> None:
+    """Let pymoo propose generations."""
+    _require_pymoo()
     problem = evaluations.problem
     first = np.concatenate((evaluations.points, random_points(problem, _POPULATION, rng)))
     algorithm = _algorithm(evaluations, first[:_POPULATION], rng)

@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgenas.optimizers.evaluations import Evaluations, random_points, run
-from edgenas.optimizers.problem import Archive, Problem
-from edgenas.progress import Task
+from edgenas.optimizers.evaluations import Evaluations, optimizer, random_points
 
 BUDGET = 1_000
 
 
-def optimize(
-    problem: Problem,
-    *,
-    seed: int,
-    budget: int,
-    archive: Archive | None = None,
-    start: np.ndarray | None = None,
-    progress: Task | None = None,
-) -> Archive:
-    """Return what `budget` random points show; see the family's contract in `base`."""
-    return run(
-        _search, problem, seed=seed, budget=budget, archive=archive, start=start, progress=progress
-    )
-
-
-def _search(evaluations: Evaluations, rng: np.random.Generator) -> None:
+@optimizer
+def optimize(evaluations: Evaluations, rng: np.random.Generator) -> None:
+    """Draw until the budget is spent."""
     while True:
         evaluations(random_points(evaluations.problem, 1, rng))

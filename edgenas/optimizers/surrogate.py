@@ -18,10 +18,9 @@ from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.special import ndtri
 
 from edgenas.optimizers.dominance import nondominated
-from edgenas.optimizers.evaluations import Evaluations, random_points, run
+from edgenas.optimizers.evaluations import Evaluations, optimizer, random_points
 from edgenas.optimizers.moves import mutants
-from edgenas.optimizers.problem import Archive, Problem
-from edgenas.progress import Task
+from edgenas.optimizers.problem import Problem
 
 BUDGET = 300
 _FIRST, _UNIFORM = 30, 5  # points before the first fit; of them, equally high in every variable
@@ -34,22 +33,9 @@ _SHORT = 300  # candidates whose deviation is worked out
 _PRICE = 10.0  # of breaking limits by one score, in scores of every objective
 
 
-def optimize(
-    problem: Problem,
-    *,
-    seed: int,
-    budget: int,
-    archive: Archive | None = None,
-    start: np.ndarray | None = None,
-    progress: Task | None = None,
-) -> Archive:
-    """Return what the search saw; see the family's contract in `base`."""
-    return run(
-        _search, problem, seed=seed, budget=budget, archive=archive, start=start, progress=progress
-    )
-
-
-def _search(evaluations: Evaluations, rng: np.random.Generator) -> None:
+@optimizer
+def optimize(evaluations: Evaluations, rng: np.random.Generator) -> None:
+    """Evaluate in batches what a surrogate of all seen so far finds most promising."""
     problem = evaluations.problem
     last = np.array(problem.options) - 1
     uniform = (np.linspace(0, 1, _UNIFORM)[:, None] * last).round().astype(np.int64)

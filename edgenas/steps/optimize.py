@@ -94,13 +94,15 @@ def _front(context: RunContext, optimizer: ModuleType, started: float) -> Search
     known = warm_start.start_architectures(context, budget)
     starts = np.array([layout.point(one) for one in known], np.int64)
     try:
-        archive: Archive = optimizer.optimize(
-            layout.problem,
-            seed=config.seed,
-            budget=budget,
-            start=starts if len(starts) else None,
-            **config.search_options(optimizer),
-        )
+        with context.progress.task(f"Searching with {config.optimizer}", budget) as task:
+            archive: Archive = optimizer.optimize(
+                layout.problem,
+                seed=config.seed,
+                budget=budget,
+                start=starts if len(starts) else None,
+                progress=task,
+                **config.search_options(optimizer),
+            )
     except NoneFeasibleError as failure:
         raise _infeasible(context, reach(layout, failure.archive.points), failure) from failure
     chosen = _candidates(layout, archive, config.top)

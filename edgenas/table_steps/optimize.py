@@ -11,6 +11,7 @@ import numpy as np
 from edgenas import plugins
 from edgenas.errors import InfeasibleError
 from edgenas.optimizers.problem import Archive, Problem, Response
+from edgenas.progress import Progress
 from edgenas.records import to_json
 from edgenas.records.tables import TableLimit, TableSearch
 from edgenas.responses import Limit, limit_text
@@ -52,7 +53,7 @@ def run(context: RunContext) -> TableSearch:
     predicted = {name: replay.predicted(name) for name in replay.table.responses}
     wanted = _wanted(replay, predicted)
     problem = _problem(replay, wanted, predicted)
-    archive = _searched(replay, problem)
+    archive = _searched(replay, problem, context.progress)
     networks = replay.problem.networks(archive.points)
     feasible = problem.feasible(archive.values)
     if not feasible.any():
@@ -124,7 +125,7 @@ def _problem(replay: TableRun, wanted: Wanted, predicted: dict[str, Predicted]) 
     return replay.problem.problem(responses, np.column_stack(columns))
 
 
-def _searched(replay: TableRun, problem: Problem) -> Archive:
+def _searched(replay: TableRun, problem: Problem, progress: Progress) -> Archive:
     """Return every network, or those that an optimizer other than `exact` looked at, each once."""
     name = replay.config.optimizer
     if name == "exact":
@@ -132,12 +133,14 @@ def _searched(replay: TableRun, problem: Problem) -> Archive:
         return Archive(points, problem.evaluate(points), True, 0.0, len(points))
     optimizer = plugins.load("optimizers", name)
     budget = replay.config.budget or optimizer.BUDGET
-    archive: Archive = optimizer.optimize(
-        problem,
-        seed=replay.config.seed,
-        budget=budget,
-        **replay.config.search_options(optimizer),
-    )
+    with progress.task(f"Searching with {name}", budget) as task:
+        archive: Archive = optimizer.optimize(
+            problem,
+            seed=replay.config.seed,
+            budget=budget,
+            progress=task,
+            **replay.config.search_options(optimizer),
+        )
     networks = replay.problem.networks(archive.points)
     first = np.sort(np.unique(networks, return_index=True)[1])
     return replace(archive, points=archive.points[first], values=archive.values[first])
