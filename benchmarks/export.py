@@ -1,6 +1,8 @@
 """Time what an exported model costs on this machine; print JSON.
 
-Run: python benchmarks/export.py
+Run: OMP_NUM_THREADS=1 python benchmarks/export.py
+
+Times are CPU time of the one thread: what it would take on a core of its own.
 """
 
 from __future__ import annotations
@@ -27,12 +29,12 @@ REPEATS = 9
 
 
 def milliseconds(action: Callable[[], Any]) -> float:
-    """Return the median time of `action`, milliseconds."""
+    """Return the median CPU time of `action`, milliseconds."""
     times = []
     for _ in range(REPEATS):
-        start = time.perf_counter()
+        start = time.process_time()
         action()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return round(1e3 * statistics.median(times), 2)
 
 
@@ -81,7 +83,7 @@ def main() -> None:
         network_row(name, space.layers(architecture))
         for name, (space, architecture) in networks().items()
     ]
-    machine = {"machine": platform.machine(), "numpy": np.__version__}
+    machine = {"machine": platform.machine(), "numpy": np.__version__, "clock": "CPU time"}
     print(json.dumps({"machine": machine, "repeats": REPEATS, "networks": rows}, indent=2))
 
 

@@ -45,13 +45,13 @@ def _operator(events: List[Dict[str, Any]], warmup: int, runs: int) -> Dict[str,
         "name": events[-1]["name"][: -len(_KERNEL)],
         "type": arguments.get("op_name", ""),
         "provider": arguments.get("provider", ""),
-        "mean_us": _middle_mean([event["dur"] for event in timed]) * len(timed) / runs,
+        "mean_us": middle_mean([event["dur"] for event in timed]) * len(timed) / runs,
         "takes": _first_type(arguments.get("input_type_shape")),
         "gives": _first_type(arguments.get("output_type_shape")),
     }
 
 
-def _middle_mean(values: List[int]) -> float:
+def middle_mean(values: List[int]) -> float:
     """Return the mean of the middle half: whole microseconds, but no interruptions."""
     ordered, cut = sorted(values), len(values) // 4
     middle = ordered[cut : len(ordered) - cut]

@@ -109,7 +109,7 @@ class Models:
         profile = getattr(self._backend, "profile", None)
         if profile is None:
             name = self._backend.__name__.rpartition(".")[2]
-            raise NotImplementedError(f"the engine {name} offers no timing by operator in Python")
+            raise NotImplementedError(f"the engine {name} offers no timing by operator")
         return {"operators": profile(path, self._threads, runs)}
 
     def infer(

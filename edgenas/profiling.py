@@ -17,24 +17,32 @@ from edgenas.targets.base import ModelFile
 from edgenas.targets.config import Access, resolve
 from edgenas.targets.job_target import JobTarget
 
-_MODELS = (".onnx", ".tflite")
+_ENGINES = {".onnx": "onnxruntime", ".tflite": "litert"}
 
 
 def profile(
-    what: Path, target: str | None, runs: int, access: Access, progress: Progress
+    what: Path,
+    target: str | None,
+    runs: int,
+    access: Access,
+    progress: Progress,
+    *,
+    engine: str | None = None,
 ) -> OperatorProfile:
     """Return the time of each operator of `what`, a run folder or a model file.
 
     Of a run it is the int8 model that passed, or else the first candidate's, on the run's target
-    unless another is named.
+    and engine unless others are named; of a file, in an engine that takes such files.
 
     Raises
     ------
     InputError : there is no such model, or the target runs none.
     MeasurementError : the engine offers no timing by operator, or the model does not run.
     """
-    path, usual = _model(what, progress)
-    machine = resolve(target or usual, access)
+    path, usual, usual_engine = _model(what, progress)
+    if engine is None and target is None:
+        engine = usual_engine
+    machine = resolve(target or usual, access, engine=engine)
     if not isinstance(machine, JobTarget):
         raise InputError(f"Target '{machine.name}' runs no models, so it has no operators to time.")
     wanted = ".onnx" if machine.engine in ("onnxruntime", "tensorrt") else ".tflite"
@@ -42,7 +50,7 @@ def profile(
         raise InputError(
             f"The engine {machine.engine} of target '{machine.name}' runs {wanted} files, not "
             f"{path.name}.",
-            "Name a target whose engine fits, or the other file.",
+            f"Name an engine that does: --engine {_ENGINES[path.suffix]}.",
         )
     content = path.read_bytes()
     key = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem).lstrip(".-")[:100] or "model"
@@ -51,18 +59,18 @@ def profile(
         return machine.profile(model, runs, Path(folder), progress)
 
 
-def _model(what: Path, progress: Progress) -> tuple[Path, str]:
-    """Return the model's file, and the target on which it runs if none is named."""
+def _model(what: Path, progress: Progress) -> tuple[Path, str, str | None]:
+    """Return the model's file, and target and engine on which it runs if none are named."""
     if what.is_dir():
         folder = RunFolder(what)
         context = RunContext(folder, read_config(folder), progress)
         models = context.exported_models()
         if folder.verification.exists() and (winner := context.verified().winner) is not None:
             models = [winner.model]
-        return folder.models / models[0].int8_file, context.config.target
-    if what.suffix not in _MODELS or not what.is_file():
+        return folder.models / models[0].int8_file, context.config.target, context.config.engine
+    if what.suffix not in _ENGINES or not what.is_file():
         raise InputError(
             f"There is no run folder and no model {what}.",
-            f"Name a run folder, or a file that ends in {' or '.join(_MODELS)}.",
+            f"Name a run folder, or a file that ends in {' or '.join(_ENGINES)}.",
         )
-    return what, "local"
+    return what, "local", None if what.suffix == ".onnx" else _ENGINES[what.suffix]

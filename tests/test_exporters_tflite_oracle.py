@@ -35,7 +35,8 @@ def test_int8_is_as_good_as_the_official_quantizer(trained: Trained) -> None:
     reference = run(trained.graph, trained.images)
     oracle_file = official(emit(trained.graph, None), trained.calibration)
     oracle = real_logits(oracle_file, trained.images)
-    ours = real_logits(emit(trained.graph, trained.ranges), trained.images)
+    file = emit(trained.graph, trained.ranges)
+    ours = real_logits(file, trained.images)
     figures = {
         "oracle_sqnr_db": sqnr_db(reference, oracle),
         "sqnr_db": sqnr_db(reference, ours),
@@ -47,3 +48,4 @@ def test_int8_is_as_good_as_the_official_quantizer(trained: Trained) -> None:
     assert figures["sqnr_db"] > 25, figures
     assert figures["accuracy"] > figures["oracle_accuracy"] - 0.005, figures
     assert figures["agreement"] > 0.99, figures
+    assert len(file) <= len(oracle_file)

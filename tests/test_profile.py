@@ -91,7 +91,7 @@ def test_broken_model_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("none.onnx", "no model"), ("a.txt", "no model"), ("a.tflite", "runs .onnx")],
+    [("none.onnx", "no model"), ("a.txt", "no model")],
 )
 def test_what_is_no_model_of_the_engine(tmp_path: Path, name: str, message: str) -> None:
     if not name.startswith("none"):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, Dict, List
+
 import ai_edge_litert
 from ai_edge_litert import interpreter
 
+from device_runtime.litert_library import check_version
+from device_runtime.litert_profile import profiled_operators
 from device_runtime.tflite_session import TfliteSession
 
 
@@ -16,3 +21,10 @@ def version() -> str:
 def open_model(path: str, threads: int) -> TfliteSession:
     """Load the .tflite file `path` for `threads` threads; the engine's errors if it cannot be."""
     return TfliteSession(interpreter, path, threads, xnnpack=True)
+
+
+def profile(path: str, threads: int, runs: int) -> List[Dict[str, Any]]:
+    """Return the operators as LiteRT's own profiler times them; see `base`."""
+    check_version(version())
+    folder = Path(ai_edge_litert.__file__).parent
+    return profiled_operators(interpreter, folder, path, threads, runs, xnnpack=True)

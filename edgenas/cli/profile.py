@@ -15,12 +15,20 @@ from edgenas.cli.render import emit_json, operator_table
 @click.command()
 @click.argument("what", metavar="RUN_OR_MODEL", type=click.Path(path_type=Path))
 @click.option("--target", help="Where to run it: a name, user@host, or a .toml file.")
+@click.option("--engine", help="In which engine: the run's, or one that takes such files.")
 @click.option(
     "--runs", type=click.IntRange(1, 2000), default=30, show_default=True, help="Inferences timed."
 )
 @access_options
 @json_option
-def profile(what: Path, target: str | None, runs: int, as_json: bool, **options: Any) -> None:
+def profile(
+    what: Path,
+    target: str | None,
+    engine: str | None,
+    runs: int,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Time each operator of a model, and name what falls back or stays in float.
 
     RUN_OR_MODEL is a run folder, of which the model that passed is taken, or an .onnx or .tflite
@@ -30,12 +38,13 @@ def profile(what: Path, target: str | None, runs: int, as_json: bool, **options:
     Examples:
       edgenas profile runs/pi4
       edgenas profile model.onnx --target pi@raspberrypi.local --json
+      edgenas profile model.tflite --engine litert_builtin
     """
     from edgenas.profiling import profile as profiled
     from edgenas.records import to_json
 
     bars = Bars()
-    found = profiled(what, target, runs, access(options, bars.message), bars)
+    found = profiled(what, target, runs, access(options, bars.message), bars, engine=engine)
     if as_json:
         emit_json(to_json(found))
     else:

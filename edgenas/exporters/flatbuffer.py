@@ -43,6 +43,7 @@ class FlatbufferFile:
         )
         self._codes: dict[tuple[str, int], int] = {}
         self._buffers: list[np.ndarray | None] = [None]  # buffer 0 stands for "no data"
+        self._vectors: dict[tuple[str, bytes], int] = {}
 
     def tensor(
         self,
@@ -63,10 +64,8 @@ class FlatbufferFile:
         open_batch : the first dimension may be resized.
         """
         schema, quantization = self._schema, None
-        if scale is not None:
-            quantization = schema.QuantizationParametersT(
-                scale=scale, zeroPoint=zero_point, quantizedDimension=axis
-            )
+        if scale is not None and zero_point is not None:
+            quantization = _Quantization(schema, scale, zero_point, axis, self._vectors)
         if data is not None:
             self._buffers.append(np.frombuffer(data.astype(dtype).tobytes(), np.uint8))
         signature = np.array([-1, *shape[1:]], np.int32) if open_batch else None
@@ -137,6 +136,35 @@ class FlatbufferFile:
             version=version,
             builtinCode=number,
         )
+
+
+class _Quantization:
+    """Scales and zero points; the same numbers are written once a file, as most zeros are."""
+
+    def __init__(
+        self,
+        schema: ModuleType,
+        scale: np.ndarray,
+        zero_point: np.ndarray,
+        axis: int,
+        written: dict[tuple[str, bytes], int],
+    ) -> None:
+        self._schema, self._axis, self._written = schema, axis, written
+        self._values = (scale, zero_point)
+
+    def Pack(self, builder: Any) -> int:  # noqa: N802 - the name that the schema calls
+        scale, zero_point = (self._vector(builder, values) for values in self._values)
+        self._schema.QuantizationParametersStart(builder)
+        self._schema.QuantizationParametersAddScale(builder, scale)
+        self._schema.QuantizationParametersAddZeroPoint(builder, zero_point)
+        self._schema.QuantizationParametersAddQuantizedDimension(builder, self._axis)
+        return int(self._schema.QuantizationParametersEnd(builder))
+
+    def _vector(self, builder: Any, values: np.ndarray) -> int:
+        key = values.dtype.str, values.tobytes()
+        if key not in self._written:
+            self._written[key] = builder.CreateNumpyVector(values)
+        return self._written[key]
 
 
 class _AlignedBuffer:

@@ -13,6 +13,17 @@ _REAL = ("float", "float16", "double")
 # They are where integers begin and end, and move data only.
 _BETWEEN = ("QuantizeLinear", "DequantizeLinear", "Cast")
 
+_BUILT_IN = "The same built-in kernels can be timed in LiteRT: --engine litert_builtin."
+_LITERT = (
+    "Install the newest ai-edge-litert there, or profile the .onnx file: --engine onnxruntime."
+)
+_INSTEAD = {
+    "tflite_runtime": _BUILT_IN,
+    "tflite_runtime_builtin": _BUILT_IN,
+    "litert": _LITERT,
+    "litert_builtin": _LITERT,
+}
+
 
 def profile_of(state: JobState, key: str, target: str) -> OperatorProfile:
     """Return the profile of model `key`; `MeasurementError` if the journal has none, with why."""
@@ -23,7 +34,7 @@ def profile_of(state: JobState, key: str, target: str) -> OperatorProfile:
         hint = ""
         if failed and failed.reason.startswith("NotImplementedError: "):
             why = failed.reason.partition(": ")[2]
-            hint = "Profile the ONNX model with the engine onnxruntime instead."
+            hint = _INSTEAD.get(state.job.engine, "Use an engine that does: --engine onnxruntime.")
         raise MeasurementError(f"No profile of {key} on target '{target}': {why}.", hint)
     total_us = sum(operator.mean_us for operator in found.operators)
     operators = tuple(
