@@ -1,0 +1,98 @@
+"""Adapting predictors to a new board: ours against scratch, the mean and the best of the priors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from predictor_tasks import Columns, live_and_distinct, tasks
+
+from edgenas.predictors.table import TableRegression
+from edgenas.predictors.table_columns import read_csv
+
+TARGETS = (
+    "raspi4", "pixel3", "pixel2", "samsung_a50", "essential_ph_1",
+    "gold_6226", "silver_4114", "1080ti_1", "titan_rtx_1", "titanxp_256",
+)  # fmt: skip
+
+
+def devices(data: Path) -> tuple[Columns, dict[str, np.ndarray]]:
+    """Return operations and latencies by device, of NAS-Bench-201's distinct, live networks."""
+    raspi4 = next(task for task in tasks(data) if task.name == "nb201 raspi4")
+    table_ = read_csv(data / "nb201_help_latency" / "nb201_help_latency.csv.gz")
+    kept = live_and_distinct(data, table_)
+    measured = {k.removeprefix("lat_ms_"): v[kept] for k, v in table_.items() if "lat_ms_" in k}
+    for estimated in ("eyeriss", "fpga"):
+        del measured[estimated]
+    return {k: v for k, v in raspi4.columns.items() if k.startswith("op_")}, measured
+
+
+def transfers(data: Path, splits: int, rows: int = 10) -> str:
+    """Return a Markdown table: median RMSE of adapting to `rows` measurements of each device.
+
+    Priors are predictors from 300 rows of every other device; settings of one device are no priors
+    for each other.
+    """
+    ops, measured = devices(data)
+    n = len(ops["op_0_1"])
+    order = np.random.default_rng(99).permutation(n)
+    known, rest = order[:300], order[300:]
+    models = {
+        name: TableRegression().fit(
+            {**{k: v[known] for k, v in ops.items()}, "ms": ms[known]}, "ms"
+        )
+        for name, ms in measured.items()
+    }
+    lines = ["| device | scratch | mean of priors, affine | best prior, affine | edgenas | used |"]
+    lines.append("|---" * 6 + "|")
+    won = 0
+    for name in TARGETS:
+        family = name.rstrip("0123456789").rstrip("_")
+        priors = {k: m for k, m in models.items() if not k.startswith(family)}
+        runs = [
+            _transfer(ops, measured[name], priors, rest, (split, rows)) for split in range(splits)
+        ]
+        scratch, mean, best, ours, used = np.median(runs, axis=0)
+        won += ours < min(scratch, mean, best)
+        shown = " | ".join(f"{x:.3g}" for x in (scratch, mean, best, ours))
+        lines.append(f"| {name} | {shown} | {used:.0%} |")
+    return "\n".join([*lines, "", f"Least error of the four on {won} of {len(TARGETS)} devices."])
+
+
+def _transfer(
+    ops: Columns,
+    ms: np.ndarray,
+    priors: dict[str, TableRegression],
+    rest: np.ndarray,
+    split_and_rows: tuple[int, int],
+) -> list[float]:
+    split, rows = split_and_rows
+    drawn = np.random.default_rng(split).permutation(rest)
+    train, test = drawn[:rows], drawn[rows : rows + 1000]
+    here, there = ({k: v[part] for k, v in ops.items()} for part in (train, test))
+    few, truth = {**here, "ms": ms[train]}, ms[test]
+    sources = {k: (m.predict(here), m.predict(there)) for k, m in priors.items()}
+
+    def rmse(predicted: np.ndarray) -> float:
+        return float(np.sqrt(np.mean((predicted - truth) ** 2)))
+
+    def affine(pair: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
+        """Left-out error on the few rows, and RMSE on the others."""
+        x, unseen = pair
+        left_out = [
+            np.polyval(np.polyfit(np.delete(x, i), np.delete(ms[train], i), 1), x[i]) - ms[train][i]
+            for i in range(rows)
+        ]
+        return float(np.mean(np.square(left_out))), rmse(
+            np.polyval(np.polyfit(x, ms[train], 1), unseen)
+        )
+
+    mean = tuple(np.mean([pair[side] for pair in sources.values()], axis=0) for side in (0, 1))
+    ours = TableRegression(priors=priors).fit(few, "ms")
+    return [
+        rmse(TableRegression().fit(few, "ms").predict(there)),
+        affine((mean[0], mean[1]))[1],
+        min(affine(pair) for pair in sources.values())[1],
+        rmse(ours.predict(there)),
+        float(bool(ours.priors)),
+    ]
