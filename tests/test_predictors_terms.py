@@ -7,6 +7,7 @@ import pytest
 
 from edgenas.errors import PredictorError
 from edgenas.predictors.terms import term_set
+from edgenas.records import StageChoice
 from edgenas.spaces import mbv3_tiny
 
 SPACE = mbv3_tiny.create(num_classes=10, in_channels=1, image_size=16)
@@ -31,13 +32,26 @@ def test_work_adds_up_to_the_whole_network(physical):
     for _ in range(20):
         architecture = SPACE.sample(rng)
         terms = dict(zip(physical.names, row(physical, architecture), strict=True))
-        macs = sum(value for name, value in terms.items() if name.endswith("mmac"))
+        kinds = ("fixed_mmac", ".conv1x1_mmac", ".convkxk_mmac", ".depthwise_mmac")
+        macs = sum(value for name, value in terms.items() if name.endswith(kinds))
         layers = SPACE.layers(architecture)
         assert macs * 1e6 == pytest.approx(
             sum(x.macs for x in layers if x.kind != "squeeze_excite")
         )
         launches = sum(value for name, value in terms.items() if name.endswith("launches"))
         assert launches == sum(x.launches for x in layers if x.stage >= 0)
+
+
+def test_a_depthwise_kernel_pays_for_taps_and_for_channels_that_fill_no_vector(physical):
+    choice = StageChoice((5, 3), (1, 3))
+    layers = SPACE.stage_layers(16, 1, choice)
+    wide, narrow = (x for x in layers if x.kind == "depthwise")  # 8 and 36 channels on 8 x 8 pixels
+    assert (wide.out_channels, narrow.out_channels, narrow.out_size) == (8, 36, 8)
+    terms = dict(zip(physical.names, physical.stage_row(layers, choice), strict=True))
+    assert terms["stage1.depthwise_ktaps"] == pytest.approx(64 * (25 + 9) / 1e3)
+    assert terms["stage1.depthwise_rest_of_eights_mmac"] == pytest.approx(64 * 9 * 4 / 1e6)
+    sixteens = 64 * (25 * 8 + 9 * 4) / 1e6
+    assert terms["stage1.depthwise_rest_of_sixteens_mmac"] == pytest.approx(sixteens)
 
 
 def test_choices_of_a_known_stage():

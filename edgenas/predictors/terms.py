@@ -21,6 +21,7 @@ from edgenas.errors import PredictorError, nearest
 from edgenas.records import Layer, StageChoice
 
 LARGEST_USUAL_KERNEL = 5
+VECTORS = (8, 16)  # channels that depthwise kernels take at once; the rest of them costs more
 StageTerms = Callable[[Sequence[Layer], StageChoice], tuple[float, ...]]
 SizeTerms = Callable[[int, Sequence[Layer]], tuple[float, ...]]
 
@@ -98,13 +99,29 @@ def term_set(
 
 
 def _work(layers: Sequence[Layer], choice: StageChoice) -> tuple[float, ...]:
-    """Launches, work by kind of convolution, and bytes moved: what an engine's time is made of."""
+    """What an engine's time is made of: launches, work by kind of convolution, bytes moved.
+
+    A depthwise kernel looks up where each tap of each pixel is, however many channels there are,
+    and computes channels that do not fill a vector one by one (docs/decisions.md has the gain).
+    """
     pointwise = sum(x.macs for x in layers if x.kind == "conv" and x.kernel_size == 1)
     dense = sum(x.macs for x in layers if x.kind == "conv" and x.kernel_size > 1)
-    depthwise = sum(x.macs for x in layers if x.kind == "depthwise")
+    depthwise = [
+        (x.macs // x.out_channels, x.out_channels) for x in layers if x.kind == "depthwise"
+    ]
+    work = sum(taps * channels for taps, channels in depthwise)
+    rests = (sum(taps * (channels % vector) for taps, channels in depthwise) for vector in VECTORS)
     moved_bytes = sum(x.moved_bytes for x in layers)
     launches = sum(x.launches for x in layers)
-    return launches, pointwise / 1e6, dense / 1e6, depthwise / 1e6, moved_bytes / 1e3
+    return (
+        launches,
+        pointwise / 1e6,
+        dense / 1e6,
+        work / 1e6,
+        sum(taps for taps, _ in depthwise) / 1e3,
+        *(rest / 1e6 for rest in rests),
+        moved_bytes / 1e3,
+    )
 
 
 def _work_and_unusual(
@@ -151,7 +168,16 @@ _AMOUNTS = (
 )
 _SETS: dict[str, tuple[tuple[str, ...], tuple[str, ...], bool, StageTerms, SizeTerms]] = {
     "physical": (
-        ("launches", "conv1x1_mmac", "convkxk_mmac", "depthwise_mmac", "moved_kb"),
+        (
+            "launches",
+            "conv1x1_mmac",
+            "convkxk_mmac",
+            "depthwise_mmac",
+            "depthwise_ktaps",
+            "depthwise_rest_of_eights_mmac",
+            "depthwise_rest_of_sixteens_mmac",
+            "moved_kb",
+        ),
         ("fixed_mmac",),
         True,
         _work,
