@@ -162,9 +162,10 @@ def _predictor(console: Console, report: dict[str, Any]) -> None:
     for note in report["notes"]:
         console.print(note, markup=False)
     interval = f"{report['confidence']:.0%} interval"
-    largest = sorted(report["effects"], key=lambda effect: -abs(effect["effect"]))
-    title = f"What a choice does to {report['label']}, in {unit}"
-    console.print(_effects(title, ("change", "effect", interval), largest, scale))
+    if report["effects"]:
+        largest = sorted(report["effects"], key=lambda effect: -abs(effect["effect"]))
+        title = f"What a choice does to {report['label']}, in {unit}"
+        console.print(_effects(title, ("change", "effect", interval), largest, scale))
     if report["breakdown"]:
         title = f"Where the {report['label']} of the winner comes from, in {unit}"
         table = _effects(title, ("part", "adds", interval), report["breakdown"], scale)
