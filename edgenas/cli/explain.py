@@ -149,8 +149,11 @@ def _comparison(console: Console, document: dict[str, Any]) -> None:
         )
 
 
+_SHOWN_IN = {"fraction": (100.0, "points"), "bytes": (1e-3, "kB")}
+
+
 def _predictor(console: Console, report: dict[str, Any]) -> None:
-    scale, unit = (100.0, "points") if report["unit"] == "fraction" else (1.0, report["unit"])
+    scale, unit = _SHOWN_IN.get(report["unit"], (1.0, report["unit"]))
     errors = report["heldout"]
     if errors is not None:
         console.print(
@@ -169,7 +172,7 @@ def _predictor(console: Console, report: dict[str, Any]) -> None:
     if report["breakdown"]:
         title = f"Where the {report['label']} of the winner comes from, in {unit}"
         table = _effects(title, ("part", "adds", interval), report["breakdown"], scale)
-        table.add_row("sum", f"{sum(p['effect'] for p in report['breakdown']) * scale:.4g}", "")
+        table.add_row("sum", f"{sum(p['effect'] for p in report['breakdown']) * scale:.5g}", "")
         console.print(table)
 
 
