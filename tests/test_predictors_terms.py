@@ -48,6 +48,7 @@ def test_a_depthwise_kernel_pays_for_taps_and_for_channels_that_fill_no_vector(p
     wide, narrow = (x for x in layers if x.kind == "depthwise")  # 8 and 36 channels on 8 x 8 pixels
     assert (wide.out_channels, narrow.out_channels, narrow.out_size) == (8, 36, 8)
     terms = dict(zip(physical.names, physical.stage_row(layers, choice), strict=True))
+    assert terms["stage1.conv_kpixels"] == pytest.approx((256 + 3 * 64) / 1e3)
     assert terms["stage1.depthwise_ktaps"] == pytest.approx(64 * (25 + 9) / 1e3)
     assert terms["stage1.depthwise_rest_of_eights_mmac"] == pytest.approx(64 * 9 * 4 / 1e6)
     sixteens = 64 * (25 * 8 + 9 * 4) / 1e6

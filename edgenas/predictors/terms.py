@@ -102,8 +102,10 @@ def _work(layers: Sequence[Layer], choice: StageChoice) -> tuple[float, ...]:
     """What an engine's time is made of: launches, work by kind of convolution, bytes moved.
 
     A depthwise kernel looks up where each tap of each pixel is, however many channels there are,
-    and computes channels that do not fill a vector one by one (docs/decisions.md has the gain).
+    and computes channels that do not fill a vector one by one; a dense one starts anew with each
+    pixel (docs/decisions.md has the gain).
     """
+    pixels = sum(x.out_size**2 for x in layers if x.kind == "conv")
     pointwise = sum(x.macs for x in layers if x.kind == "conv" and x.kernel_size == 1)
     dense = sum(x.macs for x in layers if x.kind == "conv" and x.kernel_size > 1)
     depthwise = [
@@ -115,6 +117,7 @@ def _work(layers: Sequence[Layer], choice: StageChoice) -> tuple[float, ...]:
     launches = sum(x.launches for x in layers)
     return (
         launches,
+        pixels / 1e3,
         pointwise / 1e6,
         dense / 1e6,
         work / 1e6,
@@ -170,6 +173,7 @@ _SETS: dict[str, tuple[tuple[str, ...], tuple[str, ...], bool, StageTerms, SizeT
     "physical": (
         (
             "launches",
+            "conv_kpixels",
             "conv1x1_mmac",
             "convkxk_mmac",
             "depthwise_mmac",
