@@ -17,6 +17,7 @@ from boards.emulated import IMAGE, EmulatedBoard
 from boards.userland import userland_board
 from scripted_runtime import model_file
 
+from device_runtime.machine import u8s8_saturates
 from edgenas import plugins
 from edgenas.graph.lower import lower
 from edgenas.graph.random_state import random_state
@@ -48,7 +49,7 @@ def know(home: Path, line: str) -> None:
 
 def int8_model(path: Path) -> ModelFile:
     space = mbv3_tiny.create(10, 1, 16)
-    layers = space.layers(space.smallest())
+    layers = space.layers(space.largest())
     graph = lower(layers, random_state(layers, 0))
     exporter = plugins.load("exporters", "onnx")
     path.write_bytes(exporter.emit(graph, random_ranges(graph, 0), scheme="s8s8"))
@@ -75,8 +76,8 @@ def test_aarch64_userland_gets_real_wheels_and_computes_the_hosts_bits(
         assert profile.machine == "aarch64" and "onnxruntime" in profile.engines
         assert target.scheme == "s8s8"
         model = int8_model(tmp_path / "model.onnx")
-        size = mbv3_tiny.create(10, 1, 16).smallest().resolution
-        images = np.random.default_rng(0).integers(0, 256, (20, 1, size, size), np.uint8)
+        size = mbv3_tiny.create(10, 1, 16).largest().resolution
+        images = np.random.default_rng(0).integers(0, 256, (60, 1, size, size), np.uint8)
         preprocess = Preprocess((0.3,), (0.4,))
         inference = target.infer(model, images, preprocess, tmp_path / "jobs", Silent())
         assert inference.outcome.status == "ok" and inference.logits is not None
@@ -153,7 +154,7 @@ def test_whole_search_on_the_emulated_board(arm64_board: EmulatedBoard, tmp_path
 
 
 def assert_hosts_logits(run: Path) -> None:
-    """All but a few of the board's logits are the host's, those by one quantization step."""
+    """The board's logits are the host's, bit by bit."""
     jobs = [path.parent for path in run.glob("jobs/infer-*/*/job.json")]
     assert jobs
     for folder in jobs:
@@ -164,7 +165,7 @@ def assert_hosts_logits(run: Path) -> None:
         parts = sorted(folder.glob("logits-*.npy"), key=lambda path: int(path.stem[7:]))
         computed = np.concatenate([np.load(part, allow_pickle=False) for part in parts])
         expected = logits(model.read_bytes(), inputs)
-        step = np.diff(np.unique(expected)).min()
-        assert np.abs(computed - expected).max() < 1.01 * step
-        assert (computed == expected).mean() > 0.98
-        np.testing.assert_array_equal(computed.argmax(1), expected.argmax(1))
+        if u8s8_saturates():  # then the host leaves part of a signed model in float
+            np.testing.assert_array_equal(computed.argmax(1), expected.argmax(1))
+        else:
+            np.testing.assert_array_equal(computed, expected)

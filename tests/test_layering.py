@@ -76,6 +76,7 @@ LAYERS: list[set[str]] = [
 # Units of the second layer are small and may use each other.
 SHARED = LAYERS[1]
 RUNTIME_SEAM = {
+    "device_runtime.machine",
     "device_runtime.protocol",
     "device_runtime.summary",
     "device_runtime.tflite_session",

@@ -7,10 +7,9 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 import onnxruntime
 
-from device_runtime import machine
+from device_runtime.machine import u8s8_saturates
 from device_runtime.ort_profile import profiled_operators
 
-_X86 = ("x86_64", "AMD64", "i686", "i386")
 _EXACT = "session.x64quantprecision"
 _PROVIDERS = ["CPUExecutionProvider"]
 _WARMUP_RUNS = 3
@@ -47,17 +46,6 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     if u8s8_saturates():
         options.add_session_config_entry(_EXACT, "1")
     return options
-
-
-def u8s8_saturates() -> bool:
-    """Return whether sums of u8 x s8 products would saturate at 16 bits on this CPU.
-
-    So they do on x86 without VNNI (measured: 33 dB to 15 dB), unless the engine is told to widen
-    them first, which costs time.
-    """
-    about = machine.describe()
-    vnni = {"avx512_vnni", "avx_vnni"} & set(about["cpu_features"])
-    return about["machine"] in _X86 and not vnni
 
 
 class OnnxSession:

@@ -12,7 +12,8 @@ from edgenas.graph.ranges import Ranges
 def cut(graph: Graph, ranges: Ranges, name: str) -> tuple[Graph, Ranges]:
     """Return the graph that ends with the tensor `name`, which is called "logits" there.
 
-    Only what the tensor is computed from is kept. Its values and its scale are those in `graph`.
+    Only what the tensor is computed from is kept. Its values are those in `graph`; so is its scale,
+    but for the thousandth by which an addition that is cut off would have raised it (`tie_free`).
 
     Raises
     ------

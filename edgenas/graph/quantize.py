@@ -14,6 +14,7 @@ import numpy as np
 from edgenas.errors import ExportError, nearest
 from edgenas.graph.ir import INPUT, Graph, Node, WeightedNode
 from edgenas.graph.ranges import Ranges
+from edgenas.graph.tie_free import tie_free
 
 WEIGHT_LIMIT = 127
 # A tensor that stays below this is stored as exact zeros: no later layer could bring it back.
@@ -96,6 +97,10 @@ def quantize(graph: Graph, ranges: Ranges, scheme: Scheme) -> Quantization:
     bounds = {INPUT: _known_range(ranges, INPUT)}
     bounds |= {node.output: _node_range(node, ranges) for node in graph.nodes}
     tensors = {name: quantize_tensor(*bound, scheme) for name, bound in bounds.items()}
+    fitted = tie_free(graph, {name: quant.scale for name, quant in tensors.items()})
+    for name, scale in fitted.items():
+        if scale != tensors[name].scale:
+            tensors[name] = _at_scale(float(scale), min(bounds[name][0], 0.0), scheme)
     weights = {
         node.output: quantize_weights(node, tensors[node.inputs[0]].scale, scheme)
         for node in graph.nodes
@@ -111,9 +116,13 @@ def quantize_tensor(least: float, greatest: float, scheme: Scheme) -> TensorQuan
     if greatest - least < SMALLEST_RANGE:
         return TensorQuant(np.float32(1), scheme.activation(0 if scheme.symmetric else limits.min))
     if scheme.symmetric:
-        return TensorQuant(np.float32(max(-least, greatest) / limits.max), scheme.activation(0))
-    scale = (greatest - least) / (int(limits.max) - int(limits.min))
-    zero_point = np.rint(limits.min - least / scale)
+        return _at_scale(max(-least, greatest) / limits.max, least, scheme)
+    return _at_scale((greatest - least) / (int(limits.max) - int(limits.min)), least, scheme)
+
+
+def _at_scale(scale: float, least: float, scheme: Scheme) -> TensorQuant:
+    """Return the quantization of values from `least` on, in steps of `scale`."""
+    zero_point = 0 if scheme.symmetric else np.rint(np.iinfo(scheme.activation).min - least / scale)
     return TensorQuant(np.float32(scale), scheme.activation(zero_point))
 
 
