@@ -47,7 +47,7 @@ class RunConfig:
 
     engine : in place of that in the target file; None for the file's.
     max_latency_ms : the limit on the upper prediction bound; None for half-way between the least
-        and the greatest predicted latency.
+        and the greatest predicted latency, kernel sizes that the engine is slow at left out.
     samples : subnets measured on the target. evaluate : subnets whose accuracy is evaluated.
     epochs : of supernet training; None for the data set's default.
     supernet : a pretrained supernet, by its name or as a file; None trains one.

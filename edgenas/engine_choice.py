@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgenas.latency_model import latency_model
+from edgenas.pathology import slow_kernels
 from edgenas.records import Architecture, Latency, Outcome, VerifiedModel, to_json
 from edgenas.run_context import RunContext
 from edgenas.search_problem import half_way, lay_out
@@ -76,7 +77,7 @@ class EngineChoice:
 def default_limit_ms(context: RunContext) -> float:
     """Return the limit that the run would choose by itself; fits its predictors."""
     fit.run(context)
-    return half_way(lay_out(context.predictors()).problem)
+    return half_way(lay_out(context.predictors()), slow_kernels(context))
 
 
 def choose(contexts: Sequence[RunContext]) -> EngineChoice:

@@ -144,7 +144,8 @@ class _Values:
         return values
 
     def sums(self) -> Sums:
-        """Return the columns as sums; bounds with the least margin that any point has."""
+        """Return the columns as sums; of an upper bound, sums that are within the limit if it is;
+        of a lower bound, with the least margin that any point has."""
         each = [self._column_sums(column) for column in self._columns]
         return Sums(
             np.hstack([one.offsets for one in each]),
@@ -161,8 +162,12 @@ class _Values:
         predictor = self._predictors.fitted[name]
         rows, options = self._predictors.rows(column.kind.source), self._options[column.kind.source]
         offsets, added = summands(predictor, rows, options)
-        least = predictor.least_margin(self._predictors.confidence)
-        shift = {"mean": 0.0, "upper": least, "lower": -least}[column.side]
+        confidence = self._predictors.confidence
+        shift = 0.0
+        if column.side == "lower":
+            shift = -predictor.least_margin(confidence)
+        elif column.side == "upper" and (limit := column.response.at_most) is not None:
+            shift = limit - predictor.ceiling(limit, confidence)
         stages = range(len(self._grid.choices))
         parts = tuple(np.array([size[stage] for size in added])[:, :, None] for stage in stages)
         return Sums(offsets[:, None] + shift, parts)

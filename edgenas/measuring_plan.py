@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from edgenas.predictors import design, vocabulary
+from edgenas.predictors.terms import LARGEST_USUAL_KERNEL
 from edgenas.records import Architecture
 from edgenas.spaces.base import MobileSpace
 from edgenas.term_rows import TermRows
+
+# Of the networks that are measured, the share that has usual kernels only.
+USUAL = 0.5
+
+
+def with_usual_kernels(space: MobileSpace, architecture: Architecture) -> Architecture:
+    """Return the architecture with the largest usual kernel in place of each unusual one."""
+    largest = [
+        max((k for k in stage.kernel_sizes if k <= LARGEST_USUAL_KERNEL), default=0)
+        for stage in space.stages
+    ]
+    kernels = tuple(
+        tuple(k if k <= LARGEST_USUAL_KERNEL or not usual else usual for k in sizes)
+        for sizes, usual in zip(architecture.kernel_sizes, largest, strict=True)
+    )
+    return replace(architecture, kernel_sizes=kernels)
 
 
 def plan(
@@ -23,14 +41,28 @@ def plan(
 
     The first `always` of the pool are among them; the others are chosen by D-optimal design over
     the physical terms, given those that are measured already (docs/decisions.md has the gain).
+    Half of the networks have usual kernel sizes only, if the pool has them: where an engine is slow
+    at the others, random networks say next to nothing of its fast ones.
     """
-    known = [index for index, architecture in enumerate(pool) if architecture in measured]
-    first = [index for index in range(min(always, count)) if index not in known]
-    missing = min(count, len(pool)) - len(known) - len(first)
+    taken = [index for index, architecture in enumerate(pool) if architecture in measured]
+    first = [index for index in range(min(always, count)) if index not in taken]
+    missing = min(count, len(pool)) - len(taken) - len(first)
     if missing <= 0:
         return [pool[index] for index in first]
     rows = TermRows(space, "physical")
     matrix = rows.matrix(pool)
     prior = design.prior_rows(vocabulary.levels(rows.terms.names, matrix), matrix)
-    chosen = design.choose(prior, missing, taken=np.array([*known, *first], int))
-    return [pool[index] for index in (*first, *chosen.tolist())]
+    usual = [
+        i for i, one in enumerate(pool) if max(map(max, one.kernel_sizes)) <= LARGEST_USUAL_KERNEL
+    ]
+    taken += first
+    wanted = min(int(USUAL * count), len(usual)) - len(set(usual).intersection(taken))
+    chosen: list[int] = []
+    if len(usual) < len(pool) and wanted > 0:
+        part = np.union1d(usual, taken).astype(np.int64)
+        among = design.choose(
+            prior[part], min(wanted, missing), taken=np.searchsorted(part, np.sort(taken))
+        )
+        chosen = part[among].tolist()
+    rest = design.choose(prior, missing - len(chosen), taken=np.array([*taken, *chosen], int))
+    return [pool[index] for index in (*first, *chosen, *rest.tolist())]

@@ -97,3 +97,8 @@ def find(context: RunContext) -> tuple[Pathology, ...]:
         if slow_ms.lower > LEAST_EXCESS * work_ratio * usual_ms.upper:
             found.append(Pathology(size, usual, slow_ms, usual_ms, work_ratio))
     return tuple(found)
+
+
+def slow_kernels(context: RunContext) -> frozenset[int]:
+    """Return the kernel sizes that the run found its engine to be slow at."""
+    return frozenset(pathology.kernel_size for pathology in find(context))

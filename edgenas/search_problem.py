@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -146,19 +146,33 @@ def lay_out(predictors: Predictors) -> Layout:
         costs=costs[1],
         margin=margin,
         least_margin=predictors.latency.least_margin(confidence),
+        ceiling=lambda limit: predictors.latency.ceiling(limit, confidence),
     )
     return Layout(space, choices, problem)
 
 
-def half_way(problem: StageProblem) -> float:
+def half_way(layout: Layout, avoided: Collection[int] = ()) -> float:
     """Return the limit half-way between the least and the greatest upper bound of the cost.
 
-    Both ends are taken where the summed cost is least and greatest.
+    Both ends are taken where the summed cost is least and greatest, of networks without the kernel
+    sizes `avoided`, wherever a stage offers others.
     """
-    ends = []
-    for pick in (np.argmin, np.argmax):
+    problem, ends = layout.problem, []
+    usable = [
+        np.array([not set(avoided).intersection(option.kernel_sizes) for option in options])
+        for options in layout.choices
+    ]
+    usable = [kept if kept.any() else ~kept for kept in usable]
+    for pick, never in ((np.argmin, np.inf), (np.argmax, -np.inf)):
         points = [
-            [size, *(int(pick(costs)) for costs in problem.costs[size])] for size in problem.sizes
+            [
+                size,
+                *(
+                    int(pick(np.where(kept, costs, never)))
+                    for kept, costs in zip(usable, problem.costs[size], strict=True)
+                ),
+            ]
+            for size in problem.sizes
         ]
         ends.append(problem.upper(np.array(points)))
     return float((ends[0].min() + ends[1].max()) / 2)

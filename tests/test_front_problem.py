@@ -156,6 +156,9 @@ class _Constant:
     def least_margin(self, confidence: float) -> float:
         return 0.1
 
+    def ceiling(self, limit: float, confidence: float) -> float:
+        return limit - 0.1
+
 
 def test_spread_takes_the_ends_and_then_the_middle() -> None:
     costs = np.column_stack((np.linspace(0, 1, 11), np.linspace(10, 0, 11)))

@@ -91,7 +91,7 @@ def test_points_cost_what_the_predictor_says_of_their_architectures(
 
 def test_half_way_is_between_the_extremes(predictors: Predictors) -> None:
     layout = lay_out(predictors)
-    limit = half_way(layout.problem)
+    limit = half_way(layout)
     extremes = predictors.candidates([predictors.space.smallest(), predictors.space.largest()])
     assert extremes[0].latency_ms.upper < limit < extremes[1].latency_ms.upper
 

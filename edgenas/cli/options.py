@@ -67,7 +67,8 @@ CONFIG_OPTIONS = [
         "--max-latency",
         "max_latency_ms",
         type=MILLISECONDS,
-        help="Limit, such as 2ms.  [half-way between least and greatest predicted]",
+        help="Limit, such as 2ms.  [half-way between least and greatest predicted, without kernel "
+        "sizes that the engine is slow at]",
     ),
     click.option("--confidence", type=float, help="Of the upper prediction bound.  [0.95]"),
     click.option("--samples", type=int, help="Subnets measured on the target.  [40]"),

@@ -55,7 +55,7 @@ def best_under(problem: StageProblem, limit: float, *, seed: int, budget: int, c
         archive = archive[pareto(problem.value(archive), problem.cost(archive))]
     if problem.margin is not None:
         scored += shortlist.improve(budget - scored)
-    gap = max(0.0, relaxation.bound(limit - problem.floor_margin) - shortlist.best)
+    gap = max(0.0, relaxation.bound(problem.highest_cost(limit)) - shortlist.best)
     optimal = gap <= problem.value_rounding
     return Found(
         points=shortlist.points,

@@ -50,6 +50,8 @@ class StageProblem:
     values, costs : values[size][stage] is float64 [n_options].
     margin : added to the summed cost of points, int64 [n, 1 + n_stages], to give the upper bound
         that the limit is on; float64 [n], never less than `least_margin`. None for no margin.
+    ceiling : the cost that no point whose upper bound is within a limit exceeds, where that is
+        less than the limit minus `least_margin`, because margins grow with the cost.
 
     Raises
     ------
@@ -62,6 +64,7 @@ class StageProblem:
     costs: tuple[tuple[np.ndarray, ...], ...]
     margin: Callable[[np.ndarray], np.ndarray] | None = None
     least_margin: float = 0.0
+    ceiling: Callable[[float], float] | None = None
 
     def __post_init__(self) -> None:
         stages = [array for size in (*self.values, *self.costs) for array in size]
@@ -98,6 +101,12 @@ class StageProblem:
     def floor_margin(self) -> float:
         """The least that any point's margin can be."""
         return 0.0 if self.margin is None else self.least_margin
+
+    def highest_cost(self, limit: float) -> float:
+        """Return a cost that no point whose upper bound is within `limit` exceeds."""
+        if self.margin is None or self.ceiling is None:
+            return limit - self.floor_margin
+        return min(self.ceiling(limit), limit - self.floor_margin)
 
     @property
     def cost_rounding(self) -> float:

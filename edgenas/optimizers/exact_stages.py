@@ -41,7 +41,7 @@ def best_under(problem: StageProblem, limit: float, *, seed: int, budget: int, c
     feasible = require_feasible(problem, relaxation, limit, nodes)
     shortlist = Shortlist(problem, limit, count)
     shortlist.add(np.vstack((feasible, frontier.choices)))
-    bound = relaxation.bound(limit - problem.floor_margin)
+    bound = relaxation.bound(problem.highest_cost(limit))
     if problem.margin is not None or count > 1:
         nodes.open(shortlist.improve(nodes.left))
     search = _Search(problem, relaxation, limit, nodes, shortlist)
@@ -72,7 +72,7 @@ class _Search:
     ) -> None:
         self._problem, self._limit = problem, limit
         self._relaxation = relaxation
-        self._ceiling = limit - problem.floor_margin
+        self._ceiling = problem.highest_cost(limit)
         self._nodes = nodes
         self._shortlist = shortlist
 
@@ -83,7 +83,7 @@ class _Search:
         for share in _LOOKS:
             best = np.array(self._shortlist.points[:1])
             own = float((self._problem.upper(best) - self._problem.cost(best))[0])
-            margin = own + share * (self._problem.least_margin - own)
+            margin = own + share * (self._limit - self._ceiling - own)
             nodes = Nodes(self._nodes.left // _LOOK_PART)
             try:
                 points = self._relaxation.points(self._limit - margin, self._shortlist.best, nodes)

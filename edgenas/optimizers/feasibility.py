@@ -57,7 +57,7 @@ def _least_upper(
     """
     least = float(problem.upper(start[None])[0])
     try:
-        points = relaxation.points(least - problem.floor_margin, -np.inf, nodes)
+        points = relaxation.points(problem.highest_cost(least), -np.inf, nodes)
     except OutOfNodesError:
         return start, least, False
     uppers = problem.upper(points)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from edgenas.predictors.shrinkage import Level
+from edgenas.predictors.spread import Spread
 
 EXTRAPOLATION = (
     "Outside what was measured, where intervals are no promise, is a row whose mean is less "
@@ -98,7 +99,8 @@ class FittedPredictor(Protocol):
     heldout: HeldOut | None
     params: np.ndarray  # float64 [p + 1], intercept first
     covariance: np.ndarray  # float64 [p + 1, p + 1], of the params, over `scale`
-    scale: float  # residual variance, in unit²
+    scale: float  # residual variance, in unit², of a typical row
+    spread: Spread  # how the noise grows with the mean
 
     def student(self, confidence: float) -> float:
         """Return the two-sided quantile that confidence intervals of the params use."""
@@ -120,12 +122,16 @@ class FittedPredictor(Protocol):
         """Return a bound that the margin of no row is below."""
         ...
 
+    def ceiling(self, limit: float, confidence: float) -> float:
+        """Return a mean that no row whose upper bound is within `limit` is above."""
+        ...
+
     def contrast(self, difference: np.ndarray, confidence: float) -> Prediction:
         """Return effects of term differences [n, p] (x1 - x0) with confidence intervals."""
         ...
 
     def leverage(self, matrix: np.ndarray) -> np.ndarray:
-        """Return the variance of the predicted means over `scale`, float64 [n]."""
+        """Return the variance of the predicted means over that of the noise there, float64 [n]."""
         ...
 
     def outside(self, matrix: np.ndarray) -> np.ndarray:

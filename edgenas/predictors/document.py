@@ -11,7 +11,8 @@ import numpy as np
 
 from edgenas.errors import PredictorError
 
-FORMAT_VERSION = 1
+# 2 has the spread of the noise; files of 1 have one noise for all rows.
+FORMAT_VERSION, FIRST_VERSION = 2, 1
 AGAIN = "Fit it again: edgenas fit."
 Fitted = TypeVar("Fitted")
 
@@ -32,10 +33,10 @@ def opened(kind: str, document: Any, into: type[Fitted]) -> Fitted:
     """
     if not isinstance(document, dict) or document.get("kind") != kind:
         raise PredictorError(f"This is not a '{kind}' predictor.", AGAIN)
-    if document.get("format") != FORMAT_VERSION:
+    version = document.get("format")
+    if type(version) is not int or not FIRST_VERSION <= version <= FORMAT_VERSION:
         raise PredictorError(
-            f"The predictor has format {document.get('format')}, this edgenas reads "
-            f"{FORMAT_VERSION}.",
+            f"The predictor has format {version}, this edgenas reads up to {FORMAT_VERSION}.",
             AGAIN,
         )
     content = {key: value for key, value in document.items() if key != "sha256"}

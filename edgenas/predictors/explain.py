@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgenas.predictors.base import FittedPredictor
+from edgenas.predictors.spread import EVEN, Spread
 
 FEWEST = 20
 
@@ -56,6 +57,7 @@ def diagnostics(
     measured: np.ndarray,
     leverage: np.ndarray | None = None,
     names: Sequence[str] = (),
+    spread: Spread = EVEN,
 ) -> tuple[str, ...]:
     """Return one sentence for each thing that residuals (measured - predicted) tell, or that they
     tell nothing; tests at the 1 % level.
@@ -64,13 +66,20 @@ def diagnostics(
     kurtosis of Anscombe & Glynn (1983). Rows that move the fit: Cook's (1977) distance over 1.
 
     leverage : of the fitted rows, float64 [n]; None if they were not fitted. names : of the rows.
+    spread : of the noise as fitted; residuals are judged over it.
     """
     from scipy import stats
 
-    residual = measured - predicted
+    noise = spread.of(predicted)
+    residual = (measured - predicted) / noise
     if len(residual) < FEWEST or np.ptp(predicted) == 0:
         return (f"{len(residual)} rows are too few to judge the residuals.",)
     found = []
+    if spread.power > 0:
+        found.append(
+            f"Errors grow as the prediction to the power {spread.power:.2f}, and intervals with "
+            "them."
+        )
     growth = stats.linregress(predicted, residual**2)
     if stats.chi2.sf(len(residual) * growth.rvalue**2, 1) < 0.01:
         way = "slow" if growth.slope > 0 else "fast"
@@ -82,9 +91,9 @@ def diagnostics(
     tails = stats.kurtosistest(residual)
     if tails.pvalue < 0.01 and tails.statistic > 0:
         worst = int(np.argmax(np.abs(residual)))
+        off = noise[worst] * residual[worst]
         found.append(
-            f"A few rows are far off, {_called(names, worst)} by {residual[worst]:.3g}: measure "
-            "them again."
+            f"A few rows are far off, {_called(names, worst)} by {off:.3g}: measure them again."
         )
     found += _influential(residual, leverage, names)
     return tuple(found) or (

@@ -11,14 +11,14 @@ from edgenas.predictors.base import HeldOut
 from edgenas.predictors.posterior import Posterior
 
 CONFIDENCE = 0.9
-# rows and responses of all but one fold -> what they give
-Refit = Callable[[np.ndarray, np.ndarray], Posterior]
+# which rows are in, bool [n] -> what they give
+Refit = Callable[[np.ndarray], Posterior]
 
 
 @dataclass(frozen=True)
 class Validation:
     """summary : the errors. scores : rising, float64 [n], |held-out error| over its standard error
-    with residual variance 1 (Barber et al. 2021, CV+, with errors scaled as in Lei et al. 2018)."""
+    for residual variance 1 (Barber et al. 2021, CV+, with errors scaled as in Lei et al. 2018)."""
 
     summary: HeldOut
     scores: np.ndarray
@@ -39,7 +39,7 @@ def validate(
     mean, error = np.empty(n), np.empty(n)
     for fold in range(folds):
         out = fold_of == fold
-        fitted = refit(matrix[~out], response[~out])
+        fitted = refit(~out)
         mean[out], error[out] = fitted.predict(matrix[out]), fitted.error(matrix[out])
     ratios = np.abs(response - mean) / error
     return Validation(_summary(response, mean, ratios, folds), np.sort(ratios))

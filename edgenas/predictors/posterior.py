@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from edgenas.predictors.shrinkage import Level
+from edgenas.predictors.spread import EVEN, Spread
 
 
 @dataclass(frozen=True)
@@ -18,25 +19,28 @@ class Posterior:
 
     params : float64 [p + 1]. covariance : float64 [p + 1, p + 1], over the residual variance.
     effective : how many parameters the rows were spent on (trace of the hat matrix).
+    spread : of the noise around the mean.
     """
 
     params: np.ndarray
     covariance: np.ndarray
     effective: float
+    spread: Spread = EVEN
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         return np.asarray(matrix @ self.params[1:] + self.params[0])
 
     def error(self, matrix: np.ndarray) -> np.ndarray:
         """Return the standard errors of new responses, over the residual one, float64 [n]."""
-        return standard_error(matrix, self.covariance)
+        noise = self.spread.of(self.predict(matrix))
+        return np.asarray(np.sqrt(noise**2 + variance_of_means(matrix, self.covariance)))
 
 
-def standard_error(matrix: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Return sqrt(1 + x' covariance x) of rows x = (1, *matrix[i]), float64 [n]."""
+def variance_of_means(matrix: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Return x' covariance x of rows x = (1, *matrix[i]), float64 [n]."""
     rows = with_intercept(matrix)
     variance = np.einsum("ij,ij->i", rows @ covariance, rows)
-    return np.asarray(np.sqrt(1.0 + np.maximum(variance, 0.0)))
+    return np.asarray(np.maximum(variance, 0.0))
 
 
 def with_intercept(matrix: np.ndarray) -> np.ndarray:
@@ -59,15 +63,20 @@ def shrunken(
     levels: Sequence[Level],
     variances: np.ndarray,
     final: bool = False,
+    *,
+    noise: np.ndarray | None = None,
 ) -> Posterior:
     """Return the coefficients under the levels' prior, for rows [n, p] and responses [n].
 
+    noise : float64 [n], relative standard deviations of the rows' noise; None for 1.
     final : by statsmodels, as least squares on the rows stacked with the prior; else by the normal
         equations, which is faster and the same to rounding.
     """
     mean = matrix.mean(axis=0)
     root = _merged(levels, variances) if levels else np.zeros((matrix.shape[1], 0))
     rows = with_intercept((matrix - mean) @ root)
+    if noise is not None:
+        rows, response = rows / noise[:, None], response / noise
     prior = np.eye(rows.shape[1])[1:]
     if final:
         stacked, padded = np.vstack([rows, prior]), np.append(response, np.zeros(len(prior)))
@@ -93,13 +102,19 @@ def _merged(levels: Sequence[Level], variances: np.ndarray) -> np.ndarray:
     return np.linalg.cholesky(prior + np.diag(1e-9 * np.diag(prior) + 1e-300))
 
 
-def plain(matrix: np.ndarray, response: np.ndarray) -> Posterior:
-    """Return ordinary least squares on the terms that vary; the others' coefficients are 0."""
+def plain(matrix: np.ndarray, response: np.ndarray, noise: np.ndarray | None = None) -> Posterior:
+    """Return least squares on the terms that vary; the others' coefficients are 0.
+
+    noise : float64 [n], relative standard deviations of the rows' noise; None for 1.
+    """
     live = np.append(True, np.ptp(matrix, axis=0) > 0)
-    results = least_squares(with_intercept(matrix)[:, live], response)
+    rows = with_intercept(matrix)[:, live]
+    if noise is not None:
+        rows, response = rows / noise[:, None], response / noise
+    results = least_squares(rows, response)
     params, covariance = np.zeros(live.size), np.zeros((live.size, live.size))
     params[live], covariance[np.ix_(live, live)] = results.params, results.normalized_cov_params
-    return Posterior(params, covariance, float(results.df_model) + 1)
+    return Posterior(params, covariance, float(results.model.rank))
 
 
 def risen(fitted: Posterior, rising: np.ndarray) -> Posterior:
@@ -119,7 +134,7 @@ def risen(fitted: Posterior, rising: np.ndarray) -> Posterior:
     jitter = 1e-9 * np.trace(quadratic) / len(slack)
     factor = np.linalg.cholesky(quadratic + jitter * np.eye(len(slack))).T
     force, _ = nnls(factor, -np.linalg.solve(factor.T, slack))
-    return Posterior(fitted.params + moves @ force, fitted.covariance, fitted.effective)
+    return replace(fitted, params=fitted.params + moves @ force)
 
 
 def inflation(matrix: np.ndarray) -> np.ndarray:

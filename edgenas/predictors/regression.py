@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.errors import PredictorError
-from edgenas.predictors import document, shrinkage, vocabulary
+from edgenas.predictors import document, shrinkage, spread, vocabulary
 from edgenas.predictors.base import Coefficient, HeldOut, Prediction, TrainingData
 from edgenas.predictors.heldout import validate
 from edgenas.predictors.posterior import (
@@ -24,9 +24,10 @@ from edgenas.predictors.posterior import (
     plain,
     risen,
     shrunken,
-    standard_error,
+    variance_of_means,
 )
 from edgenas.predictors.shrinkage import Level
+from edgenas.predictors.spread import EVEN, Spread
 
 FOLDS = 5
 LEAST_ROWS = 5
@@ -46,8 +47,9 @@ class Regression:
     vif : float64 [p], variance inflation factors; infinite for collinear terms.
     levels : variance of each level over `scale`; none if the fit is plain least squares.
     low, high : float64 [p], range of each term in the rows.
-    reach : greatest variance of a measured row's mean as predicted from all others, over `scale`;
-        1, as uncertain as one measurement, in files that do not have it.
+    reach : greatest leverage of a measured row as predicted from all others; 1, as uncertain as one
+        measurement, in files that do not have it.
+    spread : how the noise grows with the mean; `scale` is that of a typical row.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Regression:
     high: np.ndarray
     rows_sha256: str
     reach: float = 1.0
+    spread: Spread = EVEN
 
     @property
     def intercept(self) -> float:
@@ -77,11 +80,17 @@ class Regression:
 
     def margin(self, matrix: np.ndarray, confidence: float) -> np.ndarray:
         """Return upper bound minus mean of two-sided prediction intervals, float64 [n]."""
-        return self._quantile(confidence) * standard_error(matrix, self.covariance)
+        noise = self.spread.of(self.predict(matrix))
+        error = np.sqrt(noise**2 + variance_of_means(matrix, self.covariance))
+        return np.asarray(self._quantile(confidence) * error)
 
     def least_margin(self, confidence: float) -> float:
         """Return a bound that no row's margin is below."""
-        return self._quantile(confidence)
+        return self._quantile(confidence) * self.spread.least
+
+    def ceiling(self, limit: float, confidence: float) -> float:
+        """Return a mean that no row whose upper bound is within `limit` is above."""
+        return self.spread.ceiling(limit, self._quantile(confidence))
 
     def get_prediction(self, matrix: np.ndarray, confidence: float) -> Prediction:
         """Return means with two-sided prediction intervals of nominal `confidence`."""
@@ -113,8 +122,9 @@ class Regression:
         )
 
     def leverage(self, matrix: np.ndarray) -> np.ndarray:
-        """Return the variance of the predicted means over `scale`, float64 [n]."""
-        return standard_error(matrix, self.covariance) ** 2 - 1
+        """Return the variance of the predicted means over that of the noise there, float64 [n]."""
+        noise = self.spread.of(self.predict(matrix))
+        return np.asarray(variance_of_means(matrix, self.covariance) / noise**2)
 
     def outside(self, matrix: np.ndarray, ranged: np.ndarray | None = None) -> np.ndarray:
         """Return how far rows lie from what was measured, float64 [n]; over 1 is outside.
@@ -169,11 +179,11 @@ def fit(data: TrainingData, seed: int) -> Regression:
             "Use --terms auto, or measure more.",
         )
     recipe = _recipe(data)
-    fitted = recipe.fit(matrix, response, final=True)
+    fitted = recipe.fit(final=True)
     validation = validate(matrix, response, recipe.refit, FOLDS, seed)
     df_resid = max(len(response) - fitted.effective, 1.0)
-    residual = response - fitted.predict(matrix)
-    return Regression(
+    residual = (response - fitted.predict(matrix)) / recipe.noise
+    found = Regression(
         name=data.name,
         unit=data.unit,
         terms=tuple(data.terms),
@@ -189,43 +199,57 @@ def fit(data: TrainingData, seed: int) -> Regression:
         low=matrix.min(axis=0),
         high=matrix.max(axis=0),
         rows_sha256=_rows_sha256(data),
-        reach=_reach(standard_error(matrix, fitted.covariance) ** 2 - 1),
+        spread=recipe.spread,
     )
+    return replace(found, reach=_reach(found.leverage(matrix)))
 
 
 def estimate(data: TrainingData) -> Posterior:
     """Return the coefficients alone, as `fit` chooses and shrinks them; nothing is validated."""
-    return _recipe(data).fit(data.matrix, data.response)
+    return _recipe(data).fit()
 
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How coefficients come from rows: variances is None where least squares is kept."""
+    """How coefficients come from rows [n, p]: variances is None where least squares is kept.
 
+    noise : float64 [n], relative standard deviations of the rows' noise, as `spread` has them.
+    """
+
+    rows: np.ndarray
+    responses: np.ndarray
     levels: tuple[Level, ...]
     variances: np.ndarray | None
     rising: np.ndarray | None
     known: np.ndarray
+    spread: Spread
+    noise: np.ndarray
 
-    def fit(self, rows: np.ndarray, responses: np.ndarray, final: bool = False) -> Posterior:
+    def fit(self, final: bool = False) -> Posterior:
         """Return the coefficients under the variances as they are."""
-        rest = responses - rows @ self.known
+        rest = self.responses - self.rows @ self.known
+        noise = None if self.spread.power == 0 else self.noise
         if self.variances is None:
-            fitted = plain(rows, rest)
+            fitted = plain(self.rows, rest, noise)
         else:
-            fitted = shrunken(rows, rest, self.levels, self.variances, final)
-        fitted = replace(fitted, params=fitted.params + np.append(0.0, self.known))
+            fitted = shrunken(self.rows, rest, self.levels, self.variances, final, noise=noise)
+        params = fitted.params + np.append(0.0, self.known)
+        fitted = replace(fitted, params=params, spread=self.spread)
         return fitted if self.rising is None else risen(fitted, self.rising)
 
-    def refit(self, rows: np.ndarray, responses: np.ndarray) -> Posterior:
-        """Return the coefficients with widths and variances chosen again for these rows."""
+    def refit(self, kept: np.ndarray) -> Posterior:
+        """Return the coefficients with widths and variances chosen again for rows `kept`, bool."""
+        here = replace(
+            self, rows=self.rows[kept], responses=self.responses[kept], noise=self.noise[kept]
+        )
         if self.variances is None:
-            return self.fit(rows, responses)
-        part = shrinkage.sample(len(rows))
-        some = rows[part], responses[part] - rows[part] @ self.known
-        here = shrinkage.inherit(*some, self.levels, self.variances)
-        chosen = shrinkage.choose(*some, here, self.variances, REFIT_ITERATIONS)
-        return replace(self, levels=here, variances=chosen.variances).fit(rows, responses)
+            return here.fit()
+        part = shrinkage.sample(len(here.rows))
+        some = here.rows[part], here.responses[part] - here.rows[part] @ self.known
+        noise = here.noise[part] ** 2
+        levels = shrinkage.inherit(*some, self.levels, self.variances, noise)
+        chosen = shrinkage.choose(*some, levels, self.variances, REFIT_ITERATIONS, noise=noise)
+        return replace(here, levels=levels, variances=chosen.variances).fit()
 
     def named_variances(self) -> dict[str, float]:
         if self.variances is None:
@@ -234,17 +258,27 @@ class _Recipe:
 
 
 def _recipe(data: TrainingData) -> _Recipe:
-    levels = data.levels or vocabulary.levels(data.terms, data.matrix)
+    levels = tuple(data.levels or vocabulary.levels(data.terms, data.matrix))
     rising = np.eye(len(data.terms)) if data.cost and data.rising is None else data.rising
     known = np.zeros(len(data.terms)) if data.known is None else data.known
+    even = np.ones(len(data.response))
+    recipe = _Recipe(data.matrix, data.response, levels, None, rising, known, EVEN, even)
     if data.plain:
-        return _Recipe(tuple(levels), None, rising, known)
+        return recipe
     part = shrinkage.sample(len(data.response))
-    rest = data.response[part] - data.matrix[part] @ known
-    chosen = shrinkage.choose(data.matrix[part], rest, levels)
-    unshrunk = _least_squares_error(data.matrix[part], data.response[part])
+    matrix, rest = data.matrix[part], data.response[part] - data.matrix[part] @ known
+    grown = EVEN
+    if known.any():
+        chosen = shrinkage.choose(matrix, rest, levels)
+    else:
+        grown, chosen = spread.find(matrix, rest, levels)
+    if grown.power > 0:
+        noise = np.sqrt(chosen.projection.noise)
+        means = shrunken(matrix, rest, levels, chosen.variances, noise=noise).predict(data.matrix)
+        recipe = replace(recipe, spread=grown, noise=grown.of(means))
+    unshrunk = _least_squares_error(matrix, data.response[part], recipe.noise[part])
     shrink = unshrunk * WORTHWHILE**2 > chosen.projection.error()
-    return _Recipe(tuple(levels), chosen.variances if shrink else None, rising, known)
+    return replace(recipe, variances=chosen.variances) if shrink else recipe
 
 
 def load(document_: dict[str, Any]) -> Regression:
@@ -280,18 +314,20 @@ def check_confidence(confidence: float) -> float:
     return confidence
 
 
-def _least_squares_error(matrix: np.ndarray, response: np.ndarray) -> float:
-    """Return the leave-one-out mean squared error of least squares; infinite if rows are few."""
+def _least_squares_error(matrix: np.ndarray, response: np.ndarray, noise: np.ndarray) -> float:
+    """Return the leave-one-out mean squared error of least squares, each over the variance of the
+    row's noise (relative standard deviations [n]); infinite if rows are few."""
     live = matrix[:, np.ptp(matrix, axis=0) > 0]
     n, p = live.shape
     if n <= p + 2:
         return np.inf
-    left, singular, _ = np.linalg.svd(live - live.mean(axis=0), full_matrices=False)
-    if p and singular[-1] < 1e-8 * singular[0]:
+    rows = np.column_stack([np.ones(n), live - live.mean(axis=0)]) / noise[:, None]
+    left, singular, _ = np.linalg.svd(rows / np.linalg.norm(rows, axis=0), full_matrices=False)
+    if singular[-1] < 1e-8 * singular[0]:
         return np.inf
-    centred = response - response.mean()
-    leverage = 1 / n + np.sum(left**2, axis=1)
-    residual = (centred - left @ (left.T @ centred)) / np.maximum(1 - leverage, 1e-9)
+    scaled = response / noise
+    leverage = np.sum(left**2, axis=1)
+    residual = (scaled - left @ (left.T @ scaled)) / np.maximum(1 - leverage, 1e-9)
     return float(np.mean(residual**2))
 
 

@@ -1,8 +1,9 @@
 """Levels of shrinkage: a prior over coefficients as a sum of levels, each with its own variance.
 
 Response = intercept + X b + noise; b = sum of root_l g_l, with g_l ~ N(0, variance_l I) and noise
-N(0, 1), all times one residual variance. The variances maximise the restricted likelihood
-(Patterson & Thompson 1971); leave-one-out residuals come from one inverse (Dubrule 1983).
+N(0, 1), or of a given relative variance in each row, all times one residual variance. The variances
+maximise the restricted likelihood (Patterson & Thompson 1971); leave-one-out residuals come from
+one inverse (Dubrule 1983).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 LOG_VARIANCE_SPREAD = 3.0
 LOG_VARIANCE_BOUNDS = (-12.0, 14.0)
 FLAT = 1e6
+# The noise grows with the mean as nothing (0), or as the mean itself (1).
+POWER_BOUNDS, FIRST_POWER = (0.0, 1.0), 0.7
 # Variances of a few levels need no more rows than these; their cost grows with the cube of rows.
 MOST_ROWS = 500
 
@@ -40,26 +43,39 @@ class Level:
 
 @dataclass(frozen=True)
 class Projection:
-    """Inverse covariance of the rows with the intercept projected out, float64 [n, n]."""
+    """Inverse covariance of the rows with the intercept projected out, float64 [n, n].
+
+    noise : float64 [n], the noise variance of each row, 1 where all are alike.
+    """
 
     inverse: np.ndarray
     weighted: np.ndarray  # inverse @ response, [n]
+    noise: np.ndarray
 
     def left_out(self) -> np.ndarray:
         """Return response minus the prediction from all other rows, float64 [n]."""
         return np.asarray(self.weighted / np.maximum(np.diag(self.inverse), 1e-12))
 
     def error(self) -> float:
-        """Return the leave-one-out mean squared error."""
-        return float(np.mean(self.left_out() ** 2))
+        """Return the leave-one-out mean squared error, each over the row's noise variance."""
+        return float(np.mean(self.left_out() ** 2 / self.noise))
 
 
 @dataclass(frozen=True)
 class Shrinkage:
-    """Chosen variances, one a level, relative to the residual variance; 0 where a level is dead."""
+    """Chosen variances, one a level, relative to the residual variance; 0 where a level is dead.
+
+    deviance : half of it, restricted, with the weak prior of the variances. power : of the noise.
+    """
 
     variances: np.ndarray
     projection: Projection
+    deviance: float = 0.0
+    power: float = 0.0
+
+    def fitted(self, response: np.ndarray) -> np.ndarray:
+        """Return the means of the rows, float64 [n], given their responses [n]."""
+        return np.asarray(response - self.projection.noise * self.projection.weighted)
 
 
 def sample(n: int) -> np.ndarray:
@@ -75,68 +91,119 @@ def choose(
     levels: Sequence[Level],
     start: np.ndarray | None = None,
     iterations: int = 25,
+    *,
+    noise: np.ndarray | None = None,
+    growth: np.ndarray | None = None,
 ) -> Shrinkage:
     """Return the variances of the levels for rows [n, p] and responses [n].
 
     start : variances to begin with, of an earlier fit of nearly the same rows.
+    noise : float64 [n], relative noise variance of the rows; None for 1.
+    growth : float64 [n], logarithms of the rows' means: the noise variance is exp(2 power growth),
+        and the power, from 0 to 1, is chosen too.
     """
     from scipy.optimize import minimize
 
+    around = _Noise(np.ones(len(response)) if noise is None else noise, growth)
     if not levels:
-        return Shrinkage(np.zeros(0), project(np.eye(len(response)), response))
+        return Shrinkage(np.zeros(0), project(np.diag(around.fixed), response, around.fixed))
+    parts = _grams(matrix, levels, response)
+    logs = np.zeros(len(parts.free))
+    if start is not None:
+        logs = np.log(np.maximum(start[parts.places] * parts.spreads, 1e-5))
+    logs = np.clip(logs, *LOG_VARIANCE_BOUNDS)
+    bounds = [LOG_VARIANCE_BOUNDS] * len(logs)
+    if growth is not None:
+        logs, bounds = np.append(logs, FIRST_POWER), [*bounds, POWER_BOUNDS]
+    flat = np.reshape(parts.free, (len(parts.free), len(response) ** 2))
+    deviance, power = 0.0, 0.0
+    if len(logs):
+        found = minimize(
+            _criterion,
+            logs,
+            args=(flat, parts.known, response, around),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+            options={"maxiter": iterations, "ftol": 1e-5},
+        )
+        logs, deviance = found.x, float(found.fun)
+    relative = around.variances(logs[len(parts.free) :])
+    if growth is not None:
+        logs, power = logs[:-1], float(logs[-1])
+    covariance = parts.known + np.diag(relative)
+    for log, gram in zip(logs, parts.free, strict=True):
+        covariance += np.exp(log) * gram
+    variances = parts.given.copy()
+    variances[parts.places] = np.exp(logs) / parts.spreads
+    return Shrinkage(variances, project(covariance, response, relative), deviance, power)
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """Relative noise variances of the rows: `fixed` [n], or growing by a power of exp(`growth`)."""
+
+    fixed: np.ndarray
+    growth: np.ndarray | None
+
+    def variances(self, power: np.ndarray) -> np.ndarray:
+        if self.growth is None:
+            return self.fixed
+        return np.asarray(np.exp(2 * power[0] * self.growth))
+
+
+@dataclass(frozen=True)
+class _Grams:
+    """Covariances of the rows [n, n] that levels make: `known` in all, `free` of one each over its
+    spread; `places` of those among the levels; `given` variances, 0 where they are free or dead."""
+
+    known: np.ndarray
+    free: list[np.ndarray]
+    places: np.ndarray
+    spreads: np.ndarray
+    given: np.ndarray
+
+
+def _grams(matrix: np.ndarray, levels: Sequence[Level], response: np.ndarray) -> _Grams:
     centred = matrix - matrix.mean(axis=0)
     spreads = np.array([np.mean(np.sum((centred @ level.root) ** 2, axis=1)) for level in levels])
     sizes = np.array([np.mean(np.sum((matrix @ level.root) ** 2, axis=1)) for level in levels])
     # rows that are alike differ by rounding only: that is no spread
     live = spreads > np.maximum(1e-12 * spreads.max(initial=0.0), 1e-20 * sizes + 1e-300)
-    given = np.array([FLAT if level.flat else level.given for level in levels])
-    given *= np.where([level.flat for level in levels], 1.0, spreads)  # over the spread
-    fixed = (given > 0) & live
-    free = live & ~fixed
-    grams = [
-        (part := matrix @ level.root) @ part.T / spread
-        for level, spread, alive in zip(levels, spreads, live, strict=True)
-        if alive
-    ]
-    noise = np.eye(len(response))
-    for gram, known, size in zip(grams, fixed[live], given[live], strict=True):
-        noise += size * gram * known
-    grams = [gram for gram, known in zip(grams, fixed[live], strict=True) if not known]
-    logs = np.zeros(len(grams))
-    if grams:
-        if start is not None:
-            logs = np.log(np.maximum(start[free] * spreads[free], 1e-5))
-        found = minimize(
-            _criterion,
-            np.clip(logs, *LOG_VARIANCE_BOUNDS),
-            args=(np.reshape(grams, (len(grams), -1)), noise, response),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[LOG_VARIANCE_BOUNDS] * len(grams),
-            options={"maxiter": iterations, "ftol": 1e-5},
-        )
-        logs = found.x
-    covariance = noise.copy()
-    for log, gram in zip(logs, grams, strict=True):
-        covariance += np.exp(log) * gram
-    variances = np.zeros(len(levels))
-    variances[fixed] = given[fixed] / spreads[fixed]
-    variances[free] = np.exp(logs) / spreads[free]
-    return Shrinkage(variances, project(covariance, response))
+    spreads = np.where(live, spreads, 1.0)
+    given = np.array(
+        [FLAT / x if level.flat else level.given for level, x in zip(levels, spreads, strict=True)]
+    )
+    given = np.where(live, given, 0.0)
+    known = np.zeros((len(response), len(response)))
+    free = []
+    for level, spread, alive, variance in zip(levels, spreads, live, given, strict=True):
+        if alive:
+            part = matrix @ level.root
+            if variance > 0:
+                known += variance * part @ part.T
+            else:
+                free.append(part @ part.T / spread)
+    places = np.flatnonzero(live & (given == 0))
+    return _Grams(known, free, places, spreads[places], given)
 
 
 def inherit(
-    matrix: np.ndarray, response: np.ndarray, levels: Sequence[Level], start: np.ndarray
+    matrix: np.ndarray,
+    response: np.ndarray,
+    levels: Sequence[Level],
+    start: np.ndarray,
+    noise: np.ndarray | None = None,
 ) -> tuple[Level, ...]:
     """Return `levels` with those of products made as wide as the effects of their factors.
 
-    start : variances of the levels, of an earlier fit of nearly the same rows.
+    start, noise : as for `choose`.
     """
     if all(level.pairs is None for level in levels):
         return tuple(levels)
     mains = [index for index, level in enumerate(levels) if level.pairs is None]
     parents = [levels[index] for index in mains]
-    chosen = choose(matrix, response, parents, start[mains], iterations=5)
+    chosen = choose(matrix, response, parents, start[mains], 5, noise=noise)
     sizes = effects(matrix, parents, chosen)
     return tuple(
         level if level.pairs is None else replace(level, root=_strengths(sizes, level.pairs))
@@ -161,25 +228,31 @@ def _strengths(sizes: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return root
 
 
-def project(covariance: np.ndarray, response: np.ndarray) -> Projection:
-    """Return the projection for rows of `covariance` [n, n], noise included."""
+def project(
+    covariance: np.ndarray, response: np.ndarray, noise: np.ndarray | None = None
+) -> Projection:
+    """Return the projection for rows of `covariance` [n, n], which includes their noise (or 1)."""
     inverse = np.linalg.inv(covariance)
     ones = inverse.sum(axis=1)
     inverse = inverse - np.outer(ones, ones) / ones.sum()
-    return Projection(inverse, inverse @ response)
+    alike = np.ones(len(response)) if noise is None else noise
+    return Projection(inverse, inverse @ response, alike)
 
 
 def _criterion(
-    logs: np.ndarray, grams: np.ndarray, noise: np.ndarray, response: np.ndarray
+    logs: np.ndarray, grams: np.ndarray, known: np.ndarray, response: np.ndarray, noise: _Noise
 ) -> tuple[float, np.ndarray]:
     """Restricted deviance / 2 with the residual variance profiled out, and its gradient.
 
+    logs : of the levels' variances; behind them the power of the noise if it grows.
     grams : float64 [n_levels, n * n].
     """
     from scipy.linalg import lapack
 
-    n = len(response)
-    covariance = noise + (np.exp(logs) @ grams).reshape(n, n)
+    n, count = len(response), len(grams)
+    sizes = np.exp(logs[:count])
+    covariance = known + (sizes @ grams).reshape(n, n)
+    covariance.flat[:: n + 1] += noise.variances(logs[count:])
     factor, _ = lapack.dpotrf(covariance, lower=1, overwrite_a=1)
     inverse, _ = lapack.dpotri(factor, lower=1)
     inverse = inverse + inverse.T
@@ -191,6 +264,9 @@ def _criterion(
     value = np.log(np.diag(factor)).sum() + 0.5 * np.log(ones.sum())
     value += 0.5 * (n - 1) * np.log(quadratic / (n - 1))
     slope = 0.5 * inverse - 0.5 * (n - 1) / quadratic * np.outer(weighted, weighted)
-    gradient = np.exp(logs) * (grams @ slope.ravel())
-    penalty = logs / LOG_VARIANCE_SPREAD
-    return value + 0.5 * float(penalty @ penalty), gradient + penalty / LOG_VARIANCE_SPREAD
+    penalty = logs[:count] / LOG_VARIANCE_SPREAD
+    gradient = sizes * (grams @ slope.ravel()) + penalty / LOG_VARIANCE_SPREAD
+    if noise.growth is not None:
+        by_power = 2 * noise.growth * noise.variances(logs[count:])
+        gradient = np.append(gradient, np.diag(slope) @ by_power)
+    return value + 0.5 * float(penalty @ penalty), gradient

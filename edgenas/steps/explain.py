@@ -67,6 +67,7 @@ def _explain(
                 np.array([value for value, _ in observed.values()]),
                 predictor.leverage(matrix),
                 [str(architecture) for architecture in architectures],
+                predictor.spread,
             ),
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgenas.engine_check import check_engine, warn_of_fallback
 from edgenas.errors import MeasurementError
 from edgenas.latency_model import latency_model
-from edgenas.measuring_plan import plan
+from edgenas.measuring_plan import plan, with_usual_kernels
 from edgenas.pathology import kernel_networks
 from edgenas.records import Architecture, Measurement
 from edgenas.run_context import RunContext
@@ -14,8 +14,8 @@ from edgenas.targets.base import MeasureSettings
 
 # The design chooses among the first so many of the run's random sequence …
 POOL = 300
-# … and always takes its first three, the smallest, the largest and the anchor, and the smallest
-# with each kernel size.
+# … and always takes its first three, the smallest, the largest and the anchor, the largest without
+# unusual kernel sizes, and the smallest with each kernel size.
 FIRST = 3
 
 
@@ -32,8 +32,11 @@ def run(context: RunContext) -> int:
     """
     measured = {m.architecture for m in context.measurements() if m.outcome.status == "ok"}
     sampled = context.sampled(max(POOL, context.config.samples))
-    always = list(dict.fromkeys((*sampled[:FIRST], *kernel_networks(context.space).values())))
-    pool = list(dict.fromkeys((*always, *sampled)))
+    largest = with_usual_kernels(context.space, sampled[1])
+    kernels = kernel_networks(context.space).values()
+    always = list(dict.fromkeys((*sampled[:FIRST], largest, *kernels)))
+    usual = (with_usual_kernels(context.space, one) for one in sampled)
+    pool = list(dict.fromkeys((*always, *sampled, *usual)))
     missing = plan(context.space, pool, len(always), measured, context.config.samples)
     known = len(measured.intersection(pool))
     if known:

@@ -16,6 +16,7 @@ from edgenas.optimizers.base import Point
 from edgenas.optimizers.dominance import nondominated
 from edgenas.optimizers.problem import Archive, NoneFeasibleError
 from edgenas.optimizers.under_limit import best_under
+from edgenas.pathology import slow_kernels
 from edgenas.records import Candidate, SearchResult, to_json
 from edgenas.responses import Limit, tightest
 from edgenas.run_context import RunContext
@@ -30,7 +31,8 @@ def run(context: RunContext) -> SearchResult:
     """Search for the run's objectives within its limits, on the upper and lower bounds.
 
     Without an objective: the greatest accuracy under a latency limit, which is half-way between
-    the least and the greatest predicted latency unless the run has one.
+    the least and the greatest predicted latency unless the run has one, of networks without the
+    kernel sizes that the engine was found to be slow at.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def run(context: RunContext) -> SearchResult:
 def _best_under(context: RunContext, optimizer: ModuleType, started: float) -> SearchResult:
     predictors = context.predictors()
     layout = lay_out(predictors)
-    limit_ms = context.limit_ms(lambda: half_way(layout.problem))
+    limit_ms = context.limit_ms(lambda: half_way(layout, slow_kernels(context)))
     try:
         found = best_under(
             optimizer,
@@ -86,7 +88,7 @@ def _front(context: RunContext, optimizer: ModuleType, started: float) -> Search
     limits = config.limits()
     limit_ms = _slowest(single)
     if config.limited:
-        limit_ms = context.limit_ms(lambda: half_way(single.problem))
+        limit_ms = context.limit_ms(lambda: half_way(single, slow_kernels(context)))
         limit = Limit("latency_ms", at_most=limit_ms)
         limits["latency_ms"] = tightest(limits.get("latency_ms"), limit)
     layout = lay_out_front(predictors, config.wanted, limits)

@@ -52,7 +52,11 @@ def _explain(replay: TableRun, name: str) -> PredictorReport:
         effects=effects(regression, texts, differences, confidence, kind.unit),
         rows=_rows(replay, name, predictor, matrix),
         breakdown=_breakdown(replay, predictor, matrix, kind.unit),
-        notes=diagnostics(regression.predict(matrix), replay.table.response(name)[known]),
+        notes=diagnostics(
+            regression.predict(matrix),
+            replay.table.response(name)[known],
+            spread=regression.spread,
+        ),
     )
 
 
