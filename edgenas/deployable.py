@@ -40,12 +40,14 @@ class Deployable:
 
     def accuracies(self, scheme: str, dataset: Dataset, split: Split) -> tuple[float, float]:
         """Return (fp32, int8) accuracy on `split`, of the emitted models on the host."""
+        fp32, int8 = (self.accuracy(kind, dataset, split) for kind in (None, scheme))
+        return fp32, int8
+
+    def accuracy(self, scheme: str | None, dataset: Dataset, split: Split) -> float:
+        """Return the accuracy on `split` of the model emitted in `scheme`, on the host."""
         images = dataset.normalize(split.resized(self.graph.input_shape[2]).images)
-        fp32, int8 = (
-            logits(self.emit(kind, None), images, self.engine.host_engine)
-            for kind in (None, scheme)
-        )
-        return accuracy(fp32, split.labels), accuracy(int8, split.labels)
+        scores = logits(self.emit(scheme, None), images, self.engine.host_engine)
+        return accuracy(scores, split.labels)
 
 
 def deployable(

@@ -102,7 +102,7 @@ def choose(contexts: Sequence[RunContext]) -> EngineChoice:
 
 
 def _accuracy(winner: VerifiedModel) -> float:
-    return winner.model.val_int8_accuracy
+    return winner.model.expected_accuracy
 
 
 def _timed(context: RunContext, network: Architecture) -> Outcome:

@@ -6,6 +6,7 @@ The host's engines are onnxruntime for .onnx files, and for .tflite files LiteRT
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -53,6 +54,8 @@ def _onnxruntime(model: bytes, images: np.ndarray) -> np.ndarray:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # As many threads as the user lets torch have; of several processes on one machine one each.
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
     if u8s8_saturates():
         # Exact, but signed int8 stays in part in float, for the two options do not go together.
         options.add_session_config_entry("session.x64quantprecision", "1")

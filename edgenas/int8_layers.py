@@ -76,7 +76,8 @@ def _measured(context: RunContext, model: ExportedModel) -> Int8Layers:
     scheme = stored_scheme(model.scheme, model.format)
     val = _images(context.dataset.val, graph).resized(model.candidate.architecture.resolution)
     images = context.dataset.normalize(val.images)
-    found = sensitivity(graph, quantize(graph, ranges, scheme), images, val.labels)
+    labels = None if context.dataset.synthetic else val.labels
+    found = sensitivity(graph, quantize(graph, ranges, scheme), images, labels)
     return Int8Layers(
         sha256=model.sha256,
         scheme=model.scheme,

@@ -19,7 +19,9 @@ def int8_warnings(target: str, verified: VerifiedModel) -> tuple[str, ...]:
     where, accuracy = "on the target", verified.device_accuracy
     if accuracy is None:
         where, accuracy = "on the host", verified.int8_accuracy
-    lost = verified.fp32_accuracy - accuracy
+    lost = 0.0  # of images without labels nothing is known
+    if verified.fp32_accuracy is not None and accuracy is not None:
+        lost = verified.fp32_accuracy - accuracy
     if lost > MOST_LOST:
         found.append(
             f"{name}: int8 loses {100 * lost:.1f} points against float "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edgenas import __version__
 from edgenas.config import RunConfig, merge, no_run, read_config, with_supernet, write_config
 from edgenas.errors import InputError, RunFolderError
-from edgenas.progress import Progress
+from edgenas.progress import Progress, Silent
 from edgenas.run_context import RunContext
 from edgenas.run_folder import RunFolder
 
@@ -80,6 +81,26 @@ def _discard_unless_worked_in(folder: RunFolder) -> None:
             OSError
         ):  # a mount point or somebody's working folder stays, empty
             folder.path.rmdir()
+
+
+def helps() -> bool:
+    """Whether `torchrun` started this process to share the work of another, the first one."""
+    return os.environ.get("RANK", "0") != "0"
+
+
+@contextlib.contextmanager
+def beside_run(
+    path: Path, asked: dict[str, Any], access: Access | None = None
+) -> Iterator[RunContext]:
+    """Open a run folder whose lock the first of several processes holds; nothing is written to it.
+
+    Raises
+    ------
+    RunFolderError : there is no run, or it is of a newer version, or damaged.
+    """
+    folder = RunFolder(path)
+    config = merge(read_config(folder), with_supernet(asked))
+    yield RunContext(folder, config, Silent(), access)
 
 
 @contextlib.contextmanager

@@ -1,193 +1,218 @@
-"""Package a trained supernet for searching: evaluated subnets, a card, an excerpt of the images."""
+"""Package a trained supernet for searching: evaluated subnets, a card, images that calibrate."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgenas import plugins
-from edgenas.deployable import deployable
 from edgenas.errors import DataError
 from edgenas.graph.engines import find_engine
+from edgenas.packaged_images import Excerpt, write_excerpt, write_synthetic
 from edgenas.pretrained.card import text
-from edgenas.pretrained.package import EvaluationTable, Package
-from edgenas.progress import Progress
-from edgenas.records import Architecture, Evaluation, to_json
+from edgenas.pretrained.package import EvaluationTable, Package, SyntheticLoss
+from edgenas.progress import Progress, Silent
+from edgenas.records import Architecture, from_json, to_json
 from edgenas.run_context import SAMPLING
 from edgenas.run_folder import read_json, write_bytes, write_json
+from edgenas.subnet_accuracy import Evaluator, shared
 
 if TYPE_CHECKING:
-    from edgenas.data.base import Dataset, Split
-    from edgenas.spaces.base import MobileSpace
-    from edgenas.supernet.network import Supernet
+    from edgenas.data.base import Dataset
+    from edgenas.supernet.parallel import Workers
+    from edgenas.supernet.synthesis import Synthesis
 
 ENGINE, SCHEME = "onnxruntime", "u8s8"
 RANDOM_SUBNETS = 20  # on the card
 KEPT_EVERY = 8  # evaluations between two writes of the table
-
-
-@dataclass(frozen=True)
-class Excerpt:
-    """How many images come with a supernet."""
-
-    val: int
-    test: int
+SYNTHETIC = "int8_accuracy_of_synthetic"  # of a subnet on the card
+ON_TEST = "on the test images"
 
 
 def package(
-    weights: Path, data: str, evaluate: int, excerpt: Excerpt | None, progress: Progress
+    weights: Path, data: str, evaluate: int, images: Excerpt | Synthesis, progress: Progress
 ) -> dict[str, Any]:
     """Write what belongs beside the supernet `weights`; return its card.
 
     data : the images that it was trained on. evaluate : subnets of the table; what an earlier
-    call evaluated is reused. excerpt : images to come with it; None for none.
+    call evaluated is reused. images : to come with it, real or synthetic ones.
+    Under `torchrun` processes share the evaluations; the first one writes, the others return {}.
 
     Raises
     ------
     InputError : not a supernet. DataError : other images than those that it was trained on.
+    TrainingError : another process is gone.
     """
-    from edgenas.data import base
     from edgenas.supernet.files import load
+    from edgenas.supernet.parallel import joined
 
     files = Package(weights)
     about = files.metadata()
+    with joined("cpu") as workers:
+        progress = progress if workers.first else Silent()
+        dataset = _dataset(data, about, files, progress)
+        create = plugins.load("spaces", about["space"]["name"]).create
+        space = create(len(dataset.class_names), len(dataset.mean), files.image_size())
+        supernet, sha256 = load(weights, space), _sha256(weights)
+        evaluator = Evaluator(supernet, sha256, space, dataset, find_engine(ENGINE), SCHEME)
+        work = _Work(files, evaluator, workers, about["settings"]["seed"], progress)
+        if isinstance(images, Excerpt):
+            if workers.first:
+                write_excerpt(files, dataset, images)
+        elif workers.first:
+            write_synthetic(files, evaluator, images, progress)
+        table, subnets = work.table(evaluate), work.subnets()
+        if not isinstance(images, Excerpt):
+            subnets = work.synthetic_accuracies(subnets)
+        return work.write_card(about, table, subnets) if workers.first else {}
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    files: Package
+    evaluator: Evaluator
+    workers: Workers
+    seed: int
+    progress: Progress
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.evaluator.dataset
+
+    def table(self, count: int) -> EvaluationTable:
+        """Evaluate `count` subnets on the validation images and write the table of them."""
+        before = self.files.table()
+        rows = {row.architecture: row for row in before.rows} if before is not None else {}
+        sha256 = self.evaluator.supernet_sha256
+        rows = {a: row for a, row in rows.items() if row.supernet_sha256 == sha256}
+
+        def write() -> EvaluationTable:
+            table = EvaluationTable(self.dataset.identity, ENGINE, tuple(rows.values()))
+            if self.workers.first:
+                write_json(self.files.evaluations, to_json(table))
+            return table
+
+        wanted = self._sampled(count)
+        missing = [architecture for architecture in wanted if architecture not in rows]
+        with self.progress.task("Evaluating subnets", len(wanted)) as task:
+            task.advance(len(wanted) - len(missing))
+            found = self.evaluator.evaluations(missing, self.workers)
+            for number, evaluation in enumerate(found, 1):
+                rows[evaluation.architecture] = evaluation
+                if number % KEPT_EVERY == 0:
+                    write()
+                task.advance()
+        return write()
+
+    def subnets(self) -> list[dict[str, Any]]:
+        """Return fp32 and int8 accuracy on the test split: smallest, largest, random subnets."""
+        wanted, before = self._sampled(RANDOM_SUBNETS + 2), self._card_before()
+        if len(before.get("subnets", ())) == len(wanted):
+            wanted = []  # in every process: `shared` goes by the first one
+        test, found = self.dataset.test, []
+        with self.progress.task(f"Evaluating subnets {ON_TEST}", len(wanted)) as task:
+            for architecture, (fp32, int8) in shared(
+                wanted, lambda one: self.evaluator.accuracies(one, test), 2, self.workers
+            ):
+                found.append(self._row(architecture, fp32, int8))
+                task.advance()
+        known = [
+            {k: v for k, v in row.items() if k != SYNTHETIC} for row in before.get("subnets", ())
+        ]
+        return found or known
+
+    def synthetic_accuracies(self, subnets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Add to each subnet its int8 accuracy where it is calibrated on the synthetic images."""
+        before, images = self._card_before(), self.files.images
+        same = self.workers.first and before.get("images_sha256") == _sha256(images)
+        found = {_of(row): row[SYNTHETIC] for row in before["subnets"]} if same else {}
+        architectures = [one for one in map(_of, subnets) if one not in found]
+        title = f"Evaluating subnets calibrated on synthetic images {ON_TEST}"
+        with self.progress.task(title, len(architectures)) as task:
+            for architecture, (int8,) in shared(
+                architectures, self._calibrated_on_synthetic, 1, self.workers
+            ):
+                found[architecture] = int8
+                task.advance()
+        return [{**row, SYNTHETIC: found.get(_of(row))} for row in subnets]
+
+    def write_card(
+        self, about: dict[str, Any], table: EvaluationTable, subnets: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Write the card, for programs and to read; return it."""
+        card = {
+            **about,
+            "sha256": self.evaluator.supernet_sha256,
+            "bytes": self.files.weights.stat().st_size,
+            "images_sha256": _sha256(self.files.images),
+            "n_train": len(self.dataset.train),
+            "n_val": len(self.dataset.val),
+            "evaluated_subnets": len(table.rows),
+            "subnets": subnets,
+        }
+        losses = [one["int8_accuracy"] - one[SYNTHETIC] for one in subnets if SYNTHETIC in one]
+        if losses:
+            mean, n_images = float(np.mean(losses)), len(self.dataset.test)
+            card["synthetic_loss"] = to_json(
+                SyntheticLoss(mean, max(losses), len(losses), n_images)
+            )
+        write_json(self.files.card, card)
+        write_bytes(self.files.card_text, text(card).encode())
+        return card
+
+    def _card_before(self) -> dict[str, Any]:
+        """Return the card that an earlier call wrote of the same supernet, {} if none did."""
+        before = read_json(self.files.card) if self.files.card.exists() else {}
+        return dict(before) if before.get("sha256") == self.evaluator.supernet_sha256 else {}
+
+    def _sampled(self, count: int) -> list[Architecture]:
+        rng = np.random.default_rng([self.seed, SAMPLING])
+        return list(itertools.islice(self.evaluator.space.distinct(rng), count))
+
+    def _calibrated_on_synthetic(self, architecture: Architecture) -> tuple[float]:
+        network = self.evaluator.deployable(architecture, self._synthetic)
+        return (network.accuracy(SCHEME, self.dataset, self.dataset.test),)
+
+    @cached_property
+    def _synthetic(self) -> Dataset:
+        from edgenas.data import base
+
+        spec = f"pretrained:{self.files.weights}"
+        return base.load(spec, seed=self.seed, progress=Silent())
+
+    def _row(self, architecture: Architecture, fp32: float, int8: float) -> dict[str, Any]:
+        layers = self.evaluator.space.layers(architecture)
+        return {
+            "architecture": to_json(architecture),
+            "macs": sum(layer.macs for layer in layers),
+            "params": sum(layer.params for layer in layers),
+            "fp32_accuracy": fp32,
+            "int8_accuracy": int8,
+            "n_images": len(self.dataset.test),
+        }
+
+
+def _dataset(data: str, about: dict[str, Any], files: Package, progress: Progress) -> Dataset:
+    from edgenas.data import base
+
     seed = about["settings"]["seed"]
     dataset = base.load(data, seed=seed, progress=progress, image_size=files.image_size())
     if dataset.identity != about["data"]["identity"]:
         raise DataError(
-            f"{weights} was trained on other images than those of {data}.",
+            f"{files.weights} was trained on other images than those of {data}.",
             f"They were {about['data']['name']}, split by --seed {seed}.",
         )
-    create = plugins.load("spaces", about["space"]["name"]).create
-    space = create(len(dataset.class_names), len(dataset.mean), files.image_size())
-    work = _Work(load(weights, space), space, dataset, _sha256(weights))
-    if excerpt is None:
-        files.images.unlink(missing_ok=True)
-    else:
-        write_bytes(files.images, _images(dataset, excerpt))
-    table = _table(files, work, evaluate, seed, progress)
-    card = {
-        **about,
-        "sha256": work.sha256,
-        "bytes": weights.stat().st_size,
-        "images_sha256": None if excerpt is None else _sha256(files.images),
-        "n_train": len(dataset.train),
-        "n_val": len(dataset.val),
-        "evaluated_subnets": len(table.rows),
-        "subnets": _subnets(files, work, seed, progress),
-    }
-    write_json(files.card, card)
-    write_bytes(files.card_text, text(card).encode())
-    return card
+    return dataset
 
 
-@dataclass(frozen=True)
-class _Work:
-    supernet: Supernet
-    space: MobileSpace
-    dataset: Dataset
-    sha256: str
-
-    def evaluated(self, architecture: Architecture, split: Split) -> Evaluation:
-        """Return the accuracy of the files that would be deployed, in the host's engine."""
-        layers = self.space.layers(architecture)
-        network = deployable(self.supernet, architecture, layers, self.dataset, find_engine(ENGINE))
-        fp32, int8 = network.accuracies(SCHEME, self.dataset, split)
-        return Evaluation(architecture, self.sha256, fp32, int8, len(split))
-
-
-def _table(
-    files: Package, work: _Work, count: int, seed: int, progress: Progress
-) -> EvaluationTable:
-    identity = work.dataset.identity
-    rng = np.random.default_rng([seed, SAMPLING])
-    wanted = list(itertools.islice(work.space.distinct(rng), count))
-    before = files.table()
-    rows = {row.architecture: row for row in before.rows} if before is not None else {}
-    rows = {a: row for a, row in rows.items() if row.supernet_sha256 == work.sha256}
-
-    def write() -> EvaluationTable:
-        table = EvaluationTable(identity, ENGINE, tuple(rows.values()))
-        write_json(files.evaluations, to_json(table))
-        return table
-
-    missing = [architecture for architecture in wanted if architecture not in rows]
-    with progress.task("Evaluating subnets", len(wanted)) as task:
-        task.advance(len(wanted) - len(missing))
-        for number, architecture in enumerate(missing, 1):
-            rows[architecture] = work.evaluated(architecture, work.dataset.val)
-            if number % KEPT_EVERY == 0:
-                write()
-            task.advance()
-    return write()
-
-
-def _subnets(files: Package, work: _Work, seed: int, progress: Progress) -> list[dict[str, Any]]:
-    """Return fp32 and int8 accuracy on the test split: the smallest, the largest, random ones."""
-    before = read_json(files.card) if files.card.exists() else {}
-    if before.get("sha256") == work.sha256 and len(before["subnets"]) == RANDOM_SUBNETS + 2:
-        return list(before["subnets"])
-    rng = np.random.default_rng([seed, SAMPLING])
-    chosen = list(itertools.islice(work.space.distinct(rng), RANDOM_SUBNETS + 2))
-    found = []
-    with progress.task("Evaluating subnets on the test images", len(chosen)) as task:
-        for architecture in chosen:
-            row = work.evaluated(architecture, work.dataset.test)
-            layers = work.space.layers(architecture)
-            found.append(
-                {
-                    "architecture": to_json(architecture),
-                    "macs": sum(layer.macs for layer in layers),
-                    "params": sum(layer.params for layer in layers),
-                    "fp32_accuracy": row.fp32_accuracy,
-                    "int8_accuracy": row.int8_accuracy,
-                    "n_images": row.n_images,
-                }
-            )
-            task.advance()
-    return found
-
-
-def _images(dataset: Dataset, excerpt: Excerpt) -> bytes:
-    """Return the excerpt as safetensors: what calibrates first, an equal share of each class."""
-    from safetensors.numpy import save
-
-    from edgenas.supernet.recalibrate import CALIBRATION_IMAGES
-
-    positions = dataset.calibration_order()[:CALIBRATION_IMAGES].astype(np.int64)
-    splits = {
-        "train": dataset.train.take(positions),
-        "val": dataset.val.take(_balanced(dataset.val.labels, excerpt.val)),
-        "test": dataset.test.take(_balanced(dataset.test.labels, excerpt.test)),
-    }
-    tensors = {"train.positions": positions}
-    for name, split in splits.items():
-        tensors[f"{name}.images"] = np.ascontiguousarray(split.images)
-        tensors[f"{name}.labels"] = np.ascontiguousarray(split.labels, np.int64)
-    about = {
-        "name": dataset.name,
-        "identity": dataset.identity,
-        "class_names": dataset.class_names,
-        "mean": dataset.mean,
-        "std": dataset.std,
-        "whole": {part: len(getattr(dataset, part)) for part in splits},
-    }
-    return bytes(save(tensors, {name: json.dumps(value) for name, value in about.items()}))
-
-
-def _balanced(labels: np.ndarray, count: int) -> np.ndarray:
-    """Return the numbers of `count` images, as many of each class as can be, in their order."""
-    rank = np.empty(len(labels), np.int64)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        rank[members] = np.arange(len(members))
-    return np.sort(np.argsort(rank, kind="stable")[:count])
+def _of(row: dict[str, Any]) -> Architecture:
+    return from_json(row["architecture"], Architecture, "A subnet of the card")
 
 
 def _sha256(path: Path) -> str:

@@ -67,11 +67,12 @@ def judge(
     """
     graph, ranges = exported_graph(context, model)
     quantization = quantize(graph, ranges, stored_scheme(model.scheme, model.format))
+    labels = None if context.dataset.synthetic else test.labels
     reference = int8_reference.run(graph, quantization, context.dataset.normalize(test.images))
     scale = float(quantization.tensors[OUTPUT].scale)
 
     def compared(base: np.ndarray, values: np.ndarray) -> Parity:
-        return compare(base, values, test.labels, scale, engine.name)
+        return compare(base, values, labels, scale, engine.name)
 
     to_reference = compared(reference, device)
     rows = (
@@ -100,7 +101,7 @@ def _row(place: Place, engine: str, found: Parity) -> EngineParity:
     return EngineParity(
         place,
         engine,
-        Interval(seen.fraction, seen.lower, seen.upper),
+        None if seen is None else Interval(seen.fraction, seen.lower, seen.upper),
         found.agreement,
         found.max_steps,
         found.mean_steps,

@@ -19,7 +19,7 @@ from edgenas import (
 )
 from edgenas.advice import savings
 from edgenas.errors import InputError, PredictorError
-from edgenas.open_run import open_run
+from edgenas.open_run import beside_run, helps, open_run
 from edgenas.progress import Progress
 from edgenas.records import DeviceProfile, Verification, to_json
 from edgenas.records.tables import TableCard
@@ -158,8 +158,13 @@ def run_step(
 ) -> dict[str, Any]:
     """Run one step on a run folder and return what it says as JSON.
 
-    The steps that need no earlier one make the folder if it is not there.
+    The steps that need no earlier one make the folder if it is not there. Under `torchrun` all
+    processes evaluate; those that are not the first one write nothing and return {}.
     """
+    if name == "evaluate" and helps():
+        with beside_run(path, asked, access) as context:
+            _of_board(name)(context)
+        return {}
     with open_run(
         path, asked, progress, resume=True, create=name in STARTING_STEPS, access=access
     ) as context:

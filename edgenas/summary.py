@@ -83,6 +83,7 @@ def _verified(context: RunContext, verified: VerifiedModel) -> dict[str, Any]:
         "parity": to_json(verified.parity),
         "finetuned": to_json(model.finetuned),
         "n_images": verified.n_images,
+        "synthetic_images": verified.synthetic,
         "peak_rss_bytes": verified.outcome.peak_rss_bytes,
         "measured": dict(verified.measured),
         "model": str(context.folder.models / model.int8_file),

@@ -46,7 +46,7 @@ LAYERS: list[set[str]] = [
         "reporting",
     },
     {"term_rows", "deployable", "space_card", "predictor_report"},
-    {"measured_table"},
+    {"measured_table", "subnet_accuracy"},
     {
         "table_problem",
         "table_predictors",
@@ -66,7 +66,7 @@ LAYERS: list[set[str]] = [
         "boards_file",
         "pathology",
     },
-    {"engine_check", "parity_gate", "profiling", "int8_layers"},
+    {"engine_check", "parity_gate", "profiling", "int8_layers", "packaged_images"},
     {"steps", "summary", "table_steps", "table_summary"},
     {"table_search"},
     {"pipeline", "supernet_training", "packaging", "comparison", "in_turn", "engine_choice"},

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from edgenas import packaging
+from edgenas import packaging, pipeline, submission
 from edgenas.config import with_supernet
 from edgenas.data import base
 from edgenas.data.base import Dataset
@@ -21,12 +23,15 @@ from edgenas.pretrained.package import Package, find, shipped
 from edgenas.progress import Silent
 from edgenas.spaces import mbv3_tiny
 from edgenas.steps import evaluate, train
-from edgenas.supernet import files
+from edgenas.subnet_accuracy import Evaluator
+from edgenas.supernet import files, synthesis
 from edgenas.supernet.network import Supernet
+from edgenas.supernet.recalibrate import calibrated_subnet, to_input
 from edgenas.supernet.settings import TrainSettings
 
 SPACE = mbv3_tiny.create(10, 1, 16)
 EXCERPT = packaging.Excerpt(val=50, test=60)
+RECIPE = synthesis.Synthesis(images=64, subnets=3, steps=60, batch_size=32, learning_rate=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +47,18 @@ def made(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Package:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(packaging, "RANDOM_SUBNETS", 1)
         packaging.package(path, "digits", 8, EXCERPT, Silent())
+    return Package(path)
+
+
+@pytest.fixture(scope="module")
+def synthetic(made: Package, tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """The same supernet, packaged with synthetic images by a quick recipe."""
+    path = tmp_path_factory.mktemp("synthetic") / "mine.safetensors"
+    path.write_bytes(made.weights.read_bytes())
+    Package(path).evaluations.write_bytes(made.evaluations.read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packaging, "RANDOM_SUBNETS", 1)
+        packaging.package(path, "digits", 8, RECIPE, Silent())
     return Package(path)
 
 
@@ -127,6 +144,90 @@ def test_other_classes_get_a_new_classifier_and_need_images(
     assert any("knows 7 other classes" in warning for warning in progress.warnings)
 
 
+def test_synthetic_images_calibrate_in_place_of_real_ones(
+    synthetic: Package, digits: Dataset
+) -> None:
+    """A subnet that none was made for: it sees much what it sees in real ones."""
+    progress = Silent()
+    images = base.load(f"pretrained:{synthetic.weights}", seed=0, progress=progress)
+    assert any("NOT MEASURED" in warning for warning in progress.warnings)
+    assert images.synthetic
+    assert images.excerpt_of == digits.identity
+    assert set(images.train.labels) == {-1}
+    real = {image.tobytes() for image in digits.train.images}
+    assert not real & {image.tobytes() for image in images.train.images}
+    supernet = files.load(synthetic.weights, SPACE)
+    architecture = next(itertools.islice(SPACE.distinct(np.random.default_rng(99)), 2, None))
+    subnet = calibrated_subnet(supernet, architecture, digits)
+    matched = synthesis.MatchedSubnet(subnet, digits)
+
+    def distance(pixels: np.ndarray) -> float:
+        with torch.no_grad():
+            return float(
+                matched.distance(to_input(base.resize(pixels, matched.resolution), digits))
+            )
+
+    noise = np.random.default_rng(0).integers(0, 256, images.train.images.shape, np.uint8)
+    assert distance(digits.train.images[:64]) < 2
+    assert distance(images.train.images) < distance(noise) / 3
+
+
+def test_a_search_without_images_promises_no_accuracy(synthetic: Package, tmp_path: Path) -> None:
+    asked = {"supernet": str(synthetic.weights), "evaluate": 8, "samples": 8, "top": 1}
+    document = pipeline.search(tmp_path / "run", asked, Silent(), resume=False)
+    winner = document["winner"]
+    assert document["status"] == "pass"
+    assert winner["synthetic_images"]
+    for figure in ("fp32_accuracy", "int8_accuracy", "device_accuracy"):
+        assert winner[figure] is None
+    assert winner["agreement"] > 0.95
+    assert winner["parity"]["engines"][2]["accuracy"] is None
+    assert 0 < winner["predicted_accuracy"]["mean"] < 1
+    assert Path(winner["model"]).stat().st_size > 0
+    assert any(
+        "accuracy of each network is predicted, NOT MEASURED" in w for w in document["warnings"]
+    )
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Passed for latency" in page
+    assert "Accuracy, predicted only" in page
+    with pytest.raises(InputError, match="was not measured: it had no images"):
+        submission.submit(tmp_path / "run", "generic", {}, Silent())
+
+
+def test_without_images_only_the_table_says_what_is_accurate(
+    synthetic: Package, tmp_path: Path
+) -> None:
+    asked, progress = {"supernet": str(synthetic.weights), "evaluate": 40}, Silent()
+    with open_run(tmp_path / "run", asked, progress, resume=False) as context:
+        train.run(context)
+        assert evaluate.run(context) == 0
+        assert len(context.evaluations()) == 8
+    assert any("from 8 evaluated subnets, not from 40" in text for text in progress.warnings)
+    bare = tmp_path / "bare.safetensors"
+    bare.write_bytes(synthetic.weights.read_bytes())
+    Package(bare).images.write_bytes(synthetic.images.read_bytes())
+    with open_run(tmp_path / "none", {"supernet": str(bare)}, Silent(), resume=False) as context:
+        train.run(context)
+        with pytest.raises(DataError, match="without images there can be none"):
+            evaluate.run(context)
+
+
+def test_what_was_packaged_before_is_reused(
+    synthetic: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packaging, "RANDOM_SUBNETS", 1)
+    before = {path: path.read_bytes() for path in synthetic.weights.parent.iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setattr(Evaluator, "deployable", None)
+        patch.setattr(synthesis, "synthesize", None)
+        packaging.package(synthetic.weights, "digits", 8, RECIPE, Silent())
+    assert {path: path.read_bytes() for path in before} == before
+    loss = synthetic.synthetic_loss()
+    assert loss is not None
+    assert (loss.subnets, loss.n_images) == (3, 360)
+    assert "synthetic ones that calibrate in their place" in synthetic.card_text.read_text()
+
+
 def test_what_does_not_belong_together_is_refused(made: Package, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is of the space mbv3-tiny, not mbv3-cpu"):
         with_supernet({"supernet": str(made.weights), "space": "mbv3-cpu"})
@@ -158,8 +259,11 @@ def test_what_is_shipped_is_whole(name: str) -> None:
     assert table is not None
     assert {row.supernet_sha256 for row in table.rows} == {card["sha256"]}
     assert table.data_identity == card["data"]["identity"]
-    with pytest.raises(DataError, match="No images are packaged") as refused:
-        base.load(f"pretrained:{name}", seed=0, progress=Silent())
-    assert "--data" in refused.value.hint
-    paths = (package.weights, package.evaluations, package.card)
-    assert sum(path.stat().st_size for path in paths) < 16e6
+    images = base.load(f"pretrained:{name}", seed=0, progress=Silent())
+    assert images.synthetic
+    assert images.excerpt_of == table.data_identity
+    assert card["images_sha256"] == packaging._sha256(package.images)
+    assert len(table.rows) >= 200
+    assert package.weights.stat().st_size < 16e6
+    paths = (package.weights, package.evaluations, package.card, package.images)
+    assert sum(path.stat().st_size for path in paths) < 6e6

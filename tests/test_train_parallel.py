@@ -1,8 +1,9 @@
-"""Two processes train one supernet, over gloo: with the result of one, and if one of them dies."""
+"""Two processes train and evaluate one supernet, over gloo, as one does; or one of them dies."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,14 +17,24 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
+from edgenas.data import base
+from edgenas.open_run import open_run
+from edgenas.progress import Silent
+from edgenas.spaces import mbv3_tiny
+from edgenas.supernet import files
+from edgenas.supernet.network import Supernet
+from edgenas.supernet.settings import TrainSettings
+
 WORK = textwrap.dedent(
     """
     import sys
     from pathlib import Path
     from edgenas.cli import main
+    from edgenas import packaging
     from edgenas.supernet import trainer
     trainer.CHECKPOINT_EVERY_S = 0.0
-    sys.argv = ["edgenas", "train", *sys.argv[1:]]
+    packaging.RANDOM_SUBNETS = 1
+    sys.argv = ["edgenas", *sys.argv[1:]]
     main.run()
     """
 )
@@ -64,7 +75,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("killed", [False, True])
 def test_two_processes(killed: bool, folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "two.safetensors"
-    words = ("--epochs", "10000" if killed else "3", "--data", f"imagefolder:{folder}")
+    words = ("train", "--epochs", "10000" if killed else "3", "--data", f"imagefolder:{folder}")
     words += ("--batch-size", "16", "-o")
     processes = start(2, *words, str(output))
     try:
@@ -96,6 +107,47 @@ def _dead_worker(processes: list[subprocess.Popen[str]], output: Path) -> None:
     os.kill(processes[1].pid, signal.SIGKILL)
     _, said = processes[0].communicate(timeout=240)
     assert processes[0].returncode == 5, said
-    assert "Another process of this training is gone" in said
+    assert "Another process of this work is gone" in said
     assert "--resume" in said
     assert checkpoint.exists()
+
+
+def test_two_processes_package_as_one_does(folder: Path, tmp_path: Path) -> None:
+    data = f"imagefolder:{folder}"
+    for name in ("one", "two"):
+        dataset = base.load(data, seed=0, progress=Silent())
+        space = mbv3_tiny.create(2, 3, 12)
+        files.save(Supernet(space, 3), tmp_path / f"{name}.safetensors", dataset, TrainSettings())
+    words = ("--data", data, "--evaluate", "11", "--val-images", "4", "--test-images", "4")
+    for count, name in ((1, "one"), (2, "two")):
+        finished(start(count, "package", str(tmp_path / f"{name}.safetensors"), *words))
+    for suffix in ("evaluations.json", "json", "images.safetensors"):
+        one, two = (tmp_path / f"{name}.{suffix}" for name in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_two_processes_evaluate_a_run_as_one_does(folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ("--data", f"imagefolder:{folder}", "--epochs", "1")
+    finished(start(1, "train", str(run), *words))
+    shutil.copytree(run, tmp_path / "other")
+    found = []
+    for count, path in ((1, run), (2, tmp_path / "other")):
+        finished(start(count, "evaluate", str(path), "--evaluate", "9"))
+        with open_run(path, {}, Silent(), resume=True) as context:
+            found.append({one.architecture: one for one in context.evaluations()})
+    assert len(found[0]) == 9
+    assert found[0] == found[1]
+
+
+def finished(processes: list[subprocess.Popen[str]]) -> None:
+    """Wait for the processes; only the first may say anything."""
+    try:
+        said = [process.communicate(timeout=240) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    assert [process.returncode for process in processes] == [0] * len(processes), said
+    assert said[0][0]
+    assert all(output == "" for output, _ in said[1:])

@@ -27,12 +27,14 @@ def show(console: Console, int8: dict[str, Any] | None, layers: bool) -> None:
 
 def _table(int8: dict[str, Any]) -> Table:
     from edgenas.records import Int8Layers, from_json
-    from edgenas.reporting.int8_layers import row
+    from edgenas.reporting.int8_layers import kind_of_images, row
 
     extra = ("noise_shares", "says")
     record = {name: value for name, value in int8.items() if name not in extra}
     found = from_json(record, Int8Layers, "What int8 costs each layer")
-    title = f"One layer in int8, the others float, on {found.n_images} validation images"
+    title = (
+        f"One layer in int8, the others float, on {found.n_images} {kind_of_images(found)} images"
+    )
     table = Table(title=title, title_justify="left", box=box.SIMPLE)
     for column in ("layer", "kind"):
         table.add_column(column, no_wrap=True)

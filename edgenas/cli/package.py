@@ -21,7 +21,12 @@ from edgenas.cli.render import architecture, emit_json
 @click.option("--evaluate", type=click.IntRange(8), default=256, help="Subnets.  [256]")
 @click.option("--val-images", type=click.IntRange(2), default=500, help="To keep.  [500]")
 @click.option("--test-images", type=click.IntRange(2), default=1000, help="To keep.  [1000]")
-@click.option("--no-images", is_flag=True, help="Leave images out: a search then needs --data.")
+@click.option(
+    "--synthetic",
+    is_flag=True,
+    help="Let images made from noise calibrate: none of the data set's leaves this computer. "
+    "Accuracies of a search without --data are then predicted only.",
+)
 @json_option
 def package(  # noqa: PLR0917 - the command's options
     supernet: Path,
@@ -29,24 +34,31 @@ def package(  # noqa: PLR0917 - the command's options
     evaluate: int,
     val_images: int,
     test_images: int,
-    no_images: bool,
+    synthetic: bool,
     as_json: bool,
 ) -> None:
     """Put beside SUPERNET what a search needs, so that it starts at once and without the images.
 
     That is: evaluated subnets, a card with the accuracy by size, the images that calibrate, and a
-    few validation and test images to check results with.
+    few validation and test images to check results with. What is there already is reused.
 
     \b
     Examples:
       edgenas train --data imagefolder:flowers --epochs 30 -o flowers.safetensors
       edgenas package flowers.safetensors --data imagefolder:flowers
       edgenas search --supernet flowers.safetensors
+      torchrun --nproc-per-node 4 --no-python edgenas package flowers.safetensors --data …
     """
     from edgenas import packaging
 
-    excerpt = None if no_images else packaging.Excerpt(val_images, test_images)
-    card = packaging.package(supernet, data, evaluate, excerpt, Bars())
+    images: Any = packaging.Excerpt(val_images, test_images)
+    if synthetic:
+        from edgenas.supernet.synthesis import Synthesis
+
+        images = Synthesis()
+    card = packaging.package(supernet, data, evaluate, images, Bars())
+    if not card:
+        return  # not the first of several processes
     if as_json:
         emit_json(card)
     else:

@@ -34,8 +34,7 @@ def search_result(document: dict[str, Any]) -> None:
         latency = winner["measured_latency_ms"]
         console.print(
             f"PASS: {latency['median']:.4g} ms measured (limit {limit:.4g} ms), "
-            f"{winner['device_accuracy']:.2%} accuracy on {document['target']} "
-            f"({winner['n_images']} test images)",
+            f"{_accuracy(winner, document['target'])}",
             style="green",
         )
         console.print(f"deploy: {winner['model']}", markup=False)
@@ -52,6 +51,15 @@ def search_result(document: dict[str, Any]) -> None:
         console.print(f"warm start: {text}", markup=False)
     if document["report"]:
         console.print(f"report: {document['report']}", markup=False)
+
+
+def _accuracy(winner: dict[str, Any], target: str) -> str:
+    if not winner["synthetic_images"]:
+        measured, n = winner["device_accuracy"], winner["n_images"]
+        return f"{measured:.2%} accuracy on {target} ({n} test images)"
+    predicted = winner["predicted_accuracy"]
+    bounds = f"{predicted['lower']:.1%} to {predicted['upper']:.1%}"
+    return f"accuracy on {target} NOT MEASURED, predicted {predicted['mean']:.1%} ({bounds})"
 
 
 def several_result(document: dict[str, Any]) -> None:
@@ -95,14 +103,15 @@ def _candidates(candidates: list[dict[str, Any]]) -> Table:
         table.add_column(name, justify="right")
     for number, candidate in enumerate(candidates, 1):
         predicted, measured = candidate["predicted_latency_ms"], candidate["measured_latency_ms"]
-        device = candidate["device_accuracy"]
+        unknown = "no images" if candidate["synthetic_images"] else "not run"
+        host, device = candidate["int8_accuracy"], candidate["device_accuracy"]
         table.add_row(
             str(number),
             f"{predicted['mean']:.4g}",
             f"{predicted['upper']:.4g}",
             "not measured" if measured is None else f"{measured['median']:.4g}",
-            f"{candidate['int8_accuracy']:.2%}",
-            "not run" if device is None else f"{device:.2%}",
+            unknown if host is None else f"{host:.2%}",
+            unknown if device is None else f"{device:.2%}",
             "yes" if candidate["passed"] else "no",
         )
     return table

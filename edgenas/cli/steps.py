@@ -21,6 +21,8 @@ def run_step(name: str, run: Path, options: dict[str, Any], as_json: bool) -> No
     bars = Bars()
     allowed = access(options, bars.message)
     document = pipeline.run_step(name, run, given(options), bars, allowed)
+    if not document:
+        return  # not the first of several processes
     if as_json:
         emit_json(document)
     else:

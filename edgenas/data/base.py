@@ -61,6 +61,8 @@ class Dataset:
     positions : None if the splits are whole. Of an excerpt, in which `train` is what calibration
         draws first, in that order: where those images stood in the whole split, int64 [n].
     excerpt_of : of an excerpt, the identity of the whole.
+    synthetic : the images were made from noise to calibrate as those of `excerpt_of` do; their
+        labels are all -1, and mean nothing.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Dataset:
     skipped: tuple[SkippedFile, ...] = ()
     positions: np.ndarray | None = None
     excerpt_of: str = ""
+    synthetic: bool = False
 
     @property
     def image_size(self) -> int:
@@ -94,6 +97,7 @@ class Dataset:
             n_test=len(self.test),
             skipped=tuple(map(str, self.skipped)),
             excerpt_of=self.excerpt_of,
+            synthetic=self.synthetic,
         )
 
     def calibration(self, count: int) -> Split:

@@ -1,6 +1,7 @@
-"""`pretrained:NAME`: the images that are packaged with a supernet, an excerpt of a data set.
+"""`pretrained:NAME`: the images that are packaged with a supernet, real or synthetic ones.
 
-They are the images that calibrate each subnet, in full, and some to check results with.
+An excerpt of the data set has the images that calibrate each subnet, in full, and some to check
+results with. Synthetic images were made from noise to calibrate as those do; they have no labels.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from safetensors import SafetensorError, safe_open
 
 from edgenas.data.base import Dataset, Split, identity
 from edgenas.errors import DataError, InputError
-from edgenas.pretrained.package import find, metadata
+from edgenas.pretrained.package import Package, SyntheticLoss, find, metadata
 from edgenas.progress import Progress
 
 SPLITS = ("train", "val", "test")
+CHECKED = 256  # synthetic images on which host and target are compared
 
 
 def load(argument: str, *, seed: int, progress: Progress, image_size: int) -> Dataset:
-    """Return the excerpt; it is the same for every `seed`, and never resized.
+    """Return the packaged images; they are the same for every `seed`, and never resized.
 
     Raises
     ------
@@ -38,27 +40,37 @@ def load(argument: str, *, seed: int, progress: Progress, image_size: int) -> Da
     try:
         with safe_open(package.images, "np") as stream:
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-        dataset = _dataset(about, tensors)
+        synthetic = bool(about.get("synthetic"))
+        dataset = (_synthetic if synthetic else _excerpt)(about, tensors)
     except (SafetensorError, KeyError, TypeError) as problem:
         raise DataError(
             f"{package.images} is damaged: {problem}.", "Package the supernet again."
         ) from problem
-    whole = ", ".join(f"{n:,} {part}" for part, n in about["whole"].items())
-    progress.warning(
-        f"Results are of an excerpt of {about['name']}: {len(dataset.val)} validation and "
-        f"{len(dataset.test)} test images come with the supernet (of {whole}). "
-        "For all images, name them with --data."
-    )
+    progress.warning(_of_synthetic(package) if synthetic else _of_excerpt(about, dataset))
     return dataset
 
 
-def _dataset(about: dict[str, Any], tensors: dict[str, np.ndarray]) -> Dataset:
+def _excerpt(about: dict[str, Any], tensors: dict[str, np.ndarray]) -> Dataset:
     train, val, test = (
         Split(tensors[f"{name}.images"], tensors[f"{name}.labels"]) for name in SPLITS
     )
+    return _dataset(about, train, val, test, tensors["train.positions"])
+
+
+def _synthetic(about: dict[str, Any], tensors: dict[str, np.ndarray]) -> Dataset:
+    images = tensors["images"]
+    train = Split(images, np.full(len(images), -1, np.int64))
+    checked = train.take(np.arange(len(train))[:CHECKED])
+    return _dataset(about, train, checked, checked, np.arange(len(train)))
+
+
+def _dataset(
+    about: dict[str, Any], train: Split, val: Split, test: Split, positions: np.ndarray
+) -> Dataset:
     class_names = tuple(about["class_names"])
+    synthetic = bool(about.get("synthetic"))
     return Dataset(
-        name=f"pretrained:{about['name']}",
+        name=f"{'synthetic' if synthetic else 'pretrained'}:{about['name']}",
         class_names=class_names,
         train=train,
         val=val,
@@ -66,6 +78,35 @@ def _dataset(about: dict[str, Any], tensors: dict[str, np.ndarray]) -> Dataset:
         identity=identity(class_names, train, val, test),
         mean=tuple(about["mean"]),
         std=tuple(about["std"]),
-        positions=tensors["train.positions"],
+        positions=positions,
         excerpt_of=about["identity"],
+        synthetic=synthetic,
     )
+
+
+def _of_excerpt(about: dict[str, Any], dataset: Dataset) -> str:
+    whole = ", ".join(f"{n:,} {part}" for part, n in about["whole"].items())
+    return (
+        f"Results are of an excerpt of {about['name']}: {len(dataset.val)} validation and "
+        f"{len(dataset.test)} test images come with the supernet (of {whole}). "
+        "For all images, name them with --data."
+    )
+
+
+def _of_synthetic(package: Package) -> str:
+    loss = package.synthetic_loss()
+    return (
+        f"No images: the accuracy of each network is predicted, NOT MEASURED. Its int8 ranges and "
+        f"batch norm statistics are from synthetic images, which {_said(loss)}. To calibrate on "
+        "images and measure accuracy, name them with --data."
+    )
+
+
+def _said(loss: SyntheticLoss | None) -> str:
+    if loss is None:
+        return "were not compared with real ones"
+    lost = (
+        f"{100 * loss.mean:.2f} points of int8 accuracy in the mean, {100 * loss.worst:.2f} at most"
+    )
+    of = f"{loss.subnets} networks, {loss.n_images:,} test images"
+    return f"lost {lost}, against real ones ({of})"

@@ -46,14 +46,15 @@ class Parity:
     """Two engines on the same images.
 
     agreement : fraction of the images of the same class. max_steps, mean_steps : differences of
-        the logits, in steps of the output's scale. problems : what is not tolerated, in sentences.
+        the logits, in steps of the output's scale. host, device : None of images without labels.
+        problems : what is not tolerated, in sentences.
     """
 
     agreement: float
     max_steps: float
     mean_steps: float
-    host: Accuracy
-    device: Accuracy
+    host: Accuracy | None
+    device: Accuracy | None
     n_images: int
     tolerance: Tolerance
 
@@ -63,22 +64,23 @@ class Parity:
 
 
 def compare(
-    host: np.ndarray, device: np.ndarray, labels: np.ndarray, scale: float, engine: str
+    host: np.ndarray, device: np.ndarray, labels: np.ndarray | None, scale: float, engine: str
 ) -> Parity:
     """Return how the `device` logits of `engine` compare with those of the `host`.
 
-    host, device : float [n, classes]. labels : integer [n]. scale : of the int8 output, so that a
-    step is the least difference there can be.
+    host, device : float [n, classes]. labels : integer [n], None where there are none.
+    scale : of the int8 output, so that a step is the least difference there can be.
 
     Raises
     ------
     ExportError : the arrays do not fit together, or nothing is known of the engine.
     """
     tolerance = find_tolerance(engine)
-    if host.shape != device.shape or labels.shape != host.shape[:1] or not len(labels):
+    seen = host.shape[:1] if labels is None else labels.shape
+    if host.shape != device.shape or seen != host.shape[:1] or not len(host):
         raise ExportError(
             f"The host's logits {host.shape}, the target's {device.shape} and the labels "
-            f"{labels.shape} do not belong together."
+            f"{seen} do not belong together."
         )
     if not (np.isfinite(device).all() and scale > 0):
         raise ExportError("The target's logits are not finite, or the output has no scale.")
@@ -88,9 +90,9 @@ def compare(
         agreement,
         float(steps.max()),
         float(steps.mean()),
-        _accuracy(host, labels),
-        _accuracy(device, labels),
-        len(labels),
+        None if labels is None else _accuracy(host, labels),
+        None if labels is None else _accuracy(device, labels),
+        len(host),
         tolerance,
     )
 

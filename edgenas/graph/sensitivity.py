@@ -33,29 +33,30 @@ MOST_IMAGES_AT_ONCE = 32
 class Sensitivity:
     """Every layer by itself; and all at once: logits_snr_db, changed, and right answers.
 
-    fp32_accuracy, int8_accuracy : fractions.
+    fp32_accuracy, int8_accuracy : fractions; None of images without labels.
     """
 
     layers: tuple[Int8Layer, ...]
     logits_snr_db: float | None
     changed: float
-    fp32_accuracy: float
-    int8_accuracy: float
+    fp32_accuracy: float | None
+    int8_accuracy: float | None
 
 
 def sensitivity(
-    graph: Graph, quantization: Quantization, images: np.ndarray, labels: np.ndarray
+    graph: Graph, quantization: Quantization, images: np.ndarray, labels: np.ndarray | None
 ) -> Sensitivity:
     """Return what each layer of `graph` loses by itself, in the order of computation.
 
-    images : normalised float32 [n, channels, height, width]. labels : integer [n].
+    images : normalised float32 [n, channels, height, width]. labels : integer [n], None where
+        there are none.
 
     Raises
     ------
     ExportError : the images do not fit the graph, or are not as many as the labels.
     """
     reference.check_images(graph, images)
-    if labels.shape != images.shape[:1]:
+    if labels is not None and labels.shape != images.shape[:1]:
         raise ExportError(f"{len(images)} images and labels {labels.shape} do not belong together.")
     size = sum(math.prod(shape) for shape in graph.shapes.values())
     batch = max(1, min(MOST_IMAGES_AT_ONCE, MOST_VALUES // size))
@@ -74,7 +75,7 @@ def sensitivity(
             kind=kinds[name],
             snr_db=snr_db(float(signal), float(noise)),
             logits_snr_db=_snr_db(logits, one),
-            accuracy_cost=_accuracy(logits, labels) - _accuracy(one, labels),
+            accuracy_cost=None if labels is None else _right(logits, labels) - _right(one, labels),
             changed=_changed(logits, one),
         )
         for name, (signal, noise), one in zip(names, powers, each, strict=True)
@@ -83,8 +84,8 @@ def sensitivity(
         layers,
         _snr_db(logits, every),
         _changed(logits, every),
-        _accuracy(logits, labels),
-        _accuracy(every, labels),
+        None if labels is None else _right(logits, labels),
+        None if labels is None else _right(every, labels),
     )
 
 
@@ -158,7 +159,7 @@ def _snr_db(exact: np.ndarray, seen: np.ndarray) -> float | None:
     return snr_db(float((signal**2).sum()), float(((seen - signal) ** 2).sum()))
 
 
-def _accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+def _right(logits: np.ndarray, labels: np.ndarray) -> float:
     return float((logits.argmax(1) == labels).mean())
 
 

@@ -29,6 +29,7 @@ def text(card: dict[str, Any]) -> str:
         "",
         f"Accuracy on {images:,} test images, as fp32 and as the int8 model in ONNX Runtime. Int8 "
         f"loses {sum(losses) / len(losses):.2f} points in the mean, {max(losses):.2f} at most.",
+        *_synthetic(card.get("synthetic_loss")),
         "",
         "| network | MMAC | params | fp32 | int8 |",
         "|---|---|---|---|---|",
@@ -40,6 +41,17 @@ def text(card: dict[str, Any]) -> str:
             f"{one['fp32_accuracy']:.2%} | {one['int8_accuracy']:.2%} |"
         )
     return "\n".join([*lines, ""])
+
+
+def _synthetic(loss: dict[str, Any] | None) -> list[str]:
+    if loss is None:
+        return []
+    return [
+        "",
+        "No image of the data set comes with it, but synthetic ones that calibrate in their place: "
+        f"int8 networks then lose {100 * loss['mean']:.2f} points more in the mean, "
+        f"{100 * loss['worst']:.2f} at most ({loss['subnets']} networks, the same test images).",
+    ]
 
 
 def _listed(values: list[float]) -> str:

@@ -29,6 +29,18 @@ class EvaluationTable:
 
 
 @dataclass(frozen=True)
+class SyntheticLoss:
+    """Int8 accuracy (fraction) lost by calibrating on synthetic images: of `subnets` networks, on
+    `n_images` test images, the mean and the most.
+    """
+
+    mean: float
+    worst: float
+    subnets: int
+    n_images: int
+
+
+@dataclass(frozen=True)
 class Package:
     """The files of one supernet: NAME.safetensors, and beside it what NAME begins."""
 
@@ -36,7 +48,7 @@ class Package:
 
     @property
     def images(self) -> Path:
-        """An excerpt of the images: those that calibrate, and some to check results with."""
+        """An excerpt of the images, or synthetic ones: what calibrates, and checks results."""
         return self._beside(".images.safetensors")
 
     @property
@@ -62,6 +74,13 @@ class Package:
                 f"{self.weights} is not a supernet of edgenas.", "Choose another file."
             )
         return about
+
+    def synthetic_loss(self) -> SyntheticLoss | None:
+        """Return what the card says of synthetic images, None if nothing."""
+        about = read_json(self.card) if self.card.exists() else {}
+        found = about.get("synthetic_loss")
+        kind, where = SyntheticLoss, f"What {self.card} says of synthetic images"
+        return None if found is None else from_json(found, kind, where, RunFolderError)
 
     def image_size(self) -> int:
         """Return the side of the largest images that it was trained on, in pixels."""

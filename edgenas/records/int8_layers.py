@@ -12,7 +12,8 @@ class Int8Layer:
     kind : of graph node; "input" is the image itself.
     snr_db, logits_snr_db : signal-to-noise ratio of the layer's output and of the logits; None
         where nothing is lost.
-    accuracy_cost : fraction of the images that are no longer right, less those that are now.
+    accuracy_cost : fraction of the images that are no longer right, less those that are now;
+        None of images without labels.
     changed : fraction of the images that are put into another class.
     """
 
@@ -20,7 +21,7 @@ class Int8Layer:
     kind: str
     snr_db: float | None
     logits_snr_db: float | None
-    accuracy_cost: float
+    accuracy_cost: float | None
     changed: float
 
 
@@ -29,15 +30,16 @@ class Int8Layers:
     """Every layer of a network by itself, in the order of computation, and all of them together.
 
     sha256 : of the int8 file. scheme : of what lies between its ends. Accuracies are fractions, of
-    the reference (`graph.reference`, `graph.int8_reference`), on `n_images` validation images.
+    the reference (`graph.reference`, `graph.int8_reference`), on `n_images` validation images; None
+    where those are synthetic.
     logits_snr_db, changed : of the network with every layer in int8.
     """
 
     sha256: str
     scheme: str
     n_images: int
-    fp32_accuracy: float
-    int8_accuracy: float
+    fp32_accuracy: float | None
+    int8_accuracy: float | None
     logits_snr_db: float | None
     changed: float
     layers: tuple[Int8Layer, ...]

@@ -15,6 +15,7 @@ class DataCard:
     identity : SHA-256 over images and labels. mean, std : per channel, fractions of full scale.
     n_train, n_val, n_test : images a split. skipped : files that could not be read, with reasons.
     excerpt_of : identity of the data set of which these are only some images; "" if these are all.
+    synthetic : the images were made from noise to calibrate as those of `excerpt_of` do.
     """
 
     name: str
@@ -28,6 +29,7 @@ class DataCard:
     n_test: int
     skipped: tuple[str, ...] = ()
     excerpt_of: str = ""
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,8 @@ class ExportedModel:
     Input "input" is (pixel / 255 - mean) / std: float32 [1, channels, resolution, resolution] in
     "nchw" files; in "nhwc" ones channels last, and int8 or uint8 as `scheme` begins, with the scale
     and zero point that are in the file.
-    val_int8_accuracy, val_fp32_accuracy : of these very files in `host_engine`, on `n_val` images.
+    val_int8_accuracy, val_fp32_accuracy : of these very files in `host_engine`, on `n_val` images;
+        None where the images were synthetic.
     finetuned : None without fine-tuning.
     """
 
@@ -99,8 +100,8 @@ class ExportedModel:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     class_names: tuple[str, ...]
-    val_int8_accuracy: float
-    val_fp32_accuracy: float
+    val_int8_accuracy: float | None
+    val_fp32_accuracy: float | None
     n_val: int
     supernet_sha256: str
     format: str = "onnx"
@@ -108,18 +109,25 @@ class ExportedModel:
     host_engine: str = "onnxruntime"
     finetuned: FineTuned | None = None
 
+    @property
+    def expected_accuracy(self) -> float:
+        """The int8 accuracy on the validation images; the predicted one where there were none."""
+        known = self.val_int8_accuracy
+        return self.candidate.accuracy.mean if known is None else known
+
 
 @dataclass(frozen=True)
 class EngineParity:
     """One place's int8 logits on the test images, against those of the int8 reference.
 
-    accuracy : with its 95 % interval (Wilson). agreement : fraction of images of the same class.
+    accuracy : with its 95 % interval (Wilson); None of images without labels.
+    agreement : fraction of images of the same class.
     max_steps, mean_steps : differences of the logits, in steps of the output's scale.
     """
 
     place: Literal["reference", "host", "target"]
     engine: str
-    accuracy: Interval
+    accuracy: Interval | None
     agreement: float
     max_steps: float
     mean_steps: float
@@ -170,6 +178,7 @@ class VerifiedModel:
     fp32_accuracy, int8_accuracy : on the host, device_accuracy on the target, on the same
         `n_images` held-out test images; None where it could not be had.
     agreement : fraction of the images on which target and host chose the same class.
+    synthetic : the images were made from noise and have no labels: there are no accuracies.
     from_earlier_round : it passed in a round before the last, and stays a candidate.
     measured : every response that is known, by name, in its unit.
     parity : None where it did not run, or was verified before there was a parity gate.
@@ -180,8 +189,8 @@ class VerifiedModel:
     passed: bool
     reasons: tuple[str, ...]
     outcome: Outcome
-    fp32_accuracy: float
-    int8_accuracy: float
+    fp32_accuracy: float | None
+    int8_accuracy: float | None
     device_accuracy: float | None
     agreement: float | None
     n_images: int
@@ -189,6 +198,7 @@ class VerifiedModel:
     measured: dict[str, float] = field(default_factory=dict, hash=False)
     parity: ParityRecord | None = None
     fp32_latency_ms: float | None = None
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -211,13 +221,14 @@ class Verification:
     def winner(self) -> VerifiedModel | None:
         """The passing model that is best in the objective.
 
-        For accuracy that of highest int8 validation accuracy (the target's, once verified).
+        For accuracy that of highest int8 validation accuracy (the target's, once verified);
+        of highest predicted accuracy where there were no images.
         """
         passed = [model for model in self.models if model.passed]
         return max(passed, key=self._rank, default=None)
 
     def _rank(self, verified: VerifiedModel) -> tuple[float, ...]:
-        latency, accuracy = verified.outcome.latency, verified.model.val_int8_accuracy
+        latency, accuracy = verified.outcome.latency, verified.model.expected_accuracy
         ranks = accuracy, -latency.median_ms if latency else 0.0
         if self.objective == "accuracy":
             return ranks

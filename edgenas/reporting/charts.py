@@ -230,15 +230,20 @@ def _verified(candidates: tuple[VerifiedCandidate, ...], passed: bool) -> tuple[
         latency, accuracy, where = one.measured_latency_ms, one.device_accuracy, "on the target"
         if accuracy is None:
             accuracy, where = one.int8_accuracy, "on the host"
-        if one.passed != passed or latency is None or accuracy is None:
+        if one.passed != passed or latency is None:
             continue
-        tip = (
-            f"{one.predicted.architecture}\nmeasured {formats.milliseconds(latency.median)}, "
-            f"accuracy {formats.percent(accuracy, one.n_images)} {where}"
-        )
-        y = 100 * accuracy
+        if accuracy is not None:
+            y = Interval(*[100 * accuracy] * 3)
+            seen = f"accuracy {formats.percent(accuracy, one.n_images)} {where}"
+        elif one.synthetic:
+            y = _scaled(one.predicted.accuracy, 100.0)
+            seen = f"accuracy {formats.percent_bounds(one.predicted.accuracy)} predicted only"
+        else:
+            continue
+        measured = formats.milliseconds(latency.median)
         x = Interval(latency.median, *(latency.ci95 or (latency.median, latency.median)))
-        marks.append(plots.Mark(x, Interval(y, y, y), tip))
+        tip = f"{one.predicted.architecture}\nmeasured {measured}, {seen}"
+        marks.append(plots.Mark(x, y, tip))
     return tuple(marks)
 
 

@@ -38,7 +38,8 @@ class VerifiedCandidate:
 
     fp32_accuracy, int8_accuracy : on the host. device_accuracy : of the file, on the target.
     agreement : fraction of images on which target and host chose the same class.
-    n_images : held-out images behind the accuracies.
+    n_images : held-out images behind the accuracies. synthetic : these were made from noise and
+        have no labels, so that accuracy is only predicted.
     measured : every response that is known of it, by name, in its unit.
     fp32_latency_ms : median of its float file, timed beside the int8 one.
     parity : reference, host and target against each other.
@@ -62,6 +63,7 @@ class VerifiedCandidate:
     measured: dict[str, float] = field(default_factory=dict, hash=False)
     parity: ParityRecord | None = None
     fp32_latency_ms: float | None = None
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ NO_NOISE = "no noise"
 def sentences(found: Int8Layers) -> tuple[str, ...]:
     """Return what int8 costs the whole network, and which layers cost most."""
     n = found.n_images
+    known = found.int8_accuracy is not None
+    right = f", and {formats.percent(found.int8_accuracy, n)} are right instead of "
+    right += formats.percent(found.fp32_accuracy, n)
     whole = (
         f"In int8 the logits of the network have a signal-to-noise ratio of "
         f"{decibels(found.logits_snr_db)} against float: {formats.percent(found.changed, n)} of "
-        f"{n:,} validation images get another class, and {formats.percent(found.int8_accuracy, n)} "
-        f"are right instead of {formats.percent(found.fp32_accuracy, n)}."
+        f"{n:,} {kind_of_images(found)} images get another class{right if known else ''}."
     )
     noisy = [one for one in found.worst_first if one.logits_snr_db is not None][:NAMED]
     if not noisy:
@@ -25,6 +27,11 @@ def sentences(found: Int8Layers) -> tuple[str, ...]:
     shares = found.noise_shares
     named = [f"{one.name} ({one.kind}, {100 * shares[one.name]:.0f} %)" for one in noisy]
     return (whole, f"Most of the noise at the logits comes from {_listed(named)}.")
+
+
+def kind_of_images(found: Int8Layers) -> str:
+    """Return "validation", or "synthetic" of those made from noise."""
+    return "synthetic" if found.int8_accuracy is None else "validation"
 
 
 def row(one: Int8Layer, found: Int8Layers) -> tuple[str, ...]:
@@ -45,8 +52,10 @@ def decibels(value: float | None) -> str:
     return NO_NOISE if value is None else f"{value:.1f} dB".replace("-", "\N{MINUS SIGN}")
 
 
-def points(fraction: float) -> str:
+def points(fraction: float | None) -> str:
     """Return a loss in percentage points: "0.28", "−0.28" where accuracy is gained."""
+    if fraction is None:
+        return formats.MISSING
     return f"{100 * fraction:.2f}".replace("-", "\N{MINUS SIGN}")
 
 

@@ -133,7 +133,7 @@ def candidate_figures(one: VerifiedCandidate) -> dict[str, str]:
         "Accuracy, float on the host": formats.percent(one.fp32_accuracy, n),
         "Accuracy, int8 on the host": formats.percent(one.int8_accuracy, n),
         "Accuracy, int8 on the target": formats.percent(one.device_accuracy, n),
-        "Images behind these": formats.MISSING if n is None else f"{n:,}",
+        "Images behind these": formats.MISSING if n is None or one.synthetic else f"{n:,}",
         **_parity(one.parity),
         "Same answer as the host": formats.percent(one.agreement, n),
         "Peak memory": formats.storage(one.peak_rss_bytes),
@@ -165,7 +165,9 @@ def _parity(parity: ParityRecord | None) -> dict[str, str]:
     if parity is None:
         return {interval: formats.MISSING, **dict.fromkeys(names.values(), formats.MISSING)}
     rows = {names[row.place]: row for row in parity.engines if row.place in names}
-    return {interval: formats.percent_bounds(parity.at("target").accuracy)} | {
+    accuracy = parity.at("target").accuracy
+    shown = formats.MISSING if accuracy is None else formats.percent_bounds(accuracy)
+    return {interval: shown} | {
         name: f"{formats.significant(row.mean_steps)} steps, {row.max_steps:.0f} at most"
         for name, row in rows.items()
     }

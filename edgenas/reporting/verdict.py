@@ -46,7 +46,8 @@ def verdict(data: ReportData) -> Verdict:
         )
     name = PurePath(winner.model).name if winner.model else winner.predicted.architecture.short_name
     passed = data.status == "pass"
-    headline = f"Passed: deploy {name}" if passed else f"Failed: do not deploy {name}"
+    promised = "Passed for latency" if winner.synthetic else "Passed"
+    headline = f"{promised}: deploy {name}" if passed else f"Failed: do not deploy {name}"
     facts = (latency_fact(data, winner), promise_fact(data, winner), accuracy_fact(winner))
     return Verdict(
         "pass" if passed else "fail",
@@ -91,7 +92,14 @@ def promise_fact(data: ReportData, winner: VerifiedCandidate) -> Fact:
 
 
 def accuracy_fact(winner: VerifiedCandidate) -> Fact:
-    """Return the accuracy on the target and what int8 cost."""
+    """Return the accuracy on the target and what int8 cost; the predicted one without images."""
+    if winner.synthetic:
+        predicted = winner.predicted.accuracy
+        note = (
+            f"Predicted, {formats.percent_bounds(predicted)}; not measured: the run had no images. "
+            "To measure it, search with --data."
+        )
+        return Fact("Accuracy, predicted only", formats.percent(predicted.mean), note, bad=True)
     n = winner.n_images
     fp32 = formats.percent(winner.fp32_accuracy, n)
     int8 = formats.percent(winner.int8_accuracy, n)
@@ -107,8 +115,9 @@ def accuracy_fact(winner: VerifiedCandidate) -> Fact:
 
 def _small_facts(winner: VerifiedCandidate) -> tuple[Fact, ...]:
     agreement = formats.percent(winner.agreement, winner.n_images)
+    kind = "synthetic " if winner.synthetic else ""
     return (
-        Fact("Same answer as the host", agreement, "Share of images given the same class."),
+        Fact("Same answer as the host", agreement, f"Share of {kind}images given the same class."),
         Fact(
             "Peak memory", formats.storage(winner.peak_rss_bytes), "Whole process, engine included."
         ),
@@ -121,6 +130,12 @@ def _sentence(data: ReportData, winner: VerifiedCandidate) -> str:
     measured = winner.measured_latency_ms
     latency = formats.milliseconds(measured.median if measured else None)
     limit = formats.milliseconds(data.limit_ms)
+    if winner.synthetic and measured is not None:
+        return (
+            f"On target {data.target} it takes {latency} an image (median). Its accuracy is "
+            f"predicted to be {formats.percent_bounds(winner.predicted.accuracy)} and was not "
+            "measured: this run had no images."
+        )
     if winner.device_accuracy is None or measured is None:
         return (
             f"On target {data.target}: latency {latency} (budget {limit}), accuracy {accuracy}; "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from edgenas.deployable import deployable
-from edgenas.records import Architecture, Evaluation
+from edgenas.errors import DataError
+from edgenas.records import Architecture
 from edgenas.run_context import RunContext
+from edgenas.subnet_accuracy import Evaluator
 
 SAME_GRID = ("u8s8", "s8s8")  # schemes that round to the same values
 
@@ -13,30 +14,64 @@ def run(context: RunContext) -> int:
     """Evaluate until `evaluate` architectures are, measured ones first; return how many it took.
 
     The int8 accuracy is that of the int8 model itself, emitted and run in the host's engine on the
-    validation images: what is ranked is what is deployed.
+    validation images: what is ranked is what is deployed. Under `torchrun` each process evaluates
+    its share, and the first one keeps the results.
+
+    Raises
+    ------
+    DataError : the images are synthetic, and no evaluations come with the supernet.
+    TrainingError : another process is gone.
     """
+    from edgenas.supernet.parallel import joined
+
+    with joined("cpu") as workers:
+        missing = _missing(context) if workers.first else []
+        if not missing and workers.count == 1:
+            return 0
+        evaluator = _evaluator(context)
+        with context.progress.task("Evaluating subnets", len(missing)) as task:
+            for evaluation in evaluator.evaluations(missing, workers):
+                if workers.first:
+                    context.store.add_evaluation(evaluation)
+                task.advance()
+    return len(missing)
+
+
+def _missing(context: RunContext) -> list[Architecture]:
+    """Return the subnets that are still to be evaluated."""
     _add_packaged(context)
     evaluated = {evaluation.architecture for evaluation in context.evaluations()}
+    if context.data_card.synthetic:
+        _require_packaged(context, len(evaluated))
+        return []
     if context.data_card.excerpt_of and len(evaluated) >= context.config.evaluate:
-        return 0  # on more images than there are here
+        return []  # on more images than there are here
     all_wanted = wanted(context)
     missing = [architecture for architecture in all_wanted if architecture not in evaluated]
     if len(missing) < len(all_wanted):
         context.reuse(f"{len(all_wanted) - len(missing)} of {len(all_wanted)} evaluations")
-    if not missing:
-        return 0
-    supernet, sha256 = context.supernet(), context.supernet_sha256()
-    dataset = context.dataset
-    with context.progress.task("Evaluating subnets", len(missing)) as task:
-        for architecture in missing:
-            layers = context.space.layers(architecture)
-            network = deployable(supernet, architecture, layers, dataset, context.engine)
-            fp32, int8 = network.accuracies(context.target.scheme, dataset, dataset.val)
-            context.store.add_evaluation(
-                Evaluation(architecture, sha256, fp32, int8, len(dataset.val))
-            )
-            task.advance()
-    return len(missing)
+    return missing
+
+
+def _require_packaged(context: RunContext, known: int) -> None:
+    if not known:
+        raise DataError(
+            f"No evaluations of int8 as '{context.target.engine}' computes it come with the "
+            f"supernet '{context.config.supernet}', and without images there can be none.",
+            "Name the images that it was trained on: --data imagefolder:DIR",
+        )
+    if known < context.config.evaluate:
+        context.progress.warning(
+            f"Accuracy is predicted from {known} evaluated subnets, not from "
+            f"{context.config.evaluate}: without images no more can be evaluated."
+        )
+
+
+def _evaluator(context: RunContext) -> Evaluator:
+    sha256, scheme = context.supernet_sha256(), context.target.scheme
+    return Evaluator(
+        context.supernet(), sha256, context.space, context.dataset, context.engine, scheme
+    )
 
 
 def _add_packaged(context: RunContext) -> None:

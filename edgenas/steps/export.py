@@ -49,14 +49,12 @@ def _export(context: RunContext, supernet: Supernet, candidate: Candidate) -> Ex
     write_bytes(models / f"{name}.graph.safetensors", graph)
     write_bytes(models / names[0], int8)
     write_bytes(models / names[1], network.emit(None, batch=1))
-    fp32_accuracy, int8_accuracy = network.accuracies(scheme, dataset, dataset.val)
+    seen = None if dataset.synthetic else network.accuracies(scheme, dataset, dataset.val)
     sha256 = context.supernet_sha256()
     known = context.store.evaluations(sha256).get(architecture)
     kept = tuned is not None and tuned.kept  # the predictors are of inherited weights
-    if not kept and (known is None or known.n_images <= len(dataset.val)):
-        context.store.add_evaluation(
-            Evaluation(architecture, sha256, fp32_accuracy, int8_accuracy, len(dataset.val))
-        )
+    if seen is not None and not kept and (known is None or known.n_images <= len(dataset.val)):
+        context.store.add_evaluation(Evaluation(architecture, sha256, *seen, len(dataset.val)))
     model = ExportedModel(
         candidate=candidate,
         int8_file=names[0],
@@ -67,9 +65,9 @@ def _export(context: RunContext, supernet: Supernet, candidate: Candidate) -> Ex
         mean=dataset.mean,
         std=dataset.std,
         class_names=dataset.class_names,
-        val_int8_accuracy=int8_accuracy,
-        val_fp32_accuracy=fp32_accuracy,
-        n_val=len(dataset.val),
+        val_int8_accuracy=None if seen is None else seen[1],
+        val_fp32_accuracy=None if seen is None else seen[0],
+        n_val=0 if seen is None else len(dataset.val),
         supernet_sha256=sha256,
         format=engine.exporter,
         layout=exporter.LAYOUT,

@@ -75,6 +75,7 @@ def _candidate(context: RunContext, verified: VerifiedModel) -> VerifiedCandidat
         agreement=verified.agreement,
         parity=verified.parity,
         n_images=verified.n_images,
+        synthetic=verified.synthetic,
         peak_rss_bytes=verified.outcome.peak_rss_bytes,
         model=str(context.folder.models / model.int8_file),
         model_bytes=model.int8_bytes,

@@ -38,6 +38,11 @@ def run(context: RunContext, challenge: str, given: Parameters) -> dict[str, Any
             f"No candidate of {context.folder.path} passed its verification.",
             f"Look at why: edgenas verify {context.folder.path}",
         )
+    if winner.synthetic:
+        raise InputError(
+            f"The accuracy of {context.folder.path} was not measured: it had no images.",
+            "Search with the images, then submit: edgenas search --data imagefolder:DIR",
+        )
     member = plugins.load("challenges", challenge)
     entry = _entry(context, winner)
     built = member.build(entry, context.folder.submission / challenge)

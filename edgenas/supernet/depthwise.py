@@ -37,14 +37,17 @@ class _Depthwise5(torch.autograd.Function):
         return F.conv2d(values, weight, None, stride, KERNEL_SIZE // 2, groups=weight.shape[0])
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         values, weight = ctx.saved_tensors
         gradient = gradients[0].contiguous(memory_format=torch.channels_last)
         to_values = None
         if ctx.needs_input_grad[0]:
             strides, padding = [ctx.stride] * 2, [KERNEL_SIZE // 2] * 2
             to_values = _backward(gradient, values, weight, strides, padding, of_weight=False)
-        return to_values, _weight_gradient(gradient, values, ctx.stride), None
+        to_weight = None
+        if ctx.needs_input_grad[1]:
+            to_weight = _weight_gradient(gradient, values, ctx.stride)
+        return to_values, to_weight, None
 
 
 def _weight_gradient(gradient: Tensor, values: Tensor, stride: int) -> Tensor:

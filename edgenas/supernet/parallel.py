@@ -1,8 +1,8 @@
-"""Several processes that train one supernet: each takes its share of every batch.
+"""Several processes that train or evaluate one supernet, each its share.
 
-`torchrun` tells each process which one it is by environment variables. All draw the same images,
-changes and subnets, and step by the mean of their gradients, so the recipe is that of one process;
-only batch norm sees a share of the batch.
+`torchrun` tells each process which one it is by environment variables. In training all draw the
+same images, changes and subnets, and step by the mean of their gradients, so the recipe is that of
+one process; only batch norm sees a share of the batch.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -21,7 +22,7 @@ from edgenas.errors import InputError, TrainingError
 
 @dataclass(frozen=True)
 class Workers:
-    """The processes of one training: how many, and which one this is."""
+    """The processes that work together: how many, and which one this is."""
 
     rank: int = 0
     count: int = 1
@@ -54,6 +55,28 @@ class Workers:
         ):
             gradient.copy_(mean.view_as(gradient))
         return float(flat[-1])
+
+    def agreed(self, text: str) -> str:
+        """Return the text of the first process, in all of them; `TrainingError` if one is gone."""
+        if self.count == 1:
+            return text
+        content = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+        size = torch.tensor([len(content)])
+        with _others_alive():
+            dist.broadcast(size, 0)
+            if not self.first:
+                content = torch.empty(int(size), dtype=torch.uint8)
+            dist.broadcast(content, 0)
+        return bytes(content.tolist()).decode()
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum of float64 arrays over the processes; `TrainingError` if one is gone."""
+        if self.count == 1:
+            return values
+        total = torch.from_numpy(values.astype(np.float64))
+        with _others_alive():
+            dist.all_reduce(total)
+        return total.numpy()
 
     def require_same(self, step: int) -> None:
         """Raise `InputError` unless all processes go on from the same step."""
@@ -101,6 +124,6 @@ def _others_alive() -> Iterator[None]:
     except (RuntimeError, ValueError) as problem:
         reason = str(problem).strip().splitlines()[0] if str(problem).strip() else "no answer"
         raise TrainingError(
-            f"Another process of this training is gone or cannot be reached: {reason}",
-            "See why it ended, then start all processes again with --resume.",
+            f"Another process of this work is gone or cannot be reached: {reason}",
+            "See why it ended, then start all processes again (a training with --resume).",
         ) from problem
