@@ -168,7 +168,7 @@ def test_synthetic_images_calibrate_in_place_of_real_ones(
             )
 
     noise = np.random.default_rng(0).integers(0, 256, images.train.images.shape, np.uint8)
-    assert distance(digits.train.images[:64]) < 2
+    assert distance(digits.train.images[:64]) < 1
     assert distance(images.train.images) < distance(noise) / 3
 
 
