@@ -147,7 +147,7 @@ class _Work:
     ) -> dict[str, Any]:
         """Write the card, for programs and to read; return it."""
         card = {
-            **about,
+            **dict(sorted(about.items())),  # a safetensors file keeps no order of them
             "sha256": self.evaluator.supernet_sha256,
             "bytes": self.files.weights.stat().st_size,
             "images_sha256": _sha256(self.files.images),
