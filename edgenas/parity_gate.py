@@ -68,7 +68,7 @@ def judge(
     graph, ranges = exported_graph(context, model)
     quantization = quantize(graph, ranges, stored_scheme(model.scheme, model.format))
     labels = None if context.dataset.synthetic else test.labels
-    reference = int8_reference.run(graph, quantization, context.dataset.normalize(test.images))
+    reference = reference_logits(context, model, test)
     scale = float(quantization.tensors[OUTPUT].scale)
 
     def compared(base: np.ndarray, values: np.ndarray) -> Parity:
@@ -94,6 +94,13 @@ def judge(
     tolerated = (tolerance.agreement, tolerance.mean_steps, tolerance.reason)
     record = ParityRecord(rows, len(test), scale, *tolerated, divergence)
     return Judged(record, tuple(problems))
+
+
+def reference_logits(context: RunContext, model: ExportedModel, test: Split) -> np.ndarray:
+    """Return what the int8 reference makes of `test`, float32 [n, classes]."""
+    graph, ranges = exported_graph(context, model)
+    quantization = quantize(graph, ranges, stored_scheme(model.scheme, model.format))
+    return int8_reference.run(graph, quantization, context.dataset.normalize(test.images))
 
 
 def _row(place: Place, engine: str, found: Parity) -> EngineParity:

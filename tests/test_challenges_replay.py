@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 
 from device_runtime.protocol import (
     VERSION,
@@ -34,10 +35,12 @@ from edgenas.errors import RunFolderError
 from edgenas.records import (
     Architecture,
     Candidate,
+    EngineParity,
     ExportedModel,
     Interval,
     Latency,
     Outcome,
+    ParityRecord,
     Verification,
     VerifiedModel,
     to_json,
@@ -51,12 +54,36 @@ SAMPLES = tuple(tuple(int(x) for x in RNG.normal(2e6, 1e5, 20)) for _ in range(5
 ANCHOR = tuple(tuple(int(x) for x in RNG.normal(1e6, 5e4, 20)) for _ in range(5))
 LOGITS = RNG.standard_normal((40, 4)).astype(np.float32)
 HOST = LOGITS.argmax(1)
+SCALE = 0.05
+REFERENCE = LOGITS.copy()
+REFERENCE[:10, 1] += np.float32(2 * SCALE)
 LABELS = np.where(np.arange(40) < 30, HOST, (HOST + 1) % 4)  # 30 of 40 right
 
 
 def drift() -> list[float]:
     medians = [float(np.median(samples)) for samples in ANCHOR]
     return [median / float(np.median(medians)) for median in medians]
+
+
+def computed() -> dict[str, evidence.Computed]:
+    return {MODEL: evidence.Computed(LOGITS, REFERENCE, HOST)}
+
+
+def row(place: Any, logits: np.ndarray) -> EngineParity:
+    """Return a row of the parity table, worked out here."""
+    steps = np.abs(logits.astype(float) - REFERENCE) / SCALE
+    classes = logits.argmax(1)
+    right = int((classes == LABELS).sum())
+    interval = Interval(right / 40, *proportion_confint(right, 40, method="wilson"))
+    agreement = float((classes == REFERENCE.argmax(1)).mean())
+    return EngineParity(
+        place, "onnxruntime", interval, agreement, float(steps.max()), float(steps.mean())
+    )
+
+
+def parity() -> ParityRecord:
+    rows = row("reference", REFERENCE), row("host", LOGITS), row("target", LOGITS)
+    return ParityRecord(rows, 40, SCALE, 0.99, 1.5, "it rounds")
 
 
 def latency() -> Latency:
@@ -87,7 +114,8 @@ def verdict() -> VerifiedModel:
         *(("a", "b", "c", "d"), 0.8, 0.8, 40, "c" * 64),
     )
     outcome = Outcome("ok", "", "onnxruntime", "1.31.1", "CPUExecutionProvider", {}, latency())
-    return VerifiedModel(model, True, (), outcome, 0.75, 0.75, 0.75, 1.0, 40)
+    outcome = replace(outcome, peak_rss_bytes=9_000_000)
+    return VerifiedModel(model, True, (), outcome, 0.75, 0.75, 0.75, 1.0, 40, parity=parity())
 
 
 @pytest.fixture
@@ -95,7 +123,7 @@ def run(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
     models = (JobModel("anchor", "b" * 64), JobModel("m", MODEL))
     timing = Job(VERSION, "measure", "onnxruntime", 1, (), models, SETTINGS)
-    records: list[Record] = [Checked("m", "CPUExecutionProvider", (), None, None, 1.0)]
+    records: list[Record] = [Checked("m", "CPUExecutionProvider", (), None, 9_000_000, 1.0)]
     for index in range(5):
         records += [
             Timed(index, "anchor", ANCHOR[index]),
@@ -120,7 +148,7 @@ def write_verdict(folder: RunFolder, model: VerifiedModel, limit_ms: float = 5.0
 
 
 def bundle(run: RunFolder) -> Path:
-    files = evidence.collect(run, LABELS, {MODEL: HOST})
+    files = evidence.collect(run, LABELS, computed())
     return evidence.write(files, run.path / "evidence.zip")
 
 
@@ -132,10 +160,12 @@ def test_all_figures_of_an_honest_verdict_follow(run: RunFolder) -> None:
     path = bundle(run)
     checks = replay(path)
     assert {check.status for check in checks} == {"follows"}
-    assert {check.figure for check in checks} == {
+    assert {check.figure for check in checks if "parity" not in check.figure} == {
         *("median_ms", "p90_ms", "ci95_ms lower", "ci95_ms upper", "samples", "drift"),
-        *("device_accuracy", "agreement", "int8_accuracy", "passed"),
+        *("peak_rss_bytes", "device_accuracy", "agreement", "int8_accuracy", "fp32_accuracy"),
+        "passed",
     }
+    assert len([check for check in checks if "parity" in check.figure]) == 3 * 6
     assert path.read_bytes() == bundle(run).read_bytes()
     names = set(zipfile.ZipFile(path).namelist())
     assert not any("images" in name or name.endswith("/m") for name in names)
@@ -161,6 +191,26 @@ def drifting(model: VerifiedModel) -> VerifiedModel:
     return replace(model, outcome=replace(model.outcome, latency=replace(told, drift=doubled)))
 
 
+def lighter(model: VerifiedModel) -> VerifiedModel:
+    return replace(model, outcome=replace(model.outcome, peak_rss_bytes=5_000_000))
+
+
+def with_row(model: VerifiedModel, place: str, **told: Any) -> VerifiedModel:
+    record = model.parity
+    assert record is not None
+    rows = [replace(one, **told) if one.place == place else one for one in record.engines]
+    return replace(model, parity=replace(record, engines=tuple(rows)))
+
+
+def nearer(model: VerifiedModel) -> VerifiedModel:
+    return with_row(model, "target", mean_steps=0.0)
+
+
+def surer(model: VerifiedModel) -> VerifiedModel:
+    interval = row("host", LOGITS).accuracy
+    return with_row(model, "host", accuracy=replace(interval, lower=0.7))
+
+
 @pytest.mark.parametrize(
     ("lie", "differing"),
     [
@@ -169,6 +219,10 @@ def drifting(model: VerifiedModel) -> VerifiedModel:
         (drifting, {"drift", "median_ms", "p90_ms", "ci95_ms lower", "ci95_ms upper"}),
         (lambda model: replace(model, device_accuracy=0.9), {"device_accuracy"}),
         (lambda model: replace(model, agreement=0.9), {"agreement"}),
+        (lambda model: replace(model, fp32_accuracy=0.9), {"fp32_accuracy"}),
+        (lighter, {"peak_rss_bytes"}),
+        (nearer, {"parity of target: mean_steps"}),
+        (surer, {"parity of host: accuracy, lower"}),
         (lambda model: replace(model, int8_accuracy=0.76), {"int8_accuracy"}),
         (lambda model: replace(model, reasons=("too slow",)), {"passed"}),
     ],
@@ -217,6 +271,16 @@ def test_a_pass_over_the_limit_does_not_follow(run: RunFolder) -> None:
     assert statuses(bundle(run))["passed"] == "differs"
 
 
+def test_a_pass_beyond_the_tolerance_does_not_follow(run: RunFolder) -> None:
+    far = evidence.Computed(LOGITS, REFERENCE + np.float32(3 * SCALE), HOST)
+    files = evidence.collect(run, LABELS, {MODEL: far})
+    path = evidence.write(files, run.path / "evidence.zip")
+    checks = {check.figure: check for check in replay(path)}
+    assert checks["passed"].status == "differs"
+    assert "its outputs are not right" in checks["passed"].why
+    assert checks["parity of target: mean_steps"].status == "differs"
+
+
 def test_what_the_bundle_lacks_is_unknown_never_right(run: RunFolder) -> None:
     files = evidence.collect(run, LABELS, {})
     for name in [name for name in files if name.startswith("jobs/verify")]:
@@ -224,13 +288,15 @@ def test_what_the_bundle_lacks_is_unknown_never_right(run: RunFolder) -> None:
     sums = [line for line in files["SHA256SUMS"].decode().splitlines() if line[66:] in files]
     files["SHA256SUMS"] = "\n".join(sums).encode()
     found = statuses(evidence.write(files, run.path / "evidence.zip"))
-    assert {figure for figure, status in found.items() if status == "unknown"} == {
-        *("samples", "agreement", "int8_accuracy")
+    unknown = {figure for figure, status in found.items() if status == "unknown"}
+    assert {figure for figure in unknown if "parity" not in figure} == {
+        *("samples", "peak_rss_bytes", "agreement", "int8_accuracy", "fp32_accuracy")
     }
+    assert len([figure for figure in unknown if "parity" in figure]) == 3 * 6
 
 
 def test_a_changed_bundle_is_refused(run: RunFolder) -> None:
-    files = evidence.collect(run, LABELS, {MODEL: HOST})
+    files = evidence.collect(run, LABELS, computed())
     document: Any = json.loads(files["verification.json"])
     document["limit_ms"] = 99.0
     changed = {**files, "verification.json": json.dumps(document).encode()}
@@ -260,6 +326,6 @@ def test_a_broken_journal_is_one_clear_line(run: RunFolder) -> None:
 
 
 def test_hashes_are_those_of_the_files(run: RunFolder) -> None:
-    files = evidence.collect(run, LABELS, {MODEL: HOST})
+    files = evidence.collect(run, LABELS, computed())
     for line in files["SHA256SUMS"].decode().splitlines():
         assert hashlib.sha256(files[line[66:]]).hexdigest() == line[:64]

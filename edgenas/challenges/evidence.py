@@ -1,8 +1,9 @@
 """Evidence: what a run's verdict rests on, as one file, and the verdict worked out from it again.
 
 A bundle is a zip: verification.json, run.json, profile.json, the models' cards, the journals of the
-jobs that timed and ran them with raw samples, the logits from the target, the test labels, and
-SHA256SUMS. Replaying needs no board, no images and no model.
+jobs that timed and ran them with raw samples, the logits from the target, from the host's engine
+and of the int8 reference, the float file's classes, the test labels, and SHA256SUMS. Replaying
+needs no board, no images and no model.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +26,32 @@ from edgenas.run_folder import RunFolder, write_bytes
 
 SUMS = "SHA256SUMS"
 LABELS = "labels.npy"
-HOST = "host_classes"
+HOST = "host_logits"
+REFERENCE = "reference_logits"
+FLOAT = "fp32_classes"
 _MOST_BYTES = 2**30
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the only date in a zip that makes the same bytes every time
 
 
+@dataclass(frozen=True, eq=False)
+class Computed:
+    """What this computer made of the test images, to hold the target's logits against.
+
+    host : of the int8 file in the host's engine, reference : of its graph by the int8 reference,
+        float32 [n, classes]. fp32_classes : that the float file chose, integer [n].
+    """
+
+    host: np.ndarray
+    reference: np.ndarray
+    fp32_classes: np.ndarray
+
+
 def collect(
-    folder: RunFolder, labels: np.ndarray, host_classes: Mapping[str, np.ndarray]
+    folder: RunFolder, labels: np.ndarray, computed: Mapping[str, Computed]
 ) -> dict[str, bytes]:
     """Return the files of a bundle by name.
 
-    labels : of the test images, integer [n].
-    host_classes : by int8 file's SHA-256, the class that the host chose, integer [n].
+    labels : of the test images, integer [n]. computed : by int8 file's SHA-256.
 
     Raises
     ------
@@ -55,7 +71,10 @@ def collect(
             for file in (job_file, *_results(job_file.parent)):
                 files[file.relative_to(folder.path).as_posix()] = _read(file)
     files[LABELS] = _array(labels)
-    files |= {f"{HOST}/{sha}.npy": _array(classes) for sha, classes in host_classes.items()}
+    for sha, made in computed.items():
+        files[f"{HOST}/{sha}.npy"] = _array(made.host)
+        files[f"{REFERENCE}/{sha}.npy"] = _array(made.reference)
+        files[f"{FLOAT}/{sha}.npy"] = _array(made.fp32_classes)
     sums = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)]
     return {**files, SUMS: "".join(sums).encode()}
 

@@ -4,38 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from device_runtime.protocol import JOURNAL_FILE, Job, ProtocolError, parse_record
 from device_runtime.summary import JobState
 from edgenas.challenges import evidence
+from edgenas.challenges.figures import Check, fraction, number
+from edgenas.challenges.replay_parity import off_limits, parity_checks
 from edgenas.errors import RunFolderError
 from edgenas.records import Latency, Verification, VerifiedModel
 
-Status = Literal["follows", "differs", "unknown"]
 Files = Mapping[str, bytes]
 
 _ROUNDING = 1e-9
 _T_TABLE = 1e-3  # the runtime has Student's t to three decimals
-
-
-@dataclass(frozen=True)
-class Check:
-    """One figure: what the verdict states and what the evidence gives; None where it is not known.
-
-    status : "unknown" when the bundle lacks what the figure rests on; `why` says what.
-    """
-
-    model: str
-    figure: str
-    status: Status
-    stated: float | None
-    replayed: float | None
-    why: str = ""
 
 
 def replay(path: Path) -> tuple[Check, ...]:
@@ -66,16 +50,15 @@ def _of_model(verified: VerifiedModel, verdict: Verification, files: Files) -> I
         reasons += float(np.median(_normalised(latency))) > verdict.limit_ms
     yield from _of_energy(verified, files)
     yield from _of_float(verified, files)
-    logits = _logits(verified.model.sha256, files)
-    labels = evidence.array_of(files, evidence.LABELS)
-    host = evidence.array_of(files, f"{evidence.HOST}/{verified.model.sha256}.npy")
-    device = None if logits is None else logits.argmax(1)
-    yield _fraction(name, "device_accuracy", verified.device_accuracy, device, labels)
-    yield _fraction(name, "agreement", verified.agreement, device, host)
-    yield _fraction(name, "int8_accuracy", verified.int8_accuracy, host, labels)
+    yield from _of_memory(verified, files)
+    device = _logits(verified.model.sha256, files)
+    yield from _of_accuracy(verified, files, device)
+    yield from parity_checks(verified, files, device)
+    reasons += off_limits(verified, files, device)
     stated = float(verified.passed)
     if reasons and verified.passed:
-        yield Check(name, "passed", "differs", stated, 0.0, "It does not meet the limit.")
+        why = "It does not meet the limit, or its outputs are not right."
+        yield Check(name, "passed", "differs", stated, 0.0, why)
     elif verified.passed == bool(verified.reasons):
         yield Check(name, "passed", "differs", stated, None, "Verdict and reasons contradict.")
     else:
@@ -88,8 +71,8 @@ def _of_latency(name: str, latency: Latency) -> Iterator[Check]:
 
     together = _normalised(latency)
     median = float(np.median(together))
-    yield _number(name, "median_ms", latency.median_ms, median)
-    yield _number(name, "p90_ms", latency.p90_ms, float(np.quantile(together, 0.9)))
+    yield number(name, "median_ms", latency.median_ms, median)
+    yield number(name, "p90_ms", latency.p90_ms, float(np.quantile(together, 0.9)))
     medians = [
         float(np.median(samples)) / drift / 1e6
         for samples, drift in zip(latency.samples_ns, latency.drift, strict=False)
@@ -104,7 +87,7 @@ def _of_latency(name: str, latency: Latency) -> Iterator[Check]:
         ("lower", latency.ci95_ms[0], median - half),
         ("upper", latency.ci95_ms[1], median + half),
     ):
-        yield _number(name, f"ci95_ms {side}", stated, end, slack)
+        yield number(name, f"ci95_ms {side}", stated, end, slack)
 
 
 def _of_journal(name: str, sha256: str, latency: Latency, files: Files) -> Iterator[Check]:
@@ -141,7 +124,7 @@ def _of_energy(verified: VerifiedModel, files: Files) -> Iterator[Check]:
     if not known:
         yield Check(name, "energy_mj", "unknown", stated.energy_mj, None, "No journal has it.")
         return
-    yield _number(name, "energy_mj", stated.energy_mj, min(known, key=_distance(stated.energy_mj)))
+    yield number(name, "energy_mj", stated.energy_mj, min(known, key=_distance(stated.energy_mj)))
 
 
 def _distance(stated: float) -> Callable[[float], float]:
@@ -162,7 +145,39 @@ def _of_float(verified: VerifiedModel, files: Files) -> Iterator[Check]:
     if not known:
         yield Check(name, figure, "unknown", stated, None, "No journal has it.")
         return
-    yield _number(name, figure, stated, min(known, key=_distance(stated)))
+    yield number(name, figure, stated, min(known, key=_distance(stated)))
+
+
+def _of_accuracy(
+    verified: VerifiedModel, files: Files, device: np.ndarray | None
+) -> Iterator[Check]:
+    """Hold accuracies and agreement against the logits; device : those of the target."""
+    name, sha256 = verified.model.int8_file, verified.model.sha256
+    labels = evidence.array_of(files, evidence.LABELS)
+    chosen = None if device is None else device.argmax(1)
+    logits = evidence.array_of(files, f"{evidence.HOST}/{sha256}.npy")
+    host = None if logits is None else logits.argmax(1)
+    fp32 = evidence.array_of(files, f"{evidence.FLOAT}/{sha256}.npy")
+    yield fraction(name, "device_accuracy", verified.device_accuracy, chosen, labels)
+    yield fraction(name, "agreement", verified.agreement, chosen, host)
+    yield fraction(name, "int8_accuracy", verified.int8_accuracy, host, labels)
+    yield fraction(name, "fp32_accuracy", verified.fp32_accuracy, fp32, labels)
+
+
+def _of_memory(verified: VerifiedModel, files: Files) -> Iterator[Check]:
+    """Hold the stated memory, if any, against what the target wrote down."""
+    stated, name = verified.outcome.peak_rss_bytes, verified.model.int8_file
+    if stated is None:
+        return
+    known = []
+    for folder, job in evidence.jobs_of(files, verified.model.sha256, "measure"):
+        key = next(model.key for model in job.models if model.sha256 == verified.model.sha256)
+        checked = _state(files, folder, job).checked.get(key)
+        known += [checked.peak_rss_bytes] if checked and checked.peak_rss_bytes else []
+    if not known:
+        yield Check(name, "peak_rss_bytes", "unknown", stated, None, "No journal has it.")
+        return
+    yield number(name, "peak_rss_bytes", stated, min(known, key=_distance(stated)))
 
 
 def _logits(sha256: str, files: Files) -> np.ndarray | None:
@@ -186,28 +201,6 @@ def _state(files: Files, folder: str, job: Job) -> JobState:
         except ProtocolError as problem:
             raise RunFolderError(f"{name} in the bundle is no journal: {problem}.") from problem
     return state
-
-
-def _fraction(
-    name: str,
-    figure: str,
-    stated: float | None,
-    chosen: np.ndarray | None,
-    right: np.ndarray | None,
-) -> Check:
-    if chosen is None or right is None:
-        return Check(name, figure, "unknown", stated, None, "The bundle lacks logits or labels.")
-    if chosen.shape != right.shape:
-        return Check(name, figure, "differs", stated, None, "Another number of images.")
-    replayed = float((chosen == right).mean())
-    if stated is None:
-        return Check(name, figure, "differs", None, replayed, "The verdict does not state it.")
-    return _number(name, figure, stated, replayed)
-
-
-def _number(name: str, figure: str, stated: float, replayed: float, slack: float = 0.0) -> Check:
-    close = abs(stated - replayed) <= max(slack, _ROUNDING * abs(replayed))
-    return Check(name, figure, "follows" if close else "differs", stated, replayed)
 
 
 def _normalised(latency: Latency) -> np.ndarray:

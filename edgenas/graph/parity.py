@@ -15,6 +15,7 @@ import numpy as np
 
 from edgenas.errors import ExportError, nearest
 
+MOST_ACCURACY_LOSS = 0.01  # of the target over the host
 _TOLERANCES = Path(__file__).with_name("parity_tolerances.json")
 _Z975 = 1.959964
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from edgenas import plugins
 from edgenas.challenges import evidence
 from edgenas.challenges.base import Entry, Facts, Parameters
@@ -14,6 +12,7 @@ from edgenas.exported_graph import exported_graph
 from edgenas.graph.engines import what_ran
 from edgenas.graph.pixels import take_pixels, with_background
 from edgenas.host_engine import logits
+from edgenas.parity_gate import reference_logits
 from edgenas.records import VerifiedModel, to_json
 from edgenas.run_context import RunContext
 from edgenas.versions import installed
@@ -144,13 +143,19 @@ def _with_background(graph: Graph, ranges: Ranges) -> tuple[Graph, Ranges]:
 
 
 def _evidence(context: RunContext) -> dict[str, bytes]:
-    test = context.dataset.test
-    classes: dict[str, np.ndarray] = {}
-    for verified in context.verified().models:
-        images = test.resized(verified.model.candidate.architecture.resolution).images
-        content = (context.folder.models / verified.model.int8_file).read_bytes()
-        images = context.dataset.normalize(images)
-        engine = what_ran(context.engine, verified.outcome.provider)
-        scores = logits(content, images, engine.host_engine)
-        classes[verified.model.sha256] = scores.argmax(1)
-    return evidence.collect(context.folder, test.labels, classes)
+    test, models = context.dataset.test, context.verified().models
+    computed = {verified.model.sha256: _computed(context, verified) for verified in models}
+    return evidence.collect(context.folder, test.labels, computed)
+
+
+def _computed(context: RunContext, verified: VerifiedModel) -> evidence.Computed:
+    """Return what this computer makes of the test images, as the verdict compared it."""
+    model = verified.model
+    test = context.dataset.test.resized(model.candidate.architecture.resolution)
+    images = context.dataset.normalize(test.images)
+    host_engine = what_ran(context.engine, verified.outcome.provider).host_engine
+    host, fp32 = (
+        logits((context.folder.models / file).read_bytes(), images, host_engine)
+        for file in (model.int8_file, model.fp32_file)
+    )
+    return evidence.Computed(host, reference_logits(context, model, test), fp32.argmax(1))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgenas.graph.engines import what_ran
+from edgenas.graph.parity import MOST_ACCURACY_LOSS
 from edgenas.host_engine import accuracy, logits
 from edgenas.int8_warnings import int8_warnings
 from edgenas.latency_model import latency_model
@@ -27,7 +28,6 @@ from edgenas.targets import rejected
 from edgenas.targets.base import MeasureSettings, ModelFile, Preprocess
 
 # How far logits and classes may be off: graph/parity_tolerances.json.
-MOST_ACCURACY_LOSS = 0.01
 MOST_DRIFT = 0.05
 
 

@@ -1,0 +1,83 @@
+"""Replay of the parity gate: reference, host and target compared again from their logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from edgenas.challenges import evidence
+from edgenas.challenges.figures import Check, number
+from edgenas.graph.parity import MOST_ACCURACY_LOSS, Parity, compare
+from edgenas.records import EngineParity, ParityRecord, VerifiedModel
+
+Files = Mapping[str, bytes]
+Logits = np.ndarray | None
+
+# figure: as the verdict states it, and as the logits give it
+_FIGURES: dict[str, tuple[Callable[[EngineParity], float], Callable[[Parity], float]]] = {
+    "accuracy": (lambda row: row.accuracy.mean, lambda found: found.device.fraction),
+    "accuracy, lower": (lambda row: row.accuracy.lower, lambda found: found.device.lower),
+    "accuracy, upper": (lambda row: row.accuracy.upper, lambda found: found.device.upper),
+    "agreement": (lambda row: row.agreement, lambda found: found.agreement),
+    "mean_steps": (lambda row: row.mean_steps, lambda found: found.mean_steps),
+    "max_steps": (lambda row: row.max_steps, lambda found: found.max_steps),
+}
+_SLACK = 1e-6  # Wilson's interval is worked out with six decimals of its quantile
+_WHY = "The bundle lacks logits or labels."
+
+
+def parity_checks(verified: VerifiedModel, files: Files, device: Logits) -> Iterator[Check]:
+    """Yield a check of every figure of the parity table.
+
+    device : the target's logits, float32 [n, classes]; None where the bundle has none.
+    """
+    record, name = verified.parity, verified.model.int8_file
+    if record is None:
+        return
+    known = _known(verified, files, device)
+    for row in record.engines:
+        found = _compared(record, known, "reference", row.place)
+        for figure, (stated, replayed) in _FIGURES.items():
+            what = f"parity of {row.place}: {figure}"
+            if found is None:
+                yield Check(name, what, "unknown", stated(row), None, _WHY)
+            else:
+                yield number(name, what, stated(row), replayed(found), _SLACK)
+
+
+def off_limits(verified: VerifiedModel, files: Files, device: Logits) -> int:
+    """Return in how many ways the target's outputs are beyond what is tolerated, if it is known."""
+    record = verified.parity
+    known = _known(verified, files, device)
+    broken = 0
+    if record is not None:
+        to_host = _compared(record, known, "host", "target")
+        to_reference = _compared(record, known, "reference", "target")
+        for found in (to_host, to_reference):
+            broken += found is not None and found.mean_steps > record.most_mean_steps
+        broken += to_host is not None and to_host.agreement < record.least_agreement
+        if to_host is not None:
+            lost = to_host.host.fraction - to_host.device.fraction
+            broken += lost > MOST_ACCURACY_LOSS
+    return broken
+
+
+def _known(verified: VerifiedModel, files: Files, device: Logits) -> dict[str, Logits]:
+    sha256 = verified.model.sha256
+    return {
+        "reference": evidence.array_of(files, f"{evidence.REFERENCE}/{sha256}.npy"),
+        "host": evidence.array_of(files, f"{evidence.HOST}/{sha256}.npy"),
+        "target": device,
+        "labels": evidence.array_of(files, evidence.LABELS),
+    }
+
+
+def _compared(
+    record: ParityRecord, known: Mapping[str, Logits], base: str, place: str
+) -> Parity | None:
+    """Return how the logits of `place` compare with those of `base`; None if any are missing."""
+    exact, values, labels = known[base], known[place], known["labels"]
+    if exact is None or values is None or labels is None:
+        return None
+    return compare(exact, values, labels, record.scale, record.at("target").engine)
