@@ -4,7 +4,9 @@ Run: python benchmarks/parity.py RUN              the engines of this machine
      python benchmarks/parity.py RUN --userland   and of an emulated aarch64 board (.ci/boards.sh)
 
 int8 logits are held against the int8 reference, float ones against the float graph, in steps of the
-int8 output's scale; accuracy is on the run's test images, with its 95 % interval (Wilson).
+int8 output's scale; accuracy is on the run's test images, with its 95 % interval (Wilson). The last
+column is the share of the logits that are the same bits as those of the host's engine for it, on
+this machine. tflite-runtime, which needs another numpy than edgenas, is sent to a loopback board.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import numpy as np
+from boards.loopback import LoopbackBoard
 from boards.userland import userland_board
 from subnets import user_of
 
@@ -30,6 +33,7 @@ from edgenas.graph.engines import find_engine
 from edgenas.graph.ir import OUTPUT
 from edgenas.graph.parity import compare
 from edgenas.graph.quantize import quantize, stored_scheme
+from edgenas.host_engine import logits
 from edgenas.open_run import open_run
 from edgenas.progress import Silent
 from edgenas.run_context import RunContext
@@ -40,7 +44,9 @@ KINDS = {
     "onnxruntime": ("u8s8", "s8s8", "fp32"),
     "litert": ("s8s8", "u8s8", "fp32"),
     "litert_builtin": ("s8s8", "u8s8", "fp32"),
+    "tflite_runtime": ("s8s8", "u8s8", "fp32"),
 }
+HERE = ("onnxruntime", "litert", "litert_builtin")
 MOST_IMAGES = 360
 
 
@@ -70,41 +76,53 @@ def rows(context: RunContext, target: Target, machine: str) -> Iterator[str]:
             found = target.infer(file, pixels, how, Path(folder) / "jobs", Silent())
         begin = f"| {machine} | {target.engine} {found.outcome.engine_version} | {kind} |"
         if found.logits is None:
-            yield f"{begin} {found.outcome.reason} | | | | |"
+            yield f"{begin} {found.outcome.reason} | | | | | |"
             continue
         scale = float(quantization.tensors[OUTPUT].scale)
+        host = logits(content, images, find_engine(target.engine).host_engine)
         seen = compare(expected, found.logits, test.labels, scale, target.engine)
         yield (
             f"{begin} {found.outcome.provider} | {seen.agreement:.2%} | {seen.mean_steps:.2g} | "
             f"{seen.max_steps:.2g} | {seen.device.fraction:.2%} "
-            f"[{seen.device.lower:.1%}, {seen.device.upper:.1%}] |"
+            f"[{seen.device.lower:.1%}, {seen.device.upper:.1%}] | "
+            f"{(found.logits == host).mean():.2%} |"
         )
 
 
-def of_machine(context: RunContext, config: TargetConfig, machine: str) -> None:
-    for engine in KINDS:
+def of_machine(
+    context: RunContext, config: TargetConfig, machine: str, engines: tuple[str, ...]
+) -> None:
+    for engine in engines:
         target = open_target(replace(config, engine=engine, scheme=None))
         try:
             for row in rows(context, target, machine):
                 print(row, flush=True)
         except EdgeNasError as problem:
-            print(f"| {machine} | {engine} | - | {problem.message} | | | | |", flush=True)
+            print(f"| {machine} | {engine} | - | {problem.message} | | | | | |", flush=True)
+
+
+def of_board(
+    context: RunContext, board: LoopbackBoard, machine: str, engines: tuple[str, ...]
+) -> None:
+    try:
+        board.start()
+        with user_of(board.known_hosts_line()):
+            setup = {"python": "python3", "packages": "sent", "silence_s": 600}
+            of_machine(context, board.target_config(setup=setup), machine, engines)
+    finally:
+        board.close()
 
 
 def main() -> None:
     run = Path(sys.argv[1])
     with open_run(run, {}, Silent(), resume=True, create=False) as context:
-        print("| machine | engine | file | ran on | same class | mean | max | accuracy |")
-        print("|---|---|---|---|---|---|---|---|")
-        of_machine(context, TargetConfig("local", "local", "the benchmark"), "x86-64")
+        print("| machine | engine | file | ran on | same class | mean | max | accuracy | bits |")
+        print("|---|---|---|---|---|---|---|---|---|")
+        here = TargetConfig("local", "local", "the benchmark")
+        of_machine(context, here, "x86-64", HERE)
+        of_board(context, LoopbackBoard(), "x86-64", ("tflite_runtime",))
         if "--userland" in sys.argv:
-            board = userland_board().start()
-            try:
-                with user_of(board.known_hosts_line()):
-                    setup = {"python": "python3", "packages": "sent", "silence_s": 300}
-                    of_machine(context, board.target_config(setup=setup), "aarch64, qemu-user")
-            finally:
-                board.close()
+            of_board(context, userland_board(), "aarch64, qemu-user", tuple(KINDS))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 The reference is `graph.int8_reference`. What is tolerated of each engine is data with its reason,
 `graph/parity_tolerances.json`. Only when the target is off is its network cut short, after one
-layer and another, to find the first one that it computes wrongly.
+layer and another, to find the first one that it computes otherwise than the reference or the host.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from edgenas.graph import int8_reference
 from edgenas.graph.cut import cut
 from edgenas.graph.engines import Engine
 from edgenas.graph.ir import INPUT, OUTPUT, Graph
-from edgenas.graph.parity import Parity, compare, disagreement, distance
+from edgenas.graph.parity import Parity, Tolerance, class_distance, compare, disagreement, distance
 from edgenas.graph.quantize import Scheme, quantize, stored_scheme
 from edgenas.graph.ranges import Ranges
-from edgenas.host_engine import version
+from edgenas.host_engine import logits, version
 from edgenas.records import Divergence, EngineParity, ExportedModel, Interval, ParityRecord
 from edgenas.run_folder import write_bytes
 from edgenas.targets.base import ModelFile, Preprocess
@@ -84,13 +84,17 @@ def judge(
     problems = [
         *disagreement(to_host, "host"),
         *distance(to_host, "host"),
+        *class_distance(to_host),
         *distance(to_reference, "int8 reference"),
     ]
     divergence = None
     if problems:
-        layers = _Layers(context, model, graph, ranges, _worst(test, reference, device))
-        divergence = layers.first_divergence(tolerance.layer_steps)
-        problems.append(_where(divergence, tolerance.layer_steps))
+        images = _worst(test, reference, device)
+        layers = _Layers(
+            context, model, (graph, ranges), images, engine=engine, tolerance=tolerance
+        )
+        divergence = layers.first_divergence()
+        problems.append(_where(divergence, tolerance))
     tolerated = (tolerance.agreement, tolerance.mean_steps, tolerance.reason)
     record = ParityRecord(rows, len(test), scale, *tolerated, divergence)
     return Judged(record, tuple(problems))
@@ -121,17 +125,17 @@ def _worst(test: Split, reference: np.ndarray, device: np.ndarray) -> np.ndarray
     return test.images[np.argsort(-off, kind="stable")[:MOST_IMAGES]]
 
 
-def _where(found: Divergence | None, tolerated: float) -> str:
+def _where(found: Divergence | None, tolerance: Tolerance) -> str:
     if found is None:
         return (
-            f"No single layer is to blame: none has a channel that is {tolerated:g} steps off the "
-            "int8 reference."
+            f"No single layer is to blame: none has a channel that is {tolerance.layer_steps:g} "
+            f"steps off the int8 reference, or {tolerance.host_steps:g} off the host."
         )
     first = f"The first layer that diverges is '{found.layer}' ({found.kind}): "
     if found.worst_channel_steps is None:
         return f"{first}the network cut after it does not run there."
     return (
-        f"{first}its worst channel is {found.worst_channel_steps:.3g} steps off the int8 reference "
+        f"{first}its worst channel is {found.worst_channel_steps:.3g} steps off the {found.base} "
         f"in the mean, what it reads {found.inputs_steps:.2g} at most."
     )
 
@@ -143,64 +147,90 @@ class _Layers:
         self,
         context: RunContext,
         model: ExportedModel,
-        graph: Graph,
-        ranges: Ranges,
+        network: tuple[Graph, Ranges],
         images: np.ndarray,
+        *,
+        engine: Engine,
+        tolerance: Tolerance,
     ) -> None:
+        graph, ranges = network
         largest = max(int(np.prod(shape)) for shape in graph.shapes.values())
         self.images = images[: max(1, MOST_VALUES // largest)]
         self.context, self.model, self.graph, self.ranges = context, model, graph, ranges
         self.nodes = {node.output: node for node in graph.nodes}
-        self._steps: dict[str, float] = {INPUT: 0.0}
+        self._engine = engine
+        self._limits = {"int8 reference": tolerance.layer_steps, "host": tolerance.host_steps}
+        self._steps: dict[str, dict[str, float]] = {INPUT: dict.fromkeys(self._limits, 0.0)}
 
-    def first_divergence(self, tolerated: float) -> Divergence | None:
+    def first_divergence(self) -> Divergence | None:
         """Return a layer that is off although what it reads is not; None if the logits are right.
 
         By halves: of two layers that follow each other in the order of computation the second is
         off and the first is not. Where the second also reads another branch, that is looked into.
         """
         names = list(self.nodes)
-        if self.steps(OUTPUT) <= tolerated:
+        if not self._off(OUTPUT):
             return None
         right, wrong = -1, len(names) - 1
         while wrong - right > 1:
             middle = (right + wrong) // 2
-            if self.steps(names[middle]) > tolerated:
+            if self._off(names[middle]):
                 wrong = middle
             else:
                 right = middle
         name = names[wrong]
-        while True:
-            off = [one for one in self.nodes[name].inputs if self.steps(one) > tolerated]
-            if not off:
-                break
+        while off := [one for one in self.nodes[name].inputs if self._off(one)]:
             name = off[0]
-        node = self.nodes[name]
-        read, steps = max(self.steps(one) for one in node.inputs), self.steps(name)
-        known = steps if np.isfinite(steps) else None
-        return Divergence(name, node.kind, known, read, len(self.images))
+        node, steps = self.nodes[name], self.steps(name)
+        base = max(steps, key=lambda one: steps[one] / self._limits[one])
+        read = max(self.steps(one)[base] for one in node.inputs)
+        known = steps[base] if np.isfinite(steps[base]) else None
+        return Divergence(name, node.kind, known, read, len(self.images), base)
 
-    def steps(self, name: str) -> float:
-        """Return how far a layer's worst channel is off, mean, in steps; infinite if it fails."""
+    def steps(self, name: str) -> dict[str, float]:
+        """Return how far a layer's worst channel is off, mean, in steps, of reference and host.
+
+        Infinite if it does not run.
+        """
         if name not in self._steps:
             self._steps[name] = self._measured(name)
         return self._steps[name]
 
-    def _measured(self, name: str) -> float:
+    def _off(self, name: str) -> bool:
+        return any(steps > self._limits[base] for base, steps in self.steps(name).items())
+
+    def _measured(self, name: str) -> dict[str, float]:
         graph, ranges = cut(self.graph, self.ranges, name)
         quantization = quantize(graph, ranges, self._scheme)
+        content = self._emit(graph, ranges)
         expected = int8_reference.run(graph, quantization, self._normalized)
-        seen = self._on_target(name, graph, ranges).reshape(len(expected), -1)
-        if self.model.layout == "nhwc" and expected.ndim == 4:
-            n, channels, height, width = expected.shape
-            seen = seen.reshape(n, height, width, channels).transpose(0, 3, 1, 2)
-        off = np.abs(seen.reshape(expected.shape) - expected)
-        by_channel = off.mean(axis=tuple(axis for axis in range(off.ndim) if axis != 1))
-        return float(by_channel.max() / quantization.tensors[OUTPUT].scale)
+        host = logits(content, self._normalized, self._engine.host_engine)
+        seen = self._on_target(name, graph, content)
+        scale = float(quantization.tensors[OUTPUT].scale)
+        return {
+            "int8 reference": self._worst_channel(seen, expected, expected.shape) / scale,
+            "host": self._worst_channel(seen, host, expected.shape) / scale,
+        }
 
-    def _on_target(self, name: str, graph: Graph, ranges: Ranges) -> np.ndarray:
+    def _worst_channel(
+        self, seen: np.ndarray, expected: np.ndarray, shape: tuple[int, ...]
+    ) -> float:
+        """Return the mean difference of the worst channel; shape : [n, channels, …] of it."""
+        off = np.abs(self._in_shape(seen, shape) - self._in_shape(expected, shape))
+        return float(off.mean(axis=tuple(axis for axis in range(off.ndim) if axis != 1)).max())
+
+    def _in_shape(self, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        if values.shape != shape and self.model.layout == "nhwc" and len(shape) == 4:
+            n, channels, height, width = shape
+            return values.reshape(n, height, width, channels).transpose(0, 3, 1, 2)
+        return values.reshape(shape)
+
+    def _emit(self, graph: Graph, ranges: Ranges) -> bytes:
+        exporter = plugins.load("exporters", self.model.format)
+        return bytes(exporter.emit(graph, ranges, scheme=self.model.scheme))
+
+    def _on_target(self, name: str, graph: Graph, content: bytes) -> np.ndarray:
         context, model = self.context, self.model
-        content = plugins.load("exporters", model.format).emit(graph, ranges, scheme=model.scheme)
         key = f"{model.candidate.architecture.short_name}-cut-{list(self.nodes).index(name)}"
         path = context.folder.jobs / "cut" / key
         write_bytes(path, content)

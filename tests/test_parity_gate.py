@@ -179,6 +179,78 @@ def test_a_wrong_depthwise_is_caught_and_the_first_one_is_named(
     assert target.jobs < 1 + len(LAYERS) / 2  # by halves, not one by one
 
 
+def in_layer(
+    weight: np.ndarray, change: Callable[[onnx.ModelProto, onnx.NodeProto], None]
+) -> Broken:
+    """Return what changes the layer of that stored `weight`, in whichever file it is."""
+
+    def broken(content: bytes) -> bytes:
+        model = onnx.load_model_from_string(content)
+        constants = {entry.name: entry for entry in model.graph.initializer}
+        made = {node.output[0]: node for node in model.graph.node}
+        for node in [one for one in model.graph.node if one.op_type in ("Conv", "Gemm")]:
+            stored = numpy_helper.to_array(constants[made[node.input[1]].input[0]])
+            if np.array_equal(stored, weight):
+                change(model, node)
+        return bytes(model.SerializeToString())
+
+    return broken
+
+
+def reads(
+    model: onnx.ModelProto, node: onnx.NodeProto, end: int, place: int, change: Callable
+) -> None:
+    """Let `node` read its input `end` with a changed scale (place 1) or zero point (place 2)."""
+    made = {one.output[0]: one for one in model.graph.node}
+    constants = {entry.name: entry for entry in model.graph.initializer}
+    read = made[node.input[end]]
+    values = change(numpy_helper.to_array(constants[read.input[place]]))
+    model.graph.initializer.append(numpy_helper.from_array(np.asarray(values), "wrong"))
+    own = onnx.helper.make_node("DequantizeLinear", read.input, ["wrongly_read"], axis=0)
+    own.input[place] = "wrong"
+    model.graph.node.insert(list(model.graph.node).index(node), own)
+    node.input[end] = "wrongly_read"
+
+
+def zero_point(model: onnx.ModelProto, node: onnx.NodeProto) -> None:
+    reads(model, node, 0, 2, lambda point: point + point.dtype.type(1))
+
+
+def channel_scale(model: onnx.ModelProto, node: onnx.NodeProto) -> None:
+    reads(model, node, 1, 1, lambda scale: np.r_[scale[:1] * np.float32(1.02), scale[1:]])
+
+
+def padding(model: onnx.ModelProto, node: onnx.NodeProto) -> None:
+    """Pad below and right instead of around."""
+    (pads,) = (entry for entry in node.attribute if entry.name == "pads")
+    before, after = pads.ints[0] - 1, pads.ints[2] + 1
+    pads.ints[:] = [before, before, after, after]
+
+
+DEPTHWISE = next(layer.name for layer in LAYERS if layer.kind == "depthwise" and layer.stride == 2)
+
+
+@pytest.mark.parametrize(
+    ("layer", "change"),
+    [(DEPTHWISE, zero_point), (DEPTHWISE, padding), ("logits", channel_scale)],
+    ids=["zero point off by one", "padding", "scale of one channel off by 2 %"],
+)
+def test_a_small_fault_is_caught_and_its_layer_is_named(
+    layer: str,
+    change: Callable[[onnx.ModelProto, onnx.NodeProto], None],
+    tmp_path: Path,
+    network: tuple[Graph, Ranges],
+    test_split: Split,
+) -> None:
+    stored = quantize(*network, stored_scheme("u8s8", "onnx")).weights[layer].weight
+    target = FakeTarget("onnxruntime", in_layer(stored, change))
+    found = judged(tmp_path, network, test_split, target, "u8s8")
+    assert found.problems, found.record
+    assert found.record.divergence is not None, found.problems
+    assert found.record.divergence.layer == layer, found.problems
+    assert f"'{layer}'" in found.problems[-1]
+
+
 def test_a_wrong_second_branch_is_followed_to_its_root(
     tmp_path: Path, network: tuple[Graph, Ranges], test_split: Split
 ) -> None:

@@ -22,15 +22,18 @@ _Z975 = 1.959964
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The least agreement of the classes, and the greatest mean difference of logits in steps.
+    """The least agreement of the classes, and the greatest differences in steps of a scale.
 
-    layer_steps : the greatest mean difference of any channel of a layer, in steps of its scale.
+    mean_steps : of the logits, in the mean. layer_steps : of any channel of a layer, in the mean
+        over images, from the int8 reference. host_steps : of any class, or channel of a layer, in
+        the mean over images, from the host's engine, whose arithmetic is nearest to it.
     """
 
     agreement: float
     mean_steps: float
+    host_steps: float
+    layer_steps: float
     reason: str
-    layer_steps: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,15 @@ class Parity:
     """Two engines on the same images.
 
     agreement : fraction of the images of the same class. max_steps, mean_steps : differences of
-        the logits, in steps of the output's scale. host, device : None of images without labels.
-        problems : what is not tolerated, in sentences.
+        the logits, in steps of the output's scale. class_steps : of the class that differs most,
+        in the mean. host, device : None of images without labels. problems : what is not
+        tolerated, in sentences.
     """
 
     agreement: float
     max_steps: float
     mean_steps: float
+    class_steps: float
     host: Accuracy | None
     device: Accuracy | None
     n_images: int
@@ -61,7 +66,7 @@ class Parity:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        return (*disagreement(self, "host"), *distance(self, "host"))
+        return (*disagreement(self, "host"), *distance(self, "host"), *class_distance(self))
 
 
 def compare(
@@ -91,6 +96,7 @@ def compare(
         agreement,
         float(steps.max()),
         float(steps.mean()),
+        float(steps.mean(0).max()),
         None if labels is None else _accuracy(host, labels),
         None if labels is None else _accuracy(device, labels),
         len(host),
@@ -140,6 +146,17 @@ def distance(found: Parity, base: str) -> list[str]:
     return [
         f"Its logits differ from the {base}'s by {found.mean_steps:.2g} steps in the mean, more "
         f"than {most:g}."
+    ]
+
+
+def class_distance(found: Parity) -> list[str]:
+    """Return what is wrong with the scores of the worst class over the host's, if anything."""
+    most = found.tolerance.host_steps
+    if found.class_steps <= most:
+        return []
+    return [
+        f"Its scores of one class differ from the host's by {found.class_steps:.2g} steps in the "
+        f"mean, more than {most:g}."
     ]
 
 

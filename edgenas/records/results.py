@@ -139,7 +139,7 @@ class Divergence:
 
     worst_channel_steps : how far its worst channel is off, in steps of its scale, mean over
         `n_images`; None where the network cut after it does not run. inputs_steps : the same of
-        what it reads.
+        what it reads. base : what it is held against, "int8 reference" or "host".
     """
 
     layer: str
@@ -147,6 +147,7 @@ class Divergence:
     worst_channel_steps: float | None
     inputs_steps: float
     n_images: int
+    base: str = "int8 reference"
 
 
 @dataclass(frozen=True)
