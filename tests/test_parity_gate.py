@@ -128,7 +128,9 @@ def judged(
         host_engine=engine.host_engine,
     )
     context = RunContext(RunFolder(folder), RunConfig(), Silent())
-    context.__dict__.update(target=target, dataset=SimpleNamespace(normalize=normalize))
+    context.__dict__.update(
+        target=target, dataset=SimpleNamespace(normalize=normalize, synthetic=False)
+    )
     name = f"{NETWORK.short_name}.graph.safetensors"
     write_bytes(context.folder.models / name, graph_file.write(*network))
     file = ModelFile("model", folder / "model", model.sha256)

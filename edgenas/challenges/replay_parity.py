@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple
 
 import numpy as np
 
@@ -14,15 +15,6 @@ from edgenas.records import EngineParity, ParityRecord, VerifiedModel
 Files = Mapping[str, bytes]
 Logits = np.ndarray | None
 
-# figure: as the verdict states it, and as the logits give it
-_FIGURES: dict[str, tuple[Callable[[EngineParity], float], Callable[[Parity], float]]] = {
-    "accuracy": (lambda row: row.accuracy.mean, lambda found: found.device.fraction),
-    "accuracy, lower": (lambda row: row.accuracy.lower, lambda found: found.device.lower),
-    "accuracy, upper": (lambda row: row.accuracy.upper, lambda found: found.device.upper),
-    "agreement": (lambda row: row.agreement, lambda found: found.agreement),
-    "mean_steps": (lambda row: row.mean_steps, lambda found: found.mean_steps),
-    "max_steps": (lambda row: row.max_steps, lambda found: found.max_steps),
-}
 _SLACK = 1e-6  # Wilson's interval is worked out with six decimals of its quantile
 _WHY = "The bundle lacks logits or labels."
 
@@ -38,12 +30,35 @@ def parity_checks(verified: VerifiedModel, files: Files, device: Logits) -> Iter
     known = _known(verified, files, device)
     for row in record.engines:
         found = _compared(record, known, "reference", row.place)
-        for figure, (stated, replayed) in _FIGURES.items():
+        replayed = {} if found is None else _of_parity(found)
+        for figure, stated in _of_row(row).items():
             what = f"parity of {row.place}: {figure}"
-            if found is None:
-                yield Check(name, what, "unknown", stated(row), None, _WHY)
+            if figure not in replayed:
+                yield Check(name, what, "unknown", stated, None, _WHY)
             else:
-                yield number(name, what, stated(row), replayed(found), _SLACK)
+                yield number(name, what, stated, replayed[figure], _SLACK)
+
+
+def _of_row(row: EngineParity) -> dict[str, float]:
+    figures = {
+        "agreement": row.agreement,
+        "mean_steps": row.mean_steps,
+        "max_steps": row.max_steps,
+    }
+    return figures if row.accuracy is None else figures | _of_interval(*astuple(row.accuracy))
+
+
+def _of_parity(found: Parity) -> dict[str, float]:
+    figures = {
+        "agreement": found.agreement,
+        "mean_steps": found.mean_steps,
+        "max_steps": found.max_steps,
+    }
+    return figures if found.device is None else figures | _of_interval(*astuple(found.device))
+
+
+def _of_interval(fraction: float, lower: float, upper: float) -> dict[str, float]:
+    return {"accuracy": fraction, "accuracy, lower": lower, "accuracy, upper": upper}
 
 
 def off_limits(verified: VerifiedModel, files: Files, device: Logits) -> int:
@@ -57,7 +72,7 @@ def off_limits(verified: VerifiedModel, files: Files, device: Logits) -> int:
         for found in (to_host, to_reference):
             broken += found is not None and found.mean_steps > record.most_mean_steps
         broken += to_host is not None and to_host.agreement < record.least_agreement
-        if to_host is not None:
+        if to_host is not None and to_host.host is not None and to_host.device is not None:
             lost = to_host.host.fraction - to_host.device.fraction
             broken += lost > MOST_ACCURACY_LOSS
     return broken
