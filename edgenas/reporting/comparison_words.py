@@ -29,6 +29,8 @@ def sentence(data: ComparisonData) -> str:
             parts.append(f"{board.target}: no network met the budget")
             continue
         accuracy = formats.percent(winner.device_accuracy, winner.n_images)
+        if winner.synthetic:
+            accuracy = f"{formats.percent(winner.predicted.accuracy.mean)} predicted, not measured,"
         parts.append(f"{board.target}: {accuracy} in {formats.milliseconds(latency.median)}")
     return "; ".join(parts) + "." if parts else "No board could be measured and searched."
 
