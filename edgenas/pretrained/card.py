@@ -23,7 +23,7 @@ def text(card: dict[str, Any]) -> str:
         f"- Recipe: {', '.join(f'{name} {value}' for name, value in settings.items())}",
         f"- Command: `edgenas train --data DATA --space {space['name']} --epochs "
         f"{settings['epochs']} --seed {settings['seed']} -o FILE`, then `edgenas package FILE "
-        "--data DATA`",
+        f"--data DATA{' --synthetic' if card.get('synthetic_loss') else ''}`",
         f"- Weights: {card['bytes'] / 1e6:.2f} MB, SHA-256 `{card['sha256']}`",
         f"- {card['evaluated_subnets']} subnets are evaluated on the validation images",
         "",
