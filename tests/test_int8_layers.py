@@ -212,7 +212,9 @@ def run(tmp_path: Path, network: Graph, images: np.ndarray) -> RunContext:
     val = Split(rng.integers(0, 256, (60, size, size, 1), np.uint8), rng.integers(0, 10, 60))
     context = RunContext(RunFolder(tmp_path), RunConfig(), Silent())
     context.__dict__["dataset"] = SimpleNamespace(
-        val=val, normalize=lambda pixels: (pixels / np.float32(64) - 2).transpose(0, 3, 1, 2)
+        synthetic=False,
+        val=val,
+        normalize=lambda pixels: (pixels / np.float32(64) - 2).transpose(0, 3, 1, 2),
     )
     ranges: Ranges = calibrate(network, images)
     name = f"{NETWORK.short_name}.graph.safetensors"

@@ -5,6 +5,7 @@ Files come from anywhere: what cannot be read is said in a sentence, never a tra
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from edgenas.errors import ExportError
 _TFLITE_IDENTIFIER = b"TFL3"
 _TFLITE_FLOAT = {"float32", "float16", "float64", "bfloat16"}
 _ONNX_COMPUTES = {"Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Mul", "GlobalAveragePool"}
+_TEXT = re.compile(rb"[\t\n\r -~]+")
 _MAX_BYTES = 2 * 2**30  # protobuf's and flatbuffer's own limit
 
 
@@ -56,6 +58,7 @@ def read_tflite(path: Path) -> ModelFile:
     ExportError : ai-edge-litert is not installed.
     """
     content = _content(path)
+    _refuse_others(content, "a .tflite file")
     if content[4:8] != _TFLITE_IDENTIFIER:
         raise UnreadableModelError("It does not begin as a .tflite file does (TFL3).")
     try:
@@ -73,7 +76,7 @@ def read_tflite(path: Path) -> ModelFile:
         )
         loaded.allocate_tensors()
     except (ValueError, RuntimeError) as problem:
-        raise UnreadableModelError(f"LiteRT cannot load it: {_first_line(problem)}") from problem
+        raise UnreadableModelError(f"LiteRT cannot load it: {_first_line(problem)}.") from problem
     tensors = {entry["index"]: entry for entry in loaded.get_tensor_details()}
     operators = loaded._get_ops_details()
     floats = [
@@ -101,11 +104,14 @@ def read_onnx(path: Path) -> ModelFile:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     content = _content(path)
+    if content[4:8] == _TFLITE_IDENTIFIER:
+        raise UnreadableModelError("It is a .tflite file, not an ONNX file.")
+    _refuse_others(content, "an ONNX file")
     try:
         model = onnx.load_model_from_string(content)
         onnx.checker.check_model(model)
     except (DecodeError, onnx.checker.ValidationError, ValueError) as problem:
-        raise UnreadableModelError(f"ONNX cannot read it: {_first_line(problem)}") from problem
+        raise UnreadableModelError(f"ONNX cannot read it: {_first_line(problem)}.") from problem
     if any(entry.data_location == onnx.TensorProto.EXTERNAL for entry in model.graph.initializer):
         raise UnreadableModelError("Its weights are in another file.")
     constants = {entry.name for entry in model.graph.initializer}
@@ -133,8 +139,18 @@ def _content(path: Path) -> bytes:
         raise UnreadableModelError(f"It cannot be read: {problem.strerror}.") from problem
 
 
+def _refuse_others(content: bytes, wanted: str) -> None:
+    """Say what a file is that is no model at all."""
+    if not content:
+        raise UnreadableModelError("It is empty.")
+    if content.startswith(b"PK"):
+        raise UnreadableModelError(f"It is a zip archive, not {wanted}.")
+    if _TEXT.fullmatch(content[:200]):
+        raise UnreadableModelError(f"It is text, not {wanted}.")
+
+
 def _first_line(problem: Exception) -> str:
-    return (str(problem).strip().splitlines() or ["no reason is given"])[0][:200]
+    return (str(problem).strip().splitlines() or ["no reason is given"])[0][:200].rstrip(".")
 
 
 def _dtype(entry: dict[str, Any]) -> str:

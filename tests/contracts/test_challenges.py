@@ -80,6 +80,23 @@ def test_garbage_is_a_finding_not_an_exception(
             assert any(f.severity == "error" for f in challenge.lint(path))
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "It is empty."),
+        (b"PK\x03\x04" + bytes(99), "It is a zip archive, not "),
+        (b"version https://git-lfs.github.com/spec/v1\n", "It is text, not "),
+    ],
+)
+def test_what_is_no_model_is_called_what_it_is(tmp_path: Path, content: bytes, said: str) -> None:
+    pytest.importorskip("ai_edge_litert", reason="needs ai-edge-litert")
+    for name, suffix in (("ovic2020", ".tflite"), ("lpcvc2025-track1", ".onnx")):
+        path = tmp_path / f"model{suffix}"
+        path.write_bytes(content)
+        (finding, *_) = plugins.load("challenges", name).lint(path)
+        assert finding.message.startswith(said)
+
+
 def test_absent_file_and_unknown_parameter_are_one_clear_line(
     challenge: Challenge, tmp_path: Path
 ) -> None:
