@@ -285,3 +285,34 @@ def test_fox_nas_table_beats_the_published_formula():
     }
     assert errors["auto"] < 1.4
     assert errors["foxnas"] > 4
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "message"),
+    [
+        ("size,latency_ms", '"1,234.5",3', "numbers with commas: row 3"),
+        ("size,latency_ms", "1e200,3", "reaches 1e[+]200"),
+    ],
+)
+def test_numbers_that_cannot_be_meant_are_one_clear_line(
+    tmp_path: Path, header: str, cell: str, message: str
+) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join([header, "1,2", "2,3", cell, "4,5", "5,7", "6,8"]), "utf-8")
+    with pytest.raises(PredictorError, match=message):
+        TableRegression().fit(table_columns.read_csv(path), "latency_ms")
+
+
+def test_a_missing_column_is_named_with_those_that_are_there() -> None:
+    rng = np.random.default_rng(0)
+    columns = {"depth": rng.normal(size=30), "width": rng.normal(size=30)}
+    model = TableRegression().fit({**columns, "y": columns["depth"] + columns["width"]}, "y")
+    with pytest.raises(PredictorError, match="no column 'depth'") as refused:
+        model.get_prediction({"depht": columns["depth"], "width": columns["width"]})
+    assert "depht" in (refused.value.hint or "")
+
+
+def test_an_empty_formula_is_refused() -> None:
+    rows = {"a": np.arange(12.0), "y": np.arange(12.0) ** 2}
+    with pytest.raises(PredictorError, match="formula is empty"):
+        TableRegression("").fit(rows, "y")

@@ -33,14 +33,20 @@ def design(formula: str, table: Mapping[str, np.ndarray]) -> tuple[tuple[str, ..
     """
     import patsy  # type: ignore[import-untyped]
 
+    if not formula.strip():
+        raise PredictorError("The formula is empty.", 'Write one, such as "a + log(b)", or auto.')
     try:
         description = patsy.ModelDesc.from_formula(formula)
         factors = {f.name() for term in description.rhs_termlist for f in term.factors}
         for factor in sorted(factors):
             _check(factor, table)
-        matrix = patsy.dmatrix(
-            formula, dict(table), eval_env=patsy.EvalEnvironment([_FUNCTIONS]), NA_action="raise"
-        )
+        with np.errstate(all="ignore"):  # what is not finite is refused below
+            matrix = patsy.dmatrix(
+                formula,
+                dict(table),
+                eval_env=patsy.EvalEnvironment([_FUNCTIONS]),
+                NA_action="raise",
+            )
     except (patsy.PatsyError, SyntaxError) as problem:
         text = str(problem).split("\n", maxsplit=1)[0]
         raise PredictorError(f"The formula '{formula}' cannot be used: {text}.") from problem

@@ -15,26 +15,14 @@ from typing import Any
 import numpy as np
 
 from edgenas.errors import PredictorError
-from edgenas.predictors import document, shrinkage, spread, vocabulary
+from edgenas.predictors import document, recipe
 from edgenas.predictors.base import Coefficient, HeldOut, Prediction, TrainingData
 from edgenas.predictors.heldout import validate
-from edgenas.predictors.posterior import (
-    Posterior,
-    inflation,
-    plain,
-    risen,
-    shrunken,
-    variance_of_means,
-)
-from edgenas.predictors.shrinkage import Level
+from edgenas.predictors.posterior import Posterior, inflation, variance_of_means
 from edgenas.predictors.spread import EVEN, Spread
 
 FOLDS = 5
 LEAST_ROWS = 5
-# Variances of a fold start from those of all rows, and move this many steps.
-REFIT_ITERATIONS = 6
-# Least squares is kept while levels predict rows left out less than this much better.
-WORTHWHILE = 0.98
 
 
 @dataclass(frozen=True)
@@ -178,11 +166,11 @@ def fit(data: TrainingData, seed: int) -> Regression:
             f"{len(data.terms) + 3} rows or more, not {len(response)}.",
             "Use --terms auto, or measure more.",
         )
-    recipe = _recipe(data)
-    fitted = recipe.fit(final=True)
-    validation = validate(matrix, response, recipe.refit, FOLDS, seed)
+    made = recipe.of(data)
+    fitted = made.fit(final=True)
+    validation = validate(matrix, response, made.refit, FOLDS, seed)
     df_resid = max(len(response) - fitted.effective, 1.0)
-    residual = (response - fitted.predict(matrix)) / recipe.noise
+    residual = (response - fitted.predict(matrix)) / made.noise
     found = Regression(
         name=data.name,
         unit=data.unit,
@@ -195,90 +183,18 @@ def fit(data: TrainingData, seed: int) -> Regression:
         df_resid=df_resid,
         scores=validation.scores,
         vif=inflation(matrix),
-        levels=recipe.named_variances(),
+        levels=made.named_variances(),
         low=matrix.min(axis=0),
         high=matrix.max(axis=0),
         rows_sha256=_rows_sha256(data),
-        spread=recipe.spread,
+        spread=made.spread,
     )
     return replace(found, reach=_reach(found.leverage(matrix)))
 
 
 def estimate(data: TrainingData) -> Posterior:
     """Return the coefficients alone, as `fit` chooses and shrinks them; nothing is validated."""
-    return _recipe(data).fit()
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    """How coefficients come from rows [n, p]: variances is None where least squares is kept.
-
-    noise : float64 [n], relative standard deviations of the rows' noise, as `spread` has them.
-    """
-
-    rows: np.ndarray
-    responses: np.ndarray
-    levels: tuple[Level, ...]
-    variances: np.ndarray | None
-    rising: np.ndarray | None
-    known: np.ndarray
-    spread: Spread
-    noise: np.ndarray
-
-    def fit(self, final: bool = False) -> Posterior:
-        """Return the coefficients under the variances as they are."""
-        rest = self.responses - self.rows @ self.known
-        noise = None if self.spread.power == 0 else self.noise
-        if self.variances is None:
-            fitted = plain(self.rows, rest, noise)
-        else:
-            fitted = shrunken(self.rows, rest, self.levels, self.variances, final, noise=noise)
-        params = fitted.params + np.append(0.0, self.known)
-        fitted = replace(fitted, params=params, spread=self.spread)
-        return fitted if self.rising is None else risen(fitted, self.rising)
-
-    def refit(self, kept: np.ndarray) -> Posterior:
-        """Return the coefficients with widths and variances chosen again for rows `kept`, bool."""
-        here = replace(
-            self, rows=self.rows[kept], responses=self.responses[kept], noise=self.noise[kept]
-        )
-        if self.variances is None:
-            return here.fit()
-        part = shrinkage.sample(len(here.rows))
-        some = here.rows[part], here.responses[part] - here.rows[part] @ self.known
-        noise = here.noise[part] ** 2
-        levels = shrinkage.inherit(*some, self.levels, self.variances, noise)
-        chosen = shrinkage.choose(*some, levels, self.variances, REFIT_ITERATIONS, noise=noise)
-        return replace(here, levels=levels, variances=chosen.variances).fit()
-
-    def named_variances(self) -> dict[str, float]:
-        if self.variances is None:
-            return {}
-        return {x.name: float(v) for x, v in zip(self.levels, self.variances, strict=True)}
-
-
-def _recipe(data: TrainingData) -> _Recipe:
-    levels = tuple(data.levels or vocabulary.levels(data.terms, data.matrix))
-    rising = np.eye(len(data.terms)) if data.cost and data.rising is None else data.rising
-    known = np.zeros(len(data.terms)) if data.known is None else data.known
-    even = np.ones(len(data.response))
-    recipe = _Recipe(data.matrix, data.response, levels, None, rising, known, EVEN, even)
-    if data.plain:
-        return recipe
-    part = shrinkage.sample(len(data.response))
-    matrix, rest = data.matrix[part], data.response[part] - data.matrix[part] @ known
-    grown = EVEN
-    if known.any():
-        chosen = shrinkage.choose(matrix, rest, levels)
-    else:
-        grown, chosen = spread.find(matrix, rest, levels)
-    if grown.power > 0:
-        noise = np.sqrt(chosen.projection.noise)
-        means = shrunken(matrix, rest, levels, chosen.variances, noise=noise).predict(data.matrix)
-        recipe = replace(recipe, spread=grown, noise=grown.of(means))
-    unshrunk = _least_squares_error(matrix, data.response[part], recipe.noise[part])
-    shrink = unshrunk * WORTHWHILE**2 > chosen.projection.error()
-    return replace(recipe, variances=chosen.variances) if shrink else recipe
+    return recipe.of(data).fit()
 
 
 def load(document_: dict[str, Any]) -> Regression:
@@ -312,23 +228,6 @@ def check_confidence(confidence: float) -> float:
     if not 0 < confidence < 1:
         raise PredictorError(f"A confidence is between 0 and 1, not {confidence:g}.")
     return confidence
-
-
-def _least_squares_error(matrix: np.ndarray, response: np.ndarray, noise: np.ndarray) -> float:
-    """Return the leave-one-out mean squared error of least squares, each over the variance of the
-    row's noise (relative standard deviations [n]); infinite if rows are few."""
-    live = matrix[:, np.ptp(matrix, axis=0) > 0]
-    n, p = live.shape
-    if n <= p + 2:
-        return np.inf
-    rows = np.column_stack([np.ones(n), live - live.mean(axis=0)]) / noise[:, None]
-    left, singular, _ = np.linalg.svd(rows / np.linalg.norm(rows, axis=0), full_matrices=False)
-    if singular[-1] < 1e-8 * singular[0]:
-        return np.inf
-    scaled = response / noise
-    leverage = np.sum(left**2, axis=1)
-    residual = (scaled - left @ (left.T @ scaled)) / np.maximum(1 - leverage, 1e-9)
-    return float(np.mean(residual**2))
 
 
 def _reach(leverage: np.ndarray) -> float:

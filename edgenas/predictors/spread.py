@@ -19,9 +19,11 @@ from edgenas.predictors.shrinkage import Level, Shrinkage
 FEWEST = 12
 # Responses within a factor of this scatter alike, as far as rows can tell.
 LEAST_RANGE = 1.5
-# From this ratio on, one noise for all rows leaves nothing to be seen of the fast ones.
+# Weights follow the means, and means the weights; from WIDE_RANGE on slow rows drown the fast ones'
+# means at first, and it takes more rounds. Starting from the responses instead is no help: noise as
+# large as each response explains everything.
 WIDE_RANGE = 20.0
-ROUNDS = 2
+ROUNDS, MORE_ROUNDS = 2, 4
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,8 @@ def find(
     even = shrinkage.choose(matrix, response, levels)
     if n < FEWEST or least <= 0 or response.max() < LEAST_RANGE * least or not levels:
         return EVEN, even
-    # slow rows may drown the fast ones' means: what was measured is then the better guide
-    wide = response.max() > WIDE_RANGE * least
-    means = response if wide else np.maximum(even.fitted(response), least)
-    found, start = even, even.variances
-    for _ in range(ROUNDS):
+    means, found, start = np.maximum(even.fitted(response), least), even, even.variances
+    for _ in range(MORE_ROUNDS if response.max() > WIDE_RANGE * least else ROUNDS):
         growth = np.log(means)
         found = shrinkage.choose(matrix, response, levels, start, growth=growth - growth.mean())
         means, start = np.maximum(found.fitted(response), least), found.variances

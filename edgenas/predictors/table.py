@@ -195,6 +195,8 @@ class TableRegression:
         PredictorError : a column is missing, or has missing numbers or text instead of them.
         """
         needed = {name for atom in self.fitted.atoms for name in atom.columns}
+        for name in sorted(needed):
+            self._column(table, name)
         read = needed | self.fitted.categorical.keys()
         columns = as_columns({name: table[name] for name in table if name in read})
         for name in needed & columns.keys() - self.fitted.categorical.keys():

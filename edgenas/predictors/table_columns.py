@@ -17,6 +17,9 @@ _COSTS = ("lat", "latency", "ms", "us", "time", "energy", "mj", "power", "rss", 
 
 LETTERS = 0x110000  # of Unicode
 MOST_LETTERS = 16
+# Sums of squares of greater numbers are infinite.
+GREATEST = 1e100
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 FEWEST_LABELS = 10
 
 
@@ -71,7 +74,23 @@ def read_csv(path: Path) -> dict[str, np.ndarray]:
     twice = sorted({str(name) for name in header if header.count(name) > 1})
     if twice:
         raise PredictorError(f"{path} has the column '{twice[0]}' twice.", "Rename one of them.")
-    return {name: _percent(column) for name, column in as_columns(frame).items()}
+    columns = as_columns(frame)
+    for name, values in columns.items():
+        _check_thousands(path, name, values)
+    return {name: _percent(column) for name, column in columns.items()}
+
+
+def _check_thousands(path: Path, name: str, values: np.ndarray) -> None:
+    """Raise `PredictorError` if cells are numbers such as "1,234.5"."""
+    if values.dtype.kind == "f":
+        return
+    for row, text in enumerate(values.tolist()):
+        if _THOUSANDS.fullmatch(text.strip()):
+            raise PredictorError(
+                f"The column '{name}' of {path} has numbers with commas: row {row + 1} has "
+                f"'{text}'.",
+                "Write them without thousands separators, with a point as the decimal mark.",
+            )
 
 
 def _percent(column: np.ndarray) -> np.ndarray:
@@ -182,12 +201,23 @@ def choose_rows(
     for name in numeric:
         keep &= ~np.isnan(columns[name])
     _check(response, target, is_cost)
-    for name in numeric:
-        if np.isinf(columns[name]).any():
-            raise PredictorError(f"The column '{name}' is infinite somewhere.")
+    _check_sizes({name: columns[name][keep] for name in (response, *numeric)})
     used = {name: columns[name][keep] for name in numeric}
     used |= {name: categories(columns[name])[keep] for name in texts}
     return Rows(response, used, numeric, texts, target[keep], int((~keep).sum()), is_cost, labels)
+
+
+def _check_sizes(columns: Mapping[str, np.ndarray]) -> None:
+    """Raise `PredictorError` if a number is infinite, or too large to be squared."""
+    for name, values in columns.items():
+        greatest = np.abs(values).max(initial=0.0)
+        if np.isinf(greatest):
+            raise PredictorError(f"The column '{name}' is infinite somewhere.")
+        if greatest > GREATEST:
+            raise PredictorError(
+                f"The column '{name}' reaches {greatest:.3g}, too much to compute with.",
+                "Divide it by a power of ten, or leave it out with --exclude.",
+            )
 
 
 def _labels(columns: Mapping[str, np.ndarray]) -> tuple[str, ...]:
