@@ -27,8 +27,6 @@ def page(results: Results) -> str:
     said = f" (fewer: {', '.join(fewer)})" if fewer else ""
     return "\n".join(
         [
-            "## Predictors",
-            "",
             f"`python benchmarks/predictors.py --results FILE --docs docs`: medians over {most}",
             f"random splits{said}, the same for",
             "all; one thread. RMSE by number of rows (ms, mJ, top-1 points); MAPE, Kendall τ, mean",
