@@ -26,9 +26,8 @@ from edgenas.supernet.interfaces import Data
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.recalibrate import CALIBRATION_IMAGES, calibrated_subnet, input_batches
 
-Statistics = dict[str, tuple[Tensor, Tensor]]  # by name: variance and mean of each channel
-
 VARIANCE_FLOOR = 1e-5
+LEAST_PIXELS = 16  # that a layer counts with; the classifier has one
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Synthesis:
 
     images: int = CALIBRATION_IMAGES
     subnets: int = 24
-    steps: int = 400
+    steps: int = 450
     batch_size: int = 128
     learning_rate: float = 0.04
     seed: int = 0
@@ -81,8 +80,8 @@ class MatchedSubnet:
 
     def __init__(self, subnet: Subnet, data: Data) -> None:
         self.subnet, self.resolution = subnet.requires_grad_(False), subnet.resolution
-        self.seen: Statistics = {}
-        self.real: Statistics = {}
+        self.seen: dict[str, tuple[Tensor, Tensor, int]] = {}  # variance, mean, pixels
+        self.real: dict[str, tuple[Tensor, Tensor]] = {}
         for name, module in subnet.named_modules():
             if isinstance(module, BatchNorm):
                 self.real[name] = module.running_var.clone(), module.running_mean.clone()
@@ -95,16 +94,18 @@ class MatchedSubnet:
     def distance(self, images: Tensor) -> Tensor:
         """Return how far the statistics on normalised images [n, c, h, w] are from the real ones.
 
-        The sum over layers of the channels' mean square difference of the means, in units of the
-        real spread, and of the spreads, relative to it.
+        Of each channel, the square of the means' difference in units of the real spread, and that
+        of the spreads' relative difference. Layers count by the square root of their pixels: more
+        pixels leave less to chance, in real images too.
         """
         self.subnet(images.contiguous(memory_format=torch.channels_last))
         total = images.new_zeros(())
         for name, (real_variance, real_mean) in self.real.items():
-            variance, mean = self.seen[name]
+            variance, mean, pixels = self.seen[name]
             spread = (real_variance + VARIANCE_FLOOR).sqrt()
             of_spread = (variance + VARIANCE_FLOOR).sqrt() / spread - 1
-            total = total + (((mean - real_mean) / spread) ** 2 + of_spread**2).mean()
+            off = (((mean - real_mean) / spread) ** 2 + of_spread**2).mean()
+            total = total + off * math.sqrt(max(pixels, LEAST_PIXELS))
         return total
 
     def _see_answers(self, data: Data) -> None:
@@ -112,7 +113,7 @@ class MatchedSubnet:
         images = data.calibration(CALIBRATION_IMAGES).resized(self.resolution).images
         with torch.no_grad():
             self.subnet(torch.cat(list(input_batches(images, data))))
-        self.real |= {name: seen for name, seen in self.seen.items() if name not in self.real}
+        self.real |= {name: seen[:2] for name, seen in self.seen.items() if name not in self.real}
 
     def _watch(self, name: str) -> Any:
         def watch(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -128,7 +129,8 @@ class MatchedSubnet:
 
     def _note(self, name: str, values: Tensor) -> None:
         axes = [axis for axis in range(values.ndim) if axis != 1]
-        self.seen[name] = torch.var_mean(values, axes, correction=0)
+        pixels = values[0, 0].numel()
+        self.seen[name] = *torch.var_mean(values, axes, correction=0), pixels
 
 
 def _architectures(
