@@ -1,10 +1,12 @@
 """Searched subnets against hand-made MobileNets: one recipe, one int8 path, one measuring job.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/baselines.py --data imagefolder:DIR [--epochs 1]
-     [--baselines mobilenetv2-0.35-stem2 …] [--test-images 10000] [--work FOLDER] [--docs docs]
+     [--baselines mobilenetv2-0.35-stem2 …] [--runs RUN …] [--test-images 10000] [--work FOLDER]
+     [--docs docs]
      OMP_NUM_THREADS=1 python benchmarks/baselines.py --ranks 8 --data digits --epochs 5
 
-The supernet and each baseline see the same images for the same epochs. "-stem2" after a baseline's
+The supernet and each baseline see the same images for the same epochs. --runs takes
+finished searches with the same weights; their winners are compared too. "-stem2" after a baseline's
 name halves the image in its stem, as mbv3-tiny does from 17 px on; without it stems of small images
 keep the size. Weights and what was found stay in --work, so that a run goes on where it was
 stopped; --redraw only writes the tables again. --docs replaces the text in benchmarks.md.
@@ -28,9 +30,11 @@ from trained_networks import Recipe, million_macs, open_recipe
 
 from edgenas.data.base import Split
 from edgenas.deployable import Deployable
+from edgenas.open_run import open_run
 from edgenas.progress import Progress, Silent
 from edgenas.records import Architecture
 from edgenas.reporting.formats import wilson
+from edgenas.spaces.base import MobileSpace
 from edgenas.targets.base import MeasureSettings, ModelFile
 
 BASELINES = ["mobilenetv2-0.35-stem2", "mobilenetv3-small-stem2", "mobilenetv2-0.5-stem2"]
@@ -64,10 +68,11 @@ class Contender:
 
 
 def searched(
-    recipe: Recipe, space_name: str, samples: int, test: Split, progress: Progress
+    recipe: Recipe, options: argparse.Namespace, test: Split, progress: Progress
 ) -> tuple[list[Contender], dict[str, Any]]:
-    """Return the best of random subnets in each group of like MACs, and what int8 costs 20."""
-    space = recipe.space(space_name)
+    """Return the best of random subnets in each group of like MACs and the runs' winners, and what
+    int8 costs 20."""
+    space, samples = recipe.space(options.space), options.samples
     supernet = recipe.trained(space, progress)
     stream = space.distinct(np.random.default_rng(0))
     candidates = [next(stream) for _ in range(samples)]
@@ -78,23 +83,35 @@ def searched(
     losses = [float(recipe.right(networks[i], val, int8=False).mean()) - int8[i] for i in random]
     progress.message(f"{samples} subnets evaluated; int8 loses {np.mean(losses):.3%} on average")
     macs = np.array([million_macs(space, one) for one in candidates])
+    groups = np.array_split(np.argsort(macs, kind="stable"), min(GROUPS, samples))
+    best = [candidates[max(group, key=lambda i: int8[i])] for group in groups]
+    winners = [winner for run in options.runs if (winner := _winner(run, space)) not in best]
     chosen = []
-    for group in np.array_split(np.argsort(macs, kind="stable"), min(GROUPS, samples)):
-        best = max(group, key=lambda i: int8[i])
-        right = recipe.right(networks[best], test)
+    for architecture in (*best, *winners):
+        network = recipe.deployable(supernet, architecture)
         chosen.append(
             Contender(
-                f"{space_name} {candidates[best].short_name[-6:]}",
+                f"{space.name} {architecture.short_name[-6:]}{' *' * (architecture in winners)}",
                 "searched",
-                candidates[best],
-                float(macs[best]),
-                networks[best],
-                int8[best],
-                right,
+                architecture,
+                million_macs(space, architecture),
+                network,
+                float(recipe.right(network, val).mean()),
+                recipe.right(network, test),
             )
         )
     about = {"n": len(losses), "mean": float(np.mean(losses)), "worst": float(np.max(losses))}
     return chosen, {**about, "n_images": len(val), "candidates": samples}
+
+
+def _winner(run: Path, space: MobileSpace) -> Architecture:
+    """Return the network that a search found; refused where it is of another space."""
+    with open_run(run, {}, Silent(), resume=True, create=False) as context:
+        best = context.best()
+    if best is None:
+        raise SystemExit(f"{run} has no winner.")
+    space.check(best)
+    return best
 
 
 def handmade(recipe: Recipe, name: str, test: Split, progress: Progress) -> Contender:
@@ -175,7 +192,7 @@ def compare(recipe: Recipe, options: argparse.Namespace, progress: Progress) -> 
     drawn = np.random.default_rng(0).permutation(len(whole))[: options.test_images]
     test = whole.take(np.sort(drawn))
     baselines = [handmade(recipe, name, test, progress) for name in options.baselines]
-    chosen, losses = searched(recipe, options.space, options.samples, test, progress)
+    chosen, losses = searched(recipe, options, test, progress)
     contenders = [*chosen, *baselines]
     latencies = measured(recipe, contenders, progress)
     latency_ms = {name: found["latency_ms"] for name, found in latencies.items()}
@@ -216,6 +233,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--baselines", nargs="+", default=BASELINES)
     parser.add_argument("--samples", type=int, default=36, help="subnets to choose among")
+    parser.add_argument("--runs", nargs="+", type=Path, default=[], help="searches to compare")
     parser.add_argument("--test-images", type=int, default=10_000)
     parser.add_argument("--ranks", type=int, metavar="N", help="rank agreement of N subnets")
     parser.add_argument("--work", type=Path, default=Path("baselines-work"))

@@ -67,7 +67,10 @@ def _introduction(found: dict[str, Any]) -> str:
     loss, epochs = found["int8_loss"], found["epochs"]
     trained = f"{found['n_train']:,} images, {epochs} epoch{'s' * (epochs > 1)}"
     rows = found["rows"]
-    n_groups = sum(row["family"] == "searched" for row in rows)
+    ours = [row["name"] for row in rows if row["family"] == "searched"]
+    winners = sum(name.endswith("*") for name in ours)
+    n_groups = len(ours) - winners
+    also = "; with *, a winner of `edgenas search` with these weights (`--runs`)" if winners else ""
     n_disturbed = sum(row["stands_on_rejected"] for row in rows)
     n_open = sum(not row["converged"] for row in rows)
     space, kind = found["space"], found["data"].partition(":")[0]
@@ -81,9 +84,9 @@ engine on {found["n_test"]:,} test images. All were timed in one job on the loca
 pass in random order, machine busy: of {len(rows)} latencies {n_disturbed} stand on passes in which
 other work had the core, {n_open} have an interval wider than was asked for (2 %). The searched
 networks of `{space}` are the best of {loss["candidates"]} random subnets, by int8 accuracy on
-{found["n_val"]:,} validation images, in each of {n_groups} groups of like MACs; within a latency
-the best of them by the same accuracy is taken, but the best baseline by its test accuracy, and the
-fastest one that is as accurate, too.
+{found["n_val"]:,} validation images, in each of {n_groups} groups of like MACs{also};
+within a latency the best of them by the same accuracy is taken, but the best baseline by its test
+accuracy, and the fastest one that is as accurate, too.
 MobileNets at 32 px keep the size in their stem; `-stem2` halves it there, as `{space}`
 does."""
 
