@@ -14,31 +14,30 @@ import numpy as np
 
 from edgenas.predictors.atoms import Atom
 
-CHUNK = 4096  # rows worked on at a time, so that they stay in the cache
+CHUNK = 8192  # rows worked on at a time, so that they stay in the cache
 
 
 @dataclass
 class Lookup:
     """The folded predictor.
 
-    columns : numeric columns that are read, c of them. weights : float64 [c], of their sum.
-    logs : weights [l, c] of the sums that logarithms are taken of; log_numbers : [l, 3], floor,
-        what is added, coefficient.
+    columns : numeric columns that are read, c of them.
+    sums : float64 [l + 1, c], weights of the sums that logarithms are taken of, and of the sum that
+        counts as it is. log_numbers : [l, 3], floor, what is added, coefficient.
     marks, pairs : what categories add, by code: [k + 1] a column, [k + 1, m + 1] a pair of them;
         the last code is an unknown category.
     slopes : what categories add to the coefficients of the factors, [k + 1, f] a column.
     factors : int64 [f], of products of numbers: a column, or a logarithm behind the columns.
-        factor_numbers : [f, 2], their mean and standard deviation. form : float64 [f, f].
+    form : float64 [f, f], of their products. lines : float64 [f], of the factors themselves.
     """
 
     intercept: float
     columns: tuple[str, ...]
-    weights: np.ndarray
-    logs: np.ndarray
+    sums: np.ndarray
     log_numbers: np.ndarray
     factors: np.ndarray
-    factor_numbers: np.ndarray
     form: np.ndarray
+    lines: np.ndarray
     marks: dict[str, np.ndarray] = field(default_factory=dict)
     pairs: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     slopes: dict[str, np.ndarray] = field(default_factory=dict)
@@ -73,10 +72,13 @@ class Lookup:
         if not self.columns:
             return
         values = np.stack([numbers[name][rows] for name in self.columns])
-        found += self.weights @ values
+        sums = self.sums @ values
+        logs = sums[:-1]
+        found += sums[-1]
         floor, added, coef = self.log_numbers.T[:, :, None]
-        logs = self.logs @ values
-        np.log(np.maximum(logs, floor, out=logs) + added, out=logs)
+        np.maximum(logs, floor, out=logs)
+        logs += added
+        np.log(logs, out=logs)
         found += coef[:, 0] @ logs
         if len(self.factors):
             here = [
@@ -84,9 +86,9 @@ class Lookup:
                 for index in self.factors
             ]
             factors = np.stack(here)
-            factors -= self.factor_numbers[:, :1]
-            factors /= self.factor_numbers[:, 1:]
-            found += np.einsum("ij,ij->j", self.form @ factors, factors)
+            slopes = self.form @ factors
+            slopes += self.lines[:, None]
+            found += np.einsum("ij,ij->j", slopes, factors)
             for name, table in self.slopes.items():
                 found += np.einsum("ij,ji->j", factors, table[codes[name]])
 
@@ -108,18 +110,18 @@ def fold(atoms: Sequence[Atom], params: np.ndarray, known: Mapping[str, Sequence
         for side, factor in enumerate(atom.factors)
     }
     numeric = [name for name in standard if by_name[name].kind != "is"]
-    sums = np.zeros((len(logs), len(columns)))
+    sums = np.zeros((len(logs) + 1, len(columns)))
+    sums[-1] = [coefs.get(name, 0.0) for name in columns]
     for index, atom in enumerate(logs):
         sums[index, [place[column] for column in atom.columns]] = atom.weights
     found = Lookup(
         intercept=float(params[0]),
         columns=columns,
-        weights=np.array([coefs.get(name, 0.0) for name in columns]),
-        logs=sums,
+        sums=sums,
         log_numbers=np.array([(*atom.numbers, coefs[atom.name]) for atom in logs]).reshape(-1, 3),
         factors=np.array([place[name] for name in numeric], int),
-        factor_numbers=np.array([standard[name] for name in numeric]).reshape(-1, 2),
         form=np.zeros((len(numeric), len(numeric))),
+        lines=np.zeros(len(numeric)),
     )
     for atom in atoms:
         if atom.kind == "is":
@@ -129,7 +131,23 @@ def fold(atoms: Sequence[Atom], params: np.ndarray, known: Mapping[str, Sequence
     position = {name: index for index, name in enumerate(numeric)}
     for atom in products:
         _add_product(found, atom, coefs[atom.name], (by_name, known, position))
+    _take_in(found, np.array([standard[name] for name in numeric]).reshape(-1, 2))
     return found
+
+
+def _take_in(found: Lookup, numbers: np.ndarray) -> None:
+    """Let form, lines and slopes, of standardised factors, be of the factors as they are.
+
+    numbers : float64 [f, 2], mean and standard deviation of each factor.
+    """
+    mean, std = numbers.T
+    found.form = found.form / np.outer(std, std)
+    found.lines = -(found.form + found.form.T) @ mean
+    found.intercept += float(mean @ found.form @ mean)
+    found.slopes = {column: slopes / std for column, slopes in found.slopes.items()}
+    for column, slopes in found.slopes.items():
+        marks = found.marks.setdefault(column, np.zeros(len(slopes)))
+        marks -= slopes @ mean
 
 
 def _add_product(
