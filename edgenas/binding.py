@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ import numpy as np
 from edgenas.front_problem import Column, FrontLayout
 
 MOST_STEPS = 200  # of a descent; each changes one stage or the size
+STARTS = 8  # descents from points that a search tried
+MOST_PAIRS = 50_000  # options of two variables that are tried together
 
 # what a descent makes least, first things first: values [n, n_columns] -> float64 [n, n_keys]
 Keys = Callable[[np.ndarray], np.ndarray]
@@ -63,18 +66,19 @@ class LimitReach:
 def reach(layout: FrontLayout, seen: np.ndarray) -> tuple[LimitReach, ...]:
     """Return what each limit can reach, by descent from its own best and from points `seen`.
 
-    seen : int64 [n, 1 + n_stages], what a search tried; the nearest of it is started from.
+    seen : int64 [n, 1 + n_stages], what a search tried; the nearest of it are started from.
     """
     problem = layout.problem
     limits = list(problem.limits())
-    starts = [_least_sum(layout, column, sign) for column, sign, _ in limits]
+    least = [_least_sums(layout, column, sign) for column, sign, _ in limits]
     own = [
-        _descend(layout, start, _one(column, sign))
-        for start, (column, sign, _) in zip(starts, limits, strict=True)
+        _descend(layout, points[0], _one(column, sign))
+        for points, (column, sign, _) in zip(least, limits, strict=True)
     ]
+    starts = list(np.concatenate(least))
     if len(seen):
-        nearest = np.argmin(problem.violation(problem.evaluate(seen)))
-        starts.append(seen[int(nearest)])
+        nearest = np.argsort(problem.violation(problem.evaluate(seen)), kind="stable")
+        starts += list(seen[nearest[:STARTS]])
     found = []
     for index, (column, sign, bound) in enumerate(limits):
         jointly = _jointly(layout, [*own, *starts], limits, index) if len(limits) > 1 else None
@@ -110,35 +114,53 @@ def _one(column: int, sign: float) -> Keys:
     return lambda values: sign * values[:, [column]]
 
 
-def _least_sum(layout: FrontLayout, column: int, sign: float) -> np.ndarray:
-    """Return the point whose summed column is least (sign 1) or greatest (-1)."""
+def _least_sums(layout: FrontLayout, column: int, sign: float) -> np.ndarray:
+    """Return the point of each size whose summed column is least (sign 1) or greatest (-1).
+
+    int64 [n_sizes, 1 + n_stages], the best size first.
+    """
     sums = layout.problem.sums
     assert sums is not None
     best = [(sign * part[:, :, column]).argmin(axis=1) for part in sums.parts]
     sizes = np.arange(len(sums.offsets))
     points = np.column_stack((sizes, *best))
-    least: np.ndarray = points[int(np.argmin(sign * sums.values(points)[:, column]))]
-    return least
+    order = np.argsort(sign * sums.values(points)[:, column], kind="stable")
+    return np.asarray(points[order])
 
 
 def _descend(layout: FrontLayout, start: np.ndarray, keys: Keys) -> np.ndarray:
-    """Change one variable at a time for the better, best change first, until none is."""
+    """Change one variable for the better, or two where one does not help, until nothing does."""
     current = start
     best = tuple(keys(layout.problem.evaluate(current[None]))[0])
     for _ in range(MOST_STEPS):
-        near = _neighbours(layout, current)
-        scores = keys(layout.problem.evaluate(near))
-        index = int(np.lexsort(scores.T[::-1])[0])
-        if tuple(scores[index]) >= best:
+        for neighbours in (_neighbours, _pairs):
+            near = neighbours(layout, current)
+            scores = keys(layout.problem.evaluate(near))
+            index = int(np.lexsort(scores.T[::-1])[0])
+            if tuple(scores[index]) < best:
+                current, best = near[index], tuple(scores[index])
+                break
+        else:
             break
-        current, best = near[index], tuple(scores[index])
     return current
 
 
 def _neighbours(layout: FrontLayout, point: np.ndarray) -> np.ndarray:
+    """Return the points that differ in one variable at most, int64 [n, 1 + n_stages]."""
     blocks = []
     for variable, count in enumerate(layout.problem.options):
         block = np.repeat(point[None], count, axis=0)
         block[:, variable] = np.arange(count)
         blocks.append(block)
+    return np.concatenate(blocks)
+
+
+def _pairs(layout: FrontLayout, point: np.ndarray) -> np.ndarray:
+    """Return the points that differ in two variables; without the pairs that have too many."""
+    blocks = [point[None]]
+    for (i, n), (j, m) in itertools.combinations(enumerate(layout.problem.options), 2):
+        if n * m <= MOST_PAIRS:
+            block = np.repeat(point[None], n * m, axis=0)
+            block[:, i], block[:, j] = np.divmod(np.arange(n * m), m)
+            blocks.append(block)
     return np.concatenate(blocks)

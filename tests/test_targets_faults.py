@@ -127,8 +127,8 @@ def test_model_changed_after_it_was_listed(
 class Board:
     """A runtime at work on two slow models, started without the host."""
 
-    def __init__(self, target: LocalTarget, tmp_path: Path) -> None:
-        self.models = [scripted_model(tmp_path, key, "sleep 0.005") for key in ("a", "b")]
+    def __init__(self, target: LocalTarget, tmp_path: Path, run_s: float = 0.005) -> None:
+        self.models = [scripted_model(tmp_path, key, f"sleep {run_s}") for key in ("a", "b")]
         self.settings = replace(QUICK, min_runs=5, min_passes=12, max_passes=12, anchor="a")
         self.job_dir = tmp_path / "jobs"
         job = jobs.measure_job(target._config, self.models, self.settings)
@@ -168,6 +168,16 @@ class Board:
 @pytest.fixture
 def board(target: LocalTarget, tmp_path: Path) -> Iterator[Board]:
     board = Board(target, tmp_path)
+    yield board
+    if board.process is not None:
+        board.process.kill()
+        board.process.communicate()
+
+
+@pytest.fixture
+def slow_board(target: LocalTarget, tmp_path: Path) -> Iterator[Board]:
+    """A board that is still at work when this process gets the processor again."""
+    board = Board(target, tmp_path, run_s=0.1)
     yield board
     if board.process is not None:
         board.process.kill()
@@ -228,8 +238,8 @@ def test_killed_runtime_goes_on_where_it_was(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_stops_in_order(board: Board, number: int) -> None:
-    process = board.start()
+def test_signal_stops_in_order(slow_board: Board, number: int) -> None:
+    board, process = slow_board, slow_board.start()
     board.wait_for_passes(1)
     workers = children(process.pid)
     process.send_signal(number)

@@ -9,10 +9,11 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from edgenas import packaging, plugins
+from edgenas import plugins
 from edgenas.data import base
 from edgenas.data.base import Dataset
 from edgenas.errors import DataError
+from edgenas.packaged_images import Excerpt, write_excerpt
 from edgenas.pretrained.package import Package
 from edgenas.progress import Silent
 from edgenas.records import DataCard, from_json, to_json
@@ -38,7 +39,7 @@ def packaged_supernet(folder: Path) -> str:
     digits = base.load("digits", seed=0, progress=Silent())
     weights = folder.with_suffix(".safetensors")
     weights.write_bytes(safetensors.numpy.save({}))
-    Package(weights).images.write_bytes(packaging._images(digits, packaging.Excerpt(30, 40)))
+    write_excerpt(Package(weights), digits, Excerpt(30, 40))
     return str(weights)
 
 
