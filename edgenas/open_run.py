@@ -77,9 +77,8 @@ def _discard_unless_worked_in(folder: RunFolder) -> None:
     if written.issuperset(folder.path.iterdir()):
         for path in written:
             path.unlink(missing_ok=True)
-        with contextlib.suppress(
-            OSError
-        ):  # a mount point or somebody's working folder stays, empty
+        # A mount point or somebody's working folder stays, empty.
+        with contextlib.suppress(OSError):
             folder.path.rmdir()
 
 
