@@ -70,14 +70,16 @@ def _introduction(found: dict[str, Any]) -> str:
     ours = [row["name"] for row in rows if row["family"] == "searched"]
     winners = sum(name.endswith("*") for name in ours)
     n_groups = len(ours) - winners
-    also = "; with *, a winner of `edgenas search` with these weights (`--runs`)" if winners else ""
+    also = (
+        ";\nwith *, a winner of `edgenas search` with these weights (`--runs`)" if winners else ""
+    )
     n_disturbed = sum(row["stands_on_rejected"] for row in rows)
     n_open = sum(not row["converged"] for row in rows)
     space, kind = found["space"], found["data"].partition(":")[0]
     source = f"{kind}:DIR" if kind == "imagefolder" else kind
     return f"""`OMP_NUM_THREADS=1 python benchmarks/baselines.py --data {source}
 --epochs {epochs} --baselines {names}
---test-images {found["n_test"]} --docs docs`:
+--test-images {found["n_test"]}{" --runs RUN …" * (winners > 0)} --docs docs`:
 {found["data"]}, {trained} for the supernet and for each baseline by one recipe
 (`edgenas.supernet.settings`, batches of 64), one seed. Accuracy of the int8 models in the host's
 engine on {found["n_test"]:,} test images. All were timed in one job on the local target, pass by
