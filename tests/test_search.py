@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -14,9 +13,6 @@ from typing import Any
 
 import onnxruntime
 import pytest
-
-from edgenas.challenges import evidence
-from edgenas.replayed_predictions import prediction_checks
 
 ROOT = Path(__file__).parents[1]
 SMALL = ("--epochs", "2", "--samples", "10", "--evaluate", "10", "--top", "1", "--seed", "1")
@@ -158,7 +154,7 @@ def test_the_report_is_one_page_with_the_answer(searched: tuple[Path, dict[str, 
 
 
 def test_the_winner_is_packed_checked_and_its_evidence_replays(
-    searched: tuple[Path, dict[str, Any]], tmp_path: Path
+    searched: tuple[Path, dict[str, Any]],
 ) -> None:
     run, document = searched
     done = edgenas("submit", str(run), "--challenge", "generic", "--json")
@@ -170,21 +166,7 @@ def test_the_winner_is_packed_checked_and_its_evidence_replays(
     replayed = edgenas("verify", "--replay", submission["evidence"], "--json")
     checks = json.loads(replayed.stdout)
     assert replayed.returncode == 0
-    predicted = {c["status"] for c in checks["checks"] if c["figure"].startswith("predicted")}
-    others = {c["status"] for c in checks["checks"] if not c["figure"].startswith("predicted")}
-    assert predicted <= {"follows", "unknown"}  # unknown of a network from an earlier round
-    assert predicted
-    assert others == {"follows"}
-    files = evidence.read(Path(submission["evidence"]))
-    verdict = json.loads(files["verification.json"])
-    verdict["models"] = verdict["models"][:1]
-    verdict["models"][0]["from_earlier_round"] = False
-    verdict["models"][0]["model"]["candidate"]["latency_ms"]["upper"] *= 1.01
-    files["verification.json"] = json.dumps(verdict).encode()
-    sums = (f"{hashlib.sha256(files[n]).hexdigest()}  {n}\n" for n in files if n != evidence.SUMS)
-    edited = evidence.write({**files, evidence.SUMS: "".join(sums).encode()}, tmp_path / "b.zip")
-    found = {check.figure: check.status for check in prediction_checks(edited)}
-    assert found["predicted latency_ms, upper"] == "differs"
+    assert {check["status"] for check in checks["checks"]} == {"follows"}
 
 
 def test_the_explanation_adds_up_and_says_what_to_change(

@@ -1,9 +1,9 @@
 """Evidence: what a run's verdict rests on, as one file, and the verdict worked out from it again.
 
-A bundle is a zip: verification.json, run.json, data.json, profile.json, the models' cards, the
-predictors, the journals of the jobs that timed and ran them with raw samples, the logits from the
-target, from the host's engine and of the int8 reference, the float file's classes, the test labels,
-and SHA256SUMS. Replaying needs no board, no images and no model.
+A bundle is a zip: verification.json, run.json, profile.json, the models' cards, the journals of the
+jobs that timed and ran them with raw samples, the logits from the target, from the host's engine
+and of the int8 reference, the float file's classes, the test labels, and SHA256SUMS. Replaying
+needs no board, no images and no model.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -61,14 +60,7 @@ def collect(
     path = folder.require(folder.verification, "verify")
     files = {
         file.relative_to(folder.path).as_posix(): _read(file)
-        for file in (
-            path,
-            folder.config,
-            folder.data,
-            folder.profile,
-            *folder.models.glob("*.json"),
-            *folder.predictors.glob("*.json"),
-        )
+        for file in (path, folder.config, folder.profile, *folder.models.glob("*.json"))
         if file.exists()
     }
     verification = _verification(files)
@@ -126,17 +118,6 @@ def read(path: Path) -> dict[str, bytes]:
 def verification_of(files: Mapping[str, bytes]) -> Verification:
     """Return the verdict that a bundle states; `RunFolderError` if it has none."""
     return _verification(files)
-
-
-def of_predictors(files: Mapping[str, bytes]) -> list[str]:
-    """Return the names of the files that predictions take, as they are called in a run folder."""
-    folder = RunFolder(Path())
-    fixed = {folder.config.name, folder.data.name}
-    return [
-        name
-        for name in sorted(files)
-        if name in fixed or re.fullmatch(rf"{folder.predictors.name}/\w+\.json", name)
-    ]
 
 
 def jobs_of(files: Mapping[str, bytes], sha256: str, kind: str) -> Iterator[tuple[str, Job]]:

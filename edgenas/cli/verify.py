@@ -45,10 +45,9 @@ def verify(run: Path | None, replay: Path | None, as_json: bool, **options: Any)
 def _replay(path: Path | None, as_json: bool) -> None:
     from edgenas.challenges.replay import replay as replayed
     from edgenas.records import to_json
-    from edgenas.replayed_predictions import prediction_checks
 
     assert path is not None
-    checks = to_json((*replayed(path), *prediction_checks(path)))
+    checks = to_json(replayed(path))
     differing = [check for check in checks if check["status"] == "differs"]
     if as_json:
         emit_json({"status": "fail" if differing else "pass", "checks": checks})
