@@ -9,8 +9,8 @@ import numpy as np
 
 from edgenas.challenges import evidence
 from edgenas.challenges.figures import Check, number
-from edgenas.graph.parity import MOST_ACCURACY_LOSS, Parity, compare
-from edgenas.records import EngineParity, ParityRecord, VerifiedModel
+from edgenas.graph.parity import MOST_ACCURACY_LOSS, Accuracy, Parity, compare
+from edgenas.records import EngineParity, Interval, ParityRecord, VerifiedModel
 
 Files = Mapping[str, bytes]
 Logits = np.ndarray | None
@@ -30,8 +30,8 @@ def parity_checks(verified: VerifiedModel, files: Files, device: Logits) -> Iter
     known = _known(verified, files, device)
     for row in record.engines:
         found = _compared(record, known, "reference", row.place)
-        replayed = {} if found is None else _of_parity(found)
-        for figure, stated in _of_row(row).items():
+        replayed = {} if found is None else _figures(found, found.device)
+        for figure, stated in _figures(row, row.accuracy).items():
             what = f"parity of {row.place}: {figure}"
             if figure not in replayed:
                 yield Check(name, what, "unknown", stated, None, _WHY)
@@ -39,22 +39,9 @@ def parity_checks(verified: VerifiedModel, files: Files, device: Logits) -> Iter
                 yield number(name, what, stated, replayed[figure], _SLACK)
 
 
-def _of_row(row: EngineParity) -> dict[str, float]:
-    figures = {
-        "agreement": row.agreement,
-        "mean_steps": row.mean_steps,
-        "max_steps": row.max_steps,
-    }
-    return figures if row.accuracy is None else figures | _of_interval(*astuple(row.accuracy))
-
-
-def _of_parity(found: Parity) -> dict[str, float]:
-    figures = {
-        "agreement": found.agreement,
-        "mean_steps": found.mean_steps,
-        "max_steps": found.max_steps,
-    }
-    return figures if found.device is None else figures | _of_interval(*astuple(found.device))
+def _figures(of: EngineParity | Parity, accuracy: Interval | Accuracy | None) -> dict[str, float]:
+    figures = {name: getattr(of, name) for name in ("agreement", "mean_steps", "max_steps")}
+    return figures if accuracy is None else figures | _of_interval(*astuple(accuracy))
 
 
 def _of_interval(fraction: float, lower: float, upper: float) -> dict[str, float]:

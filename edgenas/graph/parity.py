@@ -140,24 +140,21 @@ def disagreement(found: Parity, base: str) -> list[str]:
 
 def distance(found: Parity, base: str) -> list[str]:
     """Return what is wrong with the logits, over those of `base`; nothing if all is right."""
-    most = found.tolerance.mean_steps
-    if found.mean_steps <= most:
-        return []
-    return [
-        f"Its logits differ from the {base}'s by {found.mean_steps:.2g} steps in the mean, more "
-        f"than {most:g}."
-    ]
+    return _beyond(
+        f"Its logits differ from the {base}'s", found.mean_steps, found.tolerance.mean_steps
+    )
 
 
 def class_distance(found: Parity) -> list[str]:
     """Return what is wrong with the scores of the worst class over the host's, if anything."""
-    most = found.tolerance.host_steps
-    if found.class_steps <= most:
-        return []
-    return [
-        f"Its scores of one class differ from the host's by {found.class_steps:.2g} steps in the "
-        f"mean, more than {most:g}."
-    ]
+    what = "Its scores of one class differ from the host's"
+    return _beyond(what, found.class_steps, found.tolerance.host_steps)
+
+
+def _beyond(what: str, steps: float, most: float) -> list[str]:
+    return (
+        [] if steps <= most else [f"{what} by {steps:.2g} steps in the mean, more than {most:g}."]
+    )
 
 
 @cache
