@@ -127,6 +127,23 @@ def test_looked_up_means_are_those_of_the_rows_of_terms():
         fitted.predict({name: unseen[name] for name in unseen if name != "op2"})
 
 
+def test_a_category_that_one_column_lacks_costs_what_it_costs_in_the_others():
+    rng = np.random.default_rng(4)
+    cost = {"conv": 9.0, "pool": 2.0, "none": 0.0}
+    data = {f"op{i}": rng.choice(list(cost), 80) for i in range(4)}
+    data["op0"][data["op0"] == "none"] = "pool"
+    data["top1"] = np.sum([[cost[x] for x in data[f"op{i}"]] for i in range(4)], axis=0)
+    data["top1"] += rng.normal(0, 0.1, 80)
+    fitted = TableRegression().fit(data, "top1")
+    unseen = {name: np.array(["conv"]) for name in data} | {"op0": np.array(["none"])}
+    assert abs(fitted.predict(unseen)[0] - 27) < 0.5
+    found = fitted.get_prediction(unseen)
+    np.testing.assert_allclose(found.mean, fitted.predict(unseen))
+    seen = fitted.get_prediction({**unseen, "op0": np.array(["pool"])})
+    assert found.upper[0] - found.lower[0] > seen.upper[0] - seen.lower[0]
+    assert fitted.outside(unseen)[0]
+
+
 def test_categories_are_encoded_whatever_they_are_stored_as():
     for values in (
         np.array(["b", "a", "c", "a"]),

@@ -124,13 +124,27 @@ def main(table: Table, numeric: Sequence[str], categorical: Sequence[str]) -> Vo
         kept = [atom for atom, needed in zip(columns, used, strict=True) if needed]
         levels = tuple(Level(level.name, level.root[used]) for level in levels)
         found = found.and_also(kept, matrix[:, used], levels, mains=single)
-    marks = [at.category(name, str(v)) for name in categorical for v in np.unique(table[name])]
+    marks = _marks(table, categorical)
     if marks:
         matrix = at.evaluate(marks, table)
-        found = found.and_also(marks, matrix, _categories(marks), range(len(marks)))
+        seen = np.flatnonzero(matrix.any(axis=0))
+        found = found.and_also(marks, matrix, _categories(marks), seen.tolist())
     if not found.levels:
         raise PredictorError("No column varies: there is nothing to predict from.")
     return found
+
+
+def _marks(table: Table, categorical: Sequence[str]) -> list[Atom]:
+    """Return the categories of each column, and those that columns of the same kind have.
+
+    A category that the rows lack in one column then costs there what it costs in the others.
+    """
+    seen = {name: set(map(str, np.unique(table[name]))) for name in categorical}
+    return [
+        at.category(name, value)
+        for name, own in seen.items()
+        for value in sorted(own.union(*(other for other in seen.values() if other & own)))
+    ]
 
 
 def _positions(used: np.ndarray, without: set[int]) -> list[int]:

@@ -135,6 +135,17 @@ def fold(atoms: Sequence[Atom], params: np.ndarray, known: Mapping[str, Sequence
     return found
 
 
+def categories(
+    atoms: Sequence[Atom], measured: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Return the categories of each column that terms know: those measured, and others behind."""
+    found = {name: dict.fromkeys(values) for name, values in measured.items()}
+    for atom in atoms:
+        if atom.kind == "is":
+            found[atom.columns[0]].setdefault(atom.category)
+    return {name: tuple(values) for name, values in found.items()}
+
+
 def _take_in(found: Lookup, numbers: np.ndarray) -> None:
     """Let form, lines and slopes, of standardised factors, be of the factors as they are.
 

@@ -146,11 +146,9 @@ class TableRegression:
         if self.fitted.formula or self.priors:
             return self.regression.predict(self.matrix(table))
         fitted = self.fitted
-        folded = lookup.fold(fitted.atoms, self.regression.params, fitted.categorical)
-        codes = {
-            name: encode(self._column(table, name), fitted.categorical[name])
-            for name in fitted.categorical
-        }
+        known = lookup.categories(fitted.atoms, fitted.categorical)
+        folded = lookup.fold(fitted.atoms, self.regression.params, known)
+        codes = {name: encode(self._column(table, name), known[name]) for name in known}
         numbers = {name: as_column(self._column(table, name)) for name in folded.columns}
         text = [name for name, values in numbers.items() if values.dtype.kind != "f"]
         mean = folded.predict(numbers, codes) if not text else np.array([np.nan])
