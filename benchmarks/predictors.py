@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from board_transfers import transfers
+from designed_rows import designs
 from predictor_results import Result, Results
 from predictor_tasks import PEERS, Task, tasks
 from predictors_page import OURS, page, plot, write
@@ -124,10 +125,14 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, help="Folder of benchmarks.md, which is written.")
     parser.add_argument("--speed", action="store_true", help="Print predictions a second only.")
     parser.add_argument("--transfer", action="store_true", help="Print adapting to boards only.")
+    parser.add_argument("--design", action="store_true", help="Print choosing rows only.")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.transfer:
         print(transfers(options.data, options.splits))
+        return
+    if options.design:
+        print(designs(options.data, options.splits))
         return
     if options.speed:
         print(speeds(options.data))

@@ -38,6 +38,13 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     assert "--json" in done.stdout or "Commands:" in done.stdout  # a group has none of its own
 
 
+def test_a_step_shows_what_it_works_by_and_takes_what_a_new_run_needs(tmp_path: Path) -> None:
+    assert "--epochs" not in edgenas("measure", "--help").stdout
+    refused = edgenas("measure", str(tmp_path / "run"), "--epochs", "0")
+    assert (refused.returncode, "epochs" in refused.stderr) == (2, True), refused.stderr
+    assert "No such option" not in refused.stderr
+
+
 def test_the_heavy_libraries_are_not_loaded_for_help() -> None:
     code = (
         "import sys; from edgenas.cli.main import run\n"

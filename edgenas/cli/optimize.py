@@ -7,15 +7,26 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import PluginName, access_options, config_options, json_option
+from edgenas.cli.options import EVERY_OPTION, PluginName, config_options, json_option
 from edgenas.cli.render import emit_json, published_result
 from edgenas.errors import InputError
 
 
-@click.command()
+@click.command(epilog=EVERY_OPTION)
 @click.argument("run", required=False, type=click.Path(path_type=Path, file_okay=False))
-@config_options
-@access_options
+@config_options(
+    "space",
+    "max_latency_ms",
+    "confidence",
+    "top",
+    "seed",
+    "optimizer",
+    "objectives",
+    "constraints",
+    "warm_start",
+    "budget",
+    "reward",
+)
 @click.option(
     "--predictors",
     type=PluginName("published predictors"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from edgenas.targets.config import Access
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def option(*declarations: str, **attributes: Any) -> Callable[..., Callable[[Command], Command]]:
+    """Return what makes the option, given `hidden` or nothing."""
+    return partial(click.option, *declarations, **attributes)
 
 
 class Quantity(click.ParamType):
@@ -57,60 +63,60 @@ class PluginName(click.ParamType):
         return str(value)
 
 
-# The options of RunConfig; None means: not given (the run's own value, or the default).
+# The options of RunConfig by name; None means: not given (the run's own value, or the default).
 TARGET_HELP = "Target: a name in targets/, user@host, or a .toml file"
 ENGINE_HELP = "Inference engine, such as onnxruntime or litert"
-CONFIG_OPTIONS = [
-    click.option("--data", help="digits, imagefolder:DIR or hf:NAME_OR_PATH.  [digits]"),
-    click.option("--space", type=PluginName("spaces"), help="Search space.  [mbv3-tiny]"),
-    click.option(
+CONFIG_OPTIONS = {
+    "data": option("--data", help="digits, imagefolder:DIR or hf:NAME_OR_PATH.  [digits]"),
+    "space": option("--space", type=PluginName("spaces"), help="Search space.  [mbv3-tiny]"),
+    "max_latency_ms": option(
         "--max-latency",
         "max_latency_ms",
         type=MILLISECONDS,
         help="Limit, such as 2ms.  [half-way between least and greatest predicted, without kernel "
         "sizes that the engine is slow at]",
     ),
-    click.option("--confidence", type=float, help="Of the upper prediction bound.  [0.95]"),
-    click.option("--samples", type=int, help="Subnets measured on the target.  [40]"),
-    click.option(
+    "confidence": option("--confidence", type=float, help="Of the upper prediction bound.  [0.95]"),
+    "samples": option("--samples", type=int, help="Subnets measured on the target.  [40]"),
+    "target_mape": option(
         "--target-mape",
         type=SHARE,
         help="Measure more subnets until the held-out error is this small, such as 3%.",
     ),
-    click.option(
+    "device_time_s": option(
         "--device-time",
         "device_time_s",
         type=SECONDS,
         help="Time on the target after which measuring stops.  [10m]",
     ),
-    click.option("--evaluate", type=int, help="Subnets whose accuracy is evaluated.  [64]"),
-    click.option("--epochs", type=int, help="Of supernet training.  [by data set]"),
-    click.option(
+    "evaluate": option("--evaluate", type=int, help="Subnets whose accuracy is evaluated.  [64]"),
+    "epochs": option("--epochs", type=int, help="Of supernet training.  [by data set]"),
+    "supernet": option(
         "--supernet",
         help="Pretrained, instead of training one: a name such as cifar10, or a file.",
     ),
-    click.option(
+    "finetune": option(
         "--finetune",
         type=int,
         help="Epochs that each candidate is trained alone; kept if it is better.  [0]",
     ),
-    click.option("--top", type=int, help="Candidates exported and verified.  [3]"),
-    click.option("--seed", type=int, help="Of everything that is random.  [0]"),
-    click.option(
+    "top": option("--top", type=int, help="Candidates exported and verified.  [3]"),
+    "seed": option("--seed", type=int, help="Of everything that is random.  [0]"),
+    "optimizer": option(
         "--optimizer",
         "--method",
         "optimizer",
         type=PluginName("optimizers"),
         help="Search method.  [exact]",
     ),
-    click.option(
+    "objectives": option(
         "--objective",
         "objectives",
         multiple=True,
         metavar="RESPONSE",
         help="Response to optimize; again for a trade-off, the first decides.  [accuracy]",
     ),
-    click.option(
+    "constraints": option(
         "--constraint",
         "constraints",
         multiple=True,
@@ -118,80 +124,75 @@ CONFIG_OPTIONS = [
         help='Limit on a response, such as "energy_mj<=12" or "peak_rss<=64MB"; again for more; '
         '"none" drops those of the run.',
     ),
-    click.option(
+    "warm_start": option(
         "--warm-start",
         type=click.Path(file_okay=False),
         metavar="RUN",
         help="Learn from an earlier run, on this board or another.",
     ),
-    click.option("--budget", type=int, help="Evaluations that the search may spend.  [by method]"),
-    click.option("--reward", help="Of the optimizer monas: mixed, power_limited, accuracy_floor."),
-]
-CONFIG_NAMES = (
-    "target",
-    "engine",
-    "data",
-    "space",
-    "max_latency_ms",
-    "confidence",
-    "samples",
-    "evaluate",
-    "epochs",
-    "supernet",
-    "finetune",
-    "top",
-    "seed",
-    "optimizer",
-    "target_mape",
-    "device_time_s",
-    "objectives",
-    "constraints",
-    "budget",
-    "reward",
-    "warm_start",
-)
-
-
-def config_options(command: Command) -> Command:
-    """Add the options of `RunConfig` to a command."""
-    command = click.option("--engine", help=f"{ENGINE_HELP}.  [the target's]")(command)
-    return click.option("--target", help=f"{TARGET_HELP}.  [local]")(_but_target(command))
-
-
-def options_of_several_targets(command: Command) -> Command:
-    """Add the options of `RunConfig` to a command that takes tuples of `targets` and `engines`."""
-    engines = f"{ENGINE_HELP}; again for each further engine.  [the target's]"
-    command = click.option("--engine", "engines", multiple=True, help=engines)(command)
-    more = f"{TARGET_HELP}; again for each further board.  [local]"
-    return click.option("--target", "targets", multiple=True, help=more)(_but_target(command))
-
-
-def _but_target(command: Command) -> Command:
-    for option in reversed(CONFIG_OPTIONS):
-        command = option(command)
-    return command
-
-
-def given(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration options that the user gave."""
-    asked = {name: options[name] for name in CONFIG_NAMES if options.get(name) not in (None, ())}
-    return asked | {"constraints": ()} if asked.get("constraints") == ("none",) else asked
-
-
+    "budget": option(
+        "--budget", type=int, help="Evaluations that the search may spend.  [by method]"
+    ),
+    "reward": option(
+        "--reward", help="Of the optimizer monas: mixed, power_limited, accuracy_floor."
+    ),
+}
 ACCESS_OPTIONS = [
-    click.option(
+    option(
         "--accept-new-host-key",
         is_flag=True,
         help="Trust a board's host key that is not in known_hosts yet, and remember it.",
     ),
-    click.option("--offline", is_flag=True, help="Send a board only wheels from the cache."),
+    option("--offline", is_flag=True, help="Send a board only wheels from the cache."),
 ]
+EVERY_OPTION = (
+    "Takes the other options of edgenas search too: the run keeps them for the steps they are of."
+)
+
+
+def config_options(*shown: str) -> Callable[[Command], Command]:
+    """Return what adds the options of `RunConfig` and of access to a step's command.
+
+    --help shows those that the step works by; the others are taken too, because `train` and
+    `measure` may begin a run, and any step may change what the run is to do next.
+    """
+
+    def add(command: Command) -> Command:
+        options = {
+            "target": option("--target", help=f"{TARGET_HELP}.  [local]"),
+            "engine": option("--engine", help=f"{ENGINE_HELP}.  [the target's]"),
+            **CONFIG_OPTIONS,
+        }
+        for decorate in reversed(ACCESS_OPTIONS):
+            command = decorate(hidden="target" not in shown)(command)
+        for name, decorate in reversed(options.items()):
+            command = decorate(hidden=name not in shown)(command)
+        return command
+
+    return add
+
+
+def options_of_several_targets(command: Command) -> Command:
+    """Add the options of `RunConfig` to a command that takes tuples of `targets` and `engines`."""
+    for decorate in reversed(CONFIG_OPTIONS.values()):
+        command = decorate()(command)
+    engines = f"{ENGINE_HELP}; again for each further engine.  [the target's]"
+    command = click.option("--engine", "engines", multiple=True, help=engines)(command)
+    more = f"{TARGET_HELP}; again for each further board.  [local]"
+    return click.option("--target", "targets", multiple=True, help=more)(command)
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration options that the user gave."""
+    names = ("target", "engine", *CONFIG_OPTIONS)
+    asked = {name: options[name] for name in names if options.get(name) not in (None, ())}
+    return asked | {"constraints": ()} if asked.get("constraints") == ("none",) else asked
 
 
 def access_options(command: Command) -> Command:
     """Add what the user allows a remote target."""
-    for option in reversed(ACCESS_OPTIONS):
-        command = option(command)
+    for decorate in reversed(ACCESS_OPTIONS):
+        command = decorate()(command)
     return command
 
 

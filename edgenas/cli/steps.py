@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import access, access_options, config_options, given, json_option
+from edgenas.cli.options import EVERY_OPTION, access, config_options, given, json_option
 from edgenas.cli.progress_bars import Bars
 from edgenas.cli.render import emit_json, step_result
 
@@ -31,19 +31,24 @@ def run_step(name: str, run: Path, options: dict[str, Any], as_json: bool) -> No
         raise click.exceptions.Exit(FAILED_VERIFICATION)
 
 
-def _command(name: str, purpose: str) -> click.Command:
+def _command(name: str, purpose: str, *shown: str) -> click.Command:
     @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
-    @config_options
-    @access_options
+    @config_options(*shown)
     @json_option
     def step(run: Path, as_json: bool, **options: Any) -> None:
         run_step(name, run, options, as_json)
 
     text = f"{purpose}\n\n\b\nExample:\n  edgenas {name} runs/pi4\n"
-    return click.command(name=name, help=text)(step)
+    return click.command(name=name, help=text, epilog=EVERY_OPTION)(step)
 
 
-measure = _command("measure", "Time sampled subnets as int8 on the target.")
-evaluate = _command("evaluate", "Evaluate sampled subnets with inherited weights.")
-export = _command("export", "Export the candidates of the search as int8 models.")
+measure = _command(
+    "measure",
+    "Time sampled subnets as int8 on the target.",
+    *("target", "engine", "space", "samples", "device_time_s", "seed"),
+)
+evaluate = _command(
+    "evaluate", "Evaluate sampled subnets with inherited weights.", "evaluate", "seed"
+)
+export = _command("export", "Export the candidates of the search as int8 models.", "finetune")
 report = _command("report", "Write the report, one self-contained page.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgenas.cli.options import access_options, config_options, json_option
+from edgenas.cli.options import EVERY_OPTION, config_options, json_option
 from edgenas.cli.render import emit_json, table_fit
 from edgenas.errors import InputError
 
@@ -37,15 +37,16 @@ class Names(click.ParamType):
         return parts
 
 
-@click.command()
+@click.command(epilog=EVERY_OPTION)
 @click.argument("source", type=click.Path(path_type=Path))
-@config_options
-@access_options
+@config_options("seed", "warm_start")
 @click.option("--response", help="Of a table: the column to predict.")
 @click.option("--features", type=Names(), default=(), help="Columns to predict from.  [all]")
 @click.option("--categorical", type=Names(), default=(), help="Columns that are categories.")
 @click.option("--exclude", type=Names(), default=(), help="Columns to leave out.")
-@click.option("--terms", help='auto, main, foxnas, or a formula such as "a + log(b)".  [auto]')
+@click.option(
+    "--terms", help='auto, main, annealed, foxnas, or a formula such as "a + log(b)".  [auto]'
+)
 @click.option(
     "--bootstrap",
     type=int,
@@ -66,7 +67,12 @@ class Names(click.ParamType):
     help="With --prior: a TOML file with a table for each prior, by the name of its file, and "
     "[this]: cores, clock_ghz, memory_gb_s, int8_dot_product.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of a table: write the predictor there.",
+)
 @json_option
 def fit(source: Path, as_json: bool, **options: Any) -> None:
     """Fit predictors: of a run folder's measurements, or of a column of a table.

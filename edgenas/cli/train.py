@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import access_options, config_options, given, json_option
+from edgenas.cli.options import EVERY_OPTION, config_options, given, json_option
 from edgenas.cli.progress_bars import Bars
 from edgenas.cli.render import emit_json
 from edgenas.errors import InputError
@@ -17,7 +17,7 @@ SETTINGS = ("epochs", "seed", "batch_size", "learning_rate", "random_subnets", "
 AUGMENTATIONS = ("auto", "none", "shift", "flip", "strong")
 
 
-@click.command()
+@click.command(epilog=EVERY_OPTION)
 @click.argument("run", required=False, type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "-o",
@@ -38,8 +38,7 @@ AUGMENTATIONS = ("auto", "none", "shift", "flip", "strong")
 @click.option("--random-subnets", type=int, help="With -o; in each step.  [2]")
 @click.option("--qat-epochs", type=int, help="With -o; of the last, which round as int8 does.  [0]")
 @click.option("--ema", type=float, help="With -o; decay of the weights' average.  [0.998]")
-@config_options
-@access_options
+@config_options("data", "space", "epochs", "supernet", "seed")
 @json_option
 def train(
     run: Path | None,

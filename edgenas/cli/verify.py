@@ -7,22 +7,21 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import access_options, config_options, json_option
+from edgenas.cli.options import EVERY_OPTION, config_options, json_option
 from edgenas.cli.render import emit_json
 from edgenas.errors import InputError
 
 NOT_CONFIRMED = 1
 
 
-@click.command()
+@click.command(epilog=EVERY_OPTION)
 @click.argument("run", required=False, type=click.Path(path_type=Path, file_okay=False))
-@config_options
+@config_options("target", "engine", "max_latency_ms")
 @click.option(
     "--replay",
     type=click.Path(path_type=Path),
     help="Work the figures of a bundle of evidence out again instead; needs no board.",
 )
-@access_options
 @json_option
 def verify(run: Path | None, replay: Path | None, as_json: bool, **options: Any) -> None:
     """Run the exported models on the target; exit 0 only if one passes.
