@@ -209,6 +209,8 @@ def table_fit(document: dict[str, Any]) -> None:
         )
     Console(highlight=False, width=WIDEST).print(table)
     click.echo(f"standard errors: {document['standard_errors']}")
+    for note in document["notes"]:
+        click.echo(note)
     if "transfer" in document:
         _transfer(document["transfer"])
     errors = document["heldout"]

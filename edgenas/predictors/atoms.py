@@ -2,6 +2,7 @@
 
 column : a numeric column. is : 1 where a categorical column has a category.
 log : logarithm of a weighted sum of columns. product : of two standardised atoms.
+repeat : how often a category is asked for again of one input of a cell, whose columns are given.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from edgenas.errors import PredictorError, nearest
+from edgenas.predictors import cells
 
 # A table: numeric columns float64 [n], categorical ones str [n].
 Table = Mapping[str, np.ndarray]
@@ -27,7 +29,7 @@ class Atom:
     """
 
     name: str
-    kind: Literal["column", "is", "log", "product"]
+    kind: Literal["column", "is", "log", "product", "repeat"]
     columns: tuple[str, ...] = ()
     category: str = ""
     weights: tuple[float, ...] = ()
@@ -43,6 +45,11 @@ def column(name: str) -> Atom:
 def category(name: str, value: str) -> Atom:
     """Return the atom that is 1 where the column `name` is `value`."""
     return Atom(f"{name}={value}", "is", (name,), value)
+
+
+def repeat(cell: cells.Cell, value: str) -> Atom:
+    """Return the atom that counts repetitions of the category `value` in a cell."""
+    return Atom(f"{value} again", "repeat", cell.columns, value)
 
 
 def logarithm(
@@ -98,6 +105,8 @@ def _value(atom: Atom, table: Table, known: Mapping[str, np.ndarray]) -> np.ndar
             raise PredictorError(f"The table has no column '{name}'.", nearest(name, table))
     if atom.kind == "is":
         return np.asarray(table[atom.columns[0]] == atom.category, np.float64)
+    if atom.kind == "repeat":
+        return cells.repeats(table, dict.fromkeys(atom.columns, atom.category))
     if atom.kind == "column":
         return np.asarray(table[atom.columns[0]], np.float64)
     weighted = zip(atom.weights, atom.columns, strict=True)

@@ -2,21 +2,23 @@
 
 Always in: numeric columns and block tables by their levels (vocabulary.py), categories shared by
 columns with the same categories and by column. Then, each only if it lowers the leave-one-out
-error: curvature (logarithms of the same quantities) and interactions (products of the terms, with
-a prior as wide as the product of their effects: strong heredity).
+error: what engines do with the graph of a cell (cells.py), curvature (logarithms of the same
+quantities) and interactions (products of the terms, with a prior as wide as the product of their
+effects: strong heredity).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from edgenas.errors import PredictorError
-from edgenas.predictors import annealing, shrinkage, vocabulary
+from edgenas.predictors import annealing, cells, shrinkage, vocabulary
 from edgenas.predictors import atoms as at
 from edgenas.predictors.atoms import Atom, Table
+from edgenas.predictors.cells import Cell
 from edgenas.predictors.shrinkage import Level, Shrinkage
 
 # Products of numbers; of categories, where a small effect hides a large interaction.
@@ -28,12 +30,16 @@ WORTHWHILE = 0.02
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Terms and how they vary. matrix : float64 [n, p]. mains : atoms that products are made of."""
+    """Terms and how they vary. matrix : float64 [n, p]. mains : atoms that products are made of.
+
+    cell : the graph that categories are of; its `cut` is what the terms are of.
+    """
 
     atoms: tuple[Atom, ...]
     matrix: np.ndarray
     levels: tuple[Level, ...]
     mains: tuple[int, ...]
+    cell: Cell | None = None
 
     def and_also(
         self,
@@ -56,6 +62,7 @@ class Vocabulary:
             np.hstack([self.matrix, matrix]),
             (*before, *after),
             (*self.mains, *(old + index for index in mains)),
+            self.cell,
         )
 
 
@@ -65,6 +72,13 @@ def build(
     """Return the vocabulary for rows of `table` and `response` [n]."""
     found = main(table, numeric, categorical)
     chosen = shrinkage.choose(found.matrix, response, found.levels)
+    for other in _cut(table, numeric, categorical):
+        found, chosen = _better(found, chosen, other, response)
+    if found.cell is not None:
+        table = found.cell.cut(table)
+    repeats = _with_repeats(found, table, categorical)
+    if repeats is not None:
+        found, chosen = _better(found, chosen, repeats, response)
     curved = _with_logarithms(found, table, numeric)
     if curved is not None:
         found, chosen = _better(found, chosen, curved, response)
@@ -163,6 +177,33 @@ def _categories(marks: Sequence[Atom]) -> list[Level]:
     return [own, Level("categories, shared by columns", shared)]
 
 
+def _cut(table: Table, numeric: Sequence[str], categorical: Sequence[str]) -> Iterator[Vocabulary]:
+    """Yield the main terms of a cell's edges with those cut off that nothing uses.
+
+    Once for each category that may be no operation.
+    """
+    cell = cells.find(categorical)
+    if cell is None:
+        return
+    known = sorted({str(value) for name in cell.columns for value in np.unique(table[name])})
+    for nothing in [x for x in known if x.lower() in cells.NO_OPERATION] or known:
+        cutting = replace(cell, nothing=nothing)
+        cut = cutting.cut(table)
+        if any((cut[name] != table[name]).any() for name in cell.columns):
+            yield replace(main(cut, numeric, categorical), cell=cutting)
+
+
+def _with_repeats(found: Vocabulary, table: Table, categorical: Sequence[str]) -> Vocabulary | None:
+    """Return `found` with how often each operation is asked for again of one input."""
+    cell = cells.find(categorical)
+    if cell is None:
+        return None
+    known = sorted({str(value) for name in cell.columns for value in np.unique(table[name])})
+    atoms = [at.repeat(cell, value) for value in known]
+    matrix = at.evaluate(atoms, table)
+    return found.and_also(atoms, matrix, [Level("repeats", np.eye(len(atoms)))], mains=())
+
+
 def _with_logarithms(found: Vocabulary, table: Table, numeric: Sequence[str]) -> Vocabulary | None:
     """Return `found` with logarithms of its quantities, and of their totals over all places."""
     if not numeric:
@@ -243,7 +284,7 @@ def _exclusive(first: Atom, second: Atom) -> bool:
 def _better(
     found: Vocabulary, chosen: Shrinkage, more: Vocabulary, response: np.ndarray
 ) -> tuple[Vocabulary, Shrinkage]:
-    start = np.append(chosen.variances, np.zeros(len(more.levels) - len(found.levels)))
+    start = np.append(chosen.variances, np.zeros(max(len(more.levels) - len(found.levels), 0)))
     more = replace(more, levels=shrinkage.inherit(more.matrix, response, more.levels, start))
     tried = shrinkage.choose(more.matrix, response, more.levels, start)
     if tried.projection.error() < (1 - WORTHWHILE) ** 2 * chosen.projection.error():

@@ -11,8 +11,8 @@ import numpy as np
 
 from edgenas.errors import PredictorError
 
-# 2 has the spread of the noise; files of 1 have one noise for all rows.
-FORMAT_VERSION, FIRST_VERSION = 2, 1
+# 2 has the spread of the noise; files of 1 have one noise for all rows. 3 has cells.
+FORMAT_VERSION, FIRST_VERSION = 3, 1
 AGAIN = "Fit it again: edgenas fit."
 Fitted = TypeVar("Fitted")
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from edgenas.predictors import cells
 from edgenas.predictors.atoms import Atom
+from edgenas.predictors.cells import Cell
 
 CHUNK = 8192  # rows worked on at a time, so that they stay in the cache
 
@@ -27,6 +29,8 @@ class Lookup:
     marks, pairs : what categories add, by code: [k + 1] a column, [k + 1, m + 1] a pair of them;
         the last code is an unknown category.
     slopes : what categories add to the coefficients of the factors, [k + 1, f] a column.
+    cell : cuts codes first, nothing being the code of no operation in each column. repeats : the
+        codes of an operation in each column, and what each repetition adds.
     factors : int64 [f], of products of numbers: a column, or a logarithm behind the columns.
     form : float64 [f, f], of their products. lines : float64 [f], of the factors themselves.
     """
@@ -41,6 +45,9 @@ class Lookup:
     marks: dict[str, np.ndarray] = field(default_factory=dict)
     pairs: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     slopes: dict[str, np.ndarray] = field(default_factory=dict)
+    cell: Cell | None = None
+    nothing: dict[str, int] = field(default_factory=dict)
+    repeats: list[tuple[dict[str, int], float]] = field(default_factory=list)
 
     def predict(
         self, numbers: Mapping[str, np.ndarray], codes: Mapping[str, np.ndarray]
@@ -65,6 +72,10 @@ class Lookup:
         codes: Mapping[str, np.ndarray],
         rows: slice,
     ) -> None:
+        if self.cell is not None:
+            codes = self.cell.cut(codes, self.nothing)
+        for wanted, coef in self.repeats:
+            found += coef * cells.repeats(codes, wanted)
         for name, table in self.marks.items():
             found += table[codes[name]]
         for (first, second), table in self.pairs.items():
@@ -93,14 +104,21 @@ class Lookup:
                 found += np.einsum("ij,ji->j", factors, table[codes[name]])
 
 
-def fold(atoms: Sequence[Atom], params: np.ndarray, known: Mapping[str, Sequence[str]]) -> Lookup:
+def fold(
+    atoms: Sequence[Atom],
+    params: np.ndarray,
+    known: Mapping[str, Sequence[str]],
+    cell: Cell | None = None,
+) -> Lookup:
     """Return the lookup of a regression with coefficients `params` [p + 1], intercept first.
 
-    known : the categories of each categorical column, in the order of their codes.
+    known : the categories of each categorical column, in the order of their codes. cell : of which
+    edges that nothing uses are cut off.
     """
     coefs = dict(zip((atom.name for atom in atoms), params[1:].tolist(), strict=True))
     by_name = {atom.name: atom for atom in atoms}
-    columns = tuple(dict.fromkeys(c for a in atoms if a.kind != "is" for c in a.columns))
+    numbers = (atom for atom in atoms if atom.kind in ("column", "log"))
+    columns = tuple(dict.fromkeys(name for atom in numbers for name in atom.columns))
     logs = [atom for atom in atoms if atom.kind == "log"]
     place = {name: index for index, name in enumerate((*columns, *(atom.name for atom in logs)))}
     products = [atom for atom in atoms if atom.kind == "product"]
@@ -122,6 +140,13 @@ def fold(atoms: Sequence[Atom], params: np.ndarray, known: Mapping[str, Sequence
         factors=np.array([place[name] for name in numeric], int),
         form=np.zeros((len(numeric), len(numeric))),
         lines=np.zeros(len(numeric)),
+        cell=cell,
+        nothing={} if cell is None else {x: known[x].index(cell.nothing) for x in cell.columns},
+        repeats=[
+            ({x: known[x].index(atom.category) for x in atom.columns}, coefs[atom.name])
+            for atom in atoms
+            if atom.kind == "repeat"
+        ],
     )
     for atom in atoms:
         if atom.kind == "is":
@@ -136,13 +161,16 @@ def fold(atoms: Sequence[Atom], params: np.ndarray, known: Mapping[str, Sequence
 
 
 def categories(
-    atoms: Sequence[Atom], measured: Mapping[str, Sequence[str]]
+    atoms: Sequence[Atom], measured: Mapping[str, Sequence[str]], cell: Cell | None = None
 ) -> dict[str, tuple[str, ...]]:
     """Return the categories of each column that terms know: those measured, and others behind."""
     found = {name: dict.fromkeys(values) for name, values in measured.items()}
     for atom in atoms:
-        if atom.kind == "is":
-            found[atom.columns[0]].setdefault(atom.category)
+        for name in atom.columns if atom.kind in ("is", "repeat") else ():
+            found[name].setdefault(atom.category)
+    if cell is not None:
+        for name in cell.columns:
+            found[name].setdefault(cell.nothing)
     return {name: tuple(values) for name, values in found.items()}
 
 

@@ -17,19 +17,16 @@ import numpy as np
 from edgenas.errors import PredictorError, nearest
 from edgenas.predictors import (
     atoms,
-    auto,
     document,
     formulas,
     hardware,
     lookup,
     regression,
-    rising,
     selection,
-    shrinkage,
     table_report,
+    table_terms,
     transfer,
 )
-from edgenas.predictors.atoms import Atom
 from edgenas.predictors.base import Prediction, TrainingData
 from edgenas.predictors.table_columns import (
     Rows,
@@ -111,7 +108,8 @@ class TableRegression:
                 f"skipped), at least {regression.LEAST_ROWS} are needed.",
                 "Measure more.",
             )
-        formula, made, data = self._training_data(rows)
+        made = table_terms.make(self.terms, rows, self.seed)
+        data = made.data
         adapted = self._adapt(rows, data) if self.priors else None
         if adapted is None or adapted.used == "scratch":
             self.priors = {}
@@ -120,8 +118,9 @@ class TableRegression:
         self.fitted = Fitted(
             response=response,
             terms=self.terms,
-            formula=formula,
-            atoms=made,
+            formula=made.formula,
+            atoms=made.atoms,
+            cell=made.cell,
             categorical={
                 name: tuple(map(str, np.unique(rows.columns[name]))) for name in rows.categorical
             },
@@ -146,8 +145,8 @@ class TableRegression:
         if self.fitted.formula or self.priors:
             return self.regression.predict(self.matrix(table))
         fitted = self.fitted
-        known = lookup.categories(fitted.atoms, fitted.categorical)
-        folded = lookup.fold(fitted.atoms, self.regression.params, known)
+        known = lookup.categories(fitted.atoms, fitted.categorical, fitted.cell)
+        folded = lookup.fold(fitted.atoms, self.regression.params, known, fitted.cell)
         codes = {name: encode(self._column(table, name), known[name]) for name in known}
         numbers = {name: as_column(self._column(table, name)) for name in folded.columns}
         text = [name for name, values in numbers.items() if values.dtype.kind != "f"]
@@ -185,8 +184,10 @@ class TableRegression:
                 found |= as_column(table[name]) != value
         return found
 
-    def matrix(self, table: Any) -> np.ndarray:
+    def matrix(self, table: Any, cut: bool = True) -> np.ndarray:
         """Return the terms of the rows of `table`, float64 [n, p].
+
+        cut : where the fit cut off edges that nothing uses, whether to do so here.
 
         Raises
         ------
@@ -207,6 +208,8 @@ class TableRegression:
         for name in self.fitted.categorical:
             if name in columns:
                 columns[name] = categories(columns[name])
+        if self.fitted.cell is not None and cut:
+            columns = self.fitted.cell.cut(columns)
         if not self.fitted.formula:
             own = atoms.evaluate(self.fitted.atoms, columns)
             return np.hstack([own, self._sources(table)]) if self.priors else own
@@ -245,44 +248,12 @@ class TableRegression:
 
     def _bootstrap(self, rows: Rows, replicates: int) -> selection.Inference:
         def model(response: np.ndarray) -> selection.Model:
-            _, _, data = self._training_data(replace(rows, response=response))
+            data = table_terms.make(self.terms, replace(rows, response=response), self.seed).data
             return selection.Model(data.terms, data.matrix, regression.estimate(data))
 
         return selection.bootstrap(
             model(rows.response), rows.response, model, replicates, self.seed
         )
-
-    def _vocabulary(self, rows: Rows) -> auto.Vocabulary:
-        given = (rows.columns, rows.numeric, rows.categorical)
-        if self.terms == "auto":
-            return auto.build(*given, rows.response)
-        if self.terms == "annealed":
-            return auto.annealed(*given, rows.response, self.seed)
-        return auto.main(*given)
-
-    def _training_data(self, rows: Rows) -> tuple[str, tuple[Atom, ...], TrainingData]:
-        if self.terms in ("auto", "annealed", "main"):
-            found = self._vocabulary(rows.some(_telling(rows)))
-            names = tuple(atom.name for atom in found.atoms)
-            whole = len(found.matrix) == len(rows.response)
-            matrix = found.matrix if whole else atoms.evaluate(found.atoms, rows.columns)
-            limits = rising.of_blocks(names, matrix) if rows.cost else None
-            data = TrainingData(
-                rows.name, "", names, matrix, rows.response, found.levels, rising=limits
-            )
-            return "", found.atoms, data
-        formula = formulas.foxnas(rows.numeric, rows.cost) if self.terms == "foxnas" else self.terms
-        names, matrix = formulas.design(formula, rows.columns)
-        data = TrainingData(rows.name, "", names, matrix, rows.response, plain=True)
-        used = tuple(atoms.column(name) for name in rows.numeric if name in formula)
-        return formula, used, data
-
-
-def _telling(rows: Rows) -> np.ndarray:
-    """Return the rows that terms are chosen from, int64: enough, and one of each category."""
-    part = shrinkage.sample(len(rows.response))
-    firsts = [np.unique(rows.columns[name], return_index=True)[1] for name in rows.categorical]
-    return np.unique(np.concatenate([part, *firsts]))
 
 
 def load(saved: Mapping[str, Any]) -> TableRegression:

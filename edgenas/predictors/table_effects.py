@@ -10,13 +10,15 @@ import numpy as np
 
 from edgenas.errors import PredictorError
 from edgenas.predictors.table import TableRegression
+from edgenas.predictors.table_report import notes
 
 
 def explanation(model: TableRegression, confidence: float) -> dict[str, Any]:
     """Return the effects of a table predictor, as one report of `edgenas explain --json`.
 
     A category is compared with the first of its column; a number's lowest measured value with its
-    highest. All else is at its average: products of terms, which are standardised, add nothing.
+    highest. All else is at its average: products of terms, which are standardised, add nothing, and
+    edges of a cell are used.
 
     Raises
     ------
@@ -28,13 +30,17 @@ def explanation(model: TableRegression, confidence: float) -> dict[str, Any]:
         )
     fitted, texts, differences = model.regression, [], []
     for text, pair in _pairs(model):
-        rows = model.matrix(pair)
-        known = [atom.kind != "product" for atom in model.fitted.atoms]
+        rows = model.matrix(pair, cut=False)
+        known = [atom.kind not in ("product", "repeat") for atom in model.fitted.atoms]
         difference = rows[1] - rows[0]
         difference[: len(known)] *= known
         if difference.any():
             texts.append(text)
             differences.append(difference)
+    for index, atom in enumerate(model.fitted.atoms):
+        if atom.kind == "repeat":
+            texts.append(f"{atom.name} of the same input")
+            differences.append(np.eye(len(fitted.terms))[index])
     found = fitted.contrast(np.array(differences).reshape(-1, len(fitted.terms)), confidence)
     numbers = zip(texts, found.mean, found.lower, found.upper, strict=True)
     return {
@@ -44,7 +50,7 @@ def explanation(model: TableRegression, confidence: float) -> dict[str, Any]:
         "n": fitted.n,
         "confidence": confidence,
         "heldout": None if fitted.heldout is None else asdict(fitted.heldout),
-        "notes": [],
+        "notes": notes(model.fitted),
         "effects": [
             {"change": text, "effect": float(m), "lower": float(low), "upper": float(high)}
             for text, m, low, high in numbers

@@ -10,6 +10,7 @@ import numpy as np
 from edgenas.predictors import selection
 from edgenas.predictors.atoms import Atom
 from edgenas.predictors.base import EXTRAPOLATION, Coefficient
+from edgenas.predictors.cells import Cell
 from edgenas.predictors.regression import Regression
 
 
@@ -43,6 +44,7 @@ class Fitted:
     priors: dict[str, dict[str, Any]] = field(default_factory=dict)  # other boards' predictors
     transfer: Adapted | None = None
     labels: tuple[str, ...] = ()  # text columns left out: another text in each row
+    cell: Cell | None = None  # the graph of which edges that nothing uses are cut off
 
 
 # What the standard errors of each kind of terms rest on.
@@ -63,6 +65,7 @@ def report(table: Fitted, fitted: Regression) -> dict[str, Any]:
         "skipped": table.skipped,
         "duplicates": table.duplicates,
         "labels": list(table.labels),
+        "notes": notes(table),
         "terms": [_line(inference, *pair) for pair in enumerate(fitted.coefficients(0.95))],
         "standard_errors": standard_errors(table),
         "bootstrap": 0 if inference is None else inference.replicates,
@@ -82,6 +85,16 @@ def report(table: Fitted, fitted: Regression) -> dict[str, Any]:
     if table.transfer is not None:
         document["transfer"] = {"priors": sorted(table.priors), **asdict(table.transfer)}
     return document
+
+
+def notes(table: Fitted) -> list[str]:
+    """Return what the rows told of the engine, in words."""
+    if table.cell is None:
+        return []
+    return [
+        f"An operation whose result nothing uses counts as '{table.cell.nothing}': the engine "
+        "leaves it out."
+    ]
 
 
 def standard_errors(table: Fitted) -> str:

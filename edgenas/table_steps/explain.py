@@ -9,6 +9,7 @@ import numpy as np
 
 from edgenas.measured_table import Columns
 from edgenas.predictor_report import coefficients, effects, held_out
+from edgenas.predictors import table_report
 from edgenas.predictors.base import FittedPredictor
 from edgenas.predictors.explain import breakdown, diagnostics
 from edgenas.predictors.table import TableRegression
@@ -52,10 +53,13 @@ def _explain(replay: TableRun, name: str) -> PredictorReport:
         effects=effects(regression, texts, differences, confidence, kind.unit),
         rows=_rows(replay, name, predictor, matrix),
         breakdown=_breakdown(replay, predictor, matrix, kind.unit),
-        notes=diagnostics(
-            regression.predict(matrix),
-            replay.table.response(name)[known],
-            spread=regression.spread,
+        notes=(
+            *table_report.notes(predictor.fitted),
+            *diagnostics(
+                regression.predict(matrix),
+                replay.table.response(name)[known],
+                spread=regression.spread,
+            ),
         ),
     )
 

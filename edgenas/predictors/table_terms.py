@@ -1,0 +1,62 @@
+"""The terms of a table's rows: those of a vocabulary or of a formula, ready to be fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgenas.predictors import atoms, auto, formulas, rising, shrinkage
+from edgenas.predictors.atoms import Atom
+from edgenas.predictors.base import TrainingData
+from edgenas.predictors.cells import Cell
+from edgenas.predictors.table_columns import Rows
+
+VOCABULARIES = ("auto", "annealed", "main")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Terms and how columns become them.
+
+    formula : "" where `atoms` make the terms, of columns that `cell` has cut if there is one.
+    """
+
+    formula: str
+    atoms: tuple[Atom, ...]
+    cell: Cell | None
+    data: TrainingData
+
+
+def make(terms: str, rows: Rows, seed: int) -> Terms:
+    """Return the terms of `rows`: terms and seed are those of a `TableRegression`."""
+    if terms not in VOCABULARIES:
+        formula = formulas.foxnas(rows.numeric, rows.cost) if terms == "foxnas" else terms
+        names, matrix = formulas.design(formula, rows.columns)
+        data = TrainingData(rows.name, "", names, matrix, rows.response, plain=True)
+        used = tuple(atoms.column(name) for name in rows.numeric if name in formula)
+        return Terms(formula, used, None, data)
+    found = _vocabulary(terms, rows.some(_telling(rows)), seed)
+    names, matrix = tuple(atom.name for atom in found.atoms), found.matrix
+    if len(matrix) < len(rows.response):
+        columns = rows.columns if found.cell is None else found.cell.cut(rows.columns)
+        matrix = atoms.evaluate(found.atoms, columns)
+    limits = rising.of_blocks(names, matrix) if rows.cost else None
+    data = TrainingData(rows.name, "", names, matrix, rows.response, found.levels, rising=limits)
+    return Terms("", found.atoms, found.cell, data)
+
+
+def _vocabulary(terms: str, rows: Rows, seed: int) -> auto.Vocabulary:
+    given = (rows.columns, rows.numeric, rows.categorical)
+    if terms == "auto":
+        return auto.build(*given, rows.response)
+    if terms == "annealed":
+        return auto.annealed(*given, rows.response, seed)
+    return auto.main(*given)
+
+
+def _telling(rows: Rows) -> np.ndarray:
+    """Return the rows that terms are chosen from, int64: enough, and one of each category."""
+    part = shrinkage.sample(len(rows.response))
+    firsts = [np.unique(rows.columns[name], return_index=True)[1] for name in rows.categorical]
+    return np.unique(np.concatenate([part, *firsts]))
