@@ -6,8 +6,11 @@ The host's engines are onnxruntime for .onnx files, and for .tflite files LiteRT
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,8 @@ import numpy as np
 from edgenas.errors import ExportError, nearest
 
 BATCH = 64
+_NOTICE = b"INFO: "
+_STDERR = threading.Lock()
 
 
 def logits(model: bytes, images: np.ndarray, engine: str = "onnxruntime") -> np.ndarray:
@@ -78,7 +83,8 @@ def _tflite(model: bytes, images: np.ndarray, xnnpack: bool) -> np.ndarray:
     with tempfile.TemporaryDirectory(prefix="edgenas-host-") as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(model)
-        session = TfliteSession(interpreter, str(path), 1, xnnpack)
+        with _without_notices():
+            session = TfliteSession(interpreter, str(path), 1, xnnpack)
         rows = []
         for image in images:
             session.bind(image[np.newaxis])
@@ -98,6 +104,30 @@ def _litert() -> tuple:
             "Run: pip install 'edgenas[tflite]'",
         ) from problem
     return interpreter, ai_edge_litert.__version__
+
+
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
+    """Keep LiteRT's notices, such as that it made a delegate, off stderr; pass on all else.
+
+    It writes them to the file descriptor itself, and its Python interface cannot be told not to.
+    """
+    with _STDERR, tempfile.TemporaryFile() as written, contextlib.ExitStack() as after:
+        try:
+            shown = os.dup(2)
+        except OSError:  # there is no stderr
+            yield
+            return
+        after.callback(os.close, shown)
+        os.dup2(written.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(shown, 2)
+            written.seek(0)
+            for line in written:
+                if not line.startswith(_NOTICE):
+                    os.write(2, line)
 
 
 _ENGINES = {

@@ -101,11 +101,16 @@ class RunContext:
     @cached_property
     def space(self) -> MobileSpace:
         """The search space for these images."""
-        card = self.data_card
         module = plugins.load("spaces", self.config.space)
-        size = self.pretrained.image_size() if self.pretrained else card.image_size
-        space: MobileSpace = module.create(len(card.class_names), len(card.mean), size)
+        space: MobileSpace = module.create(*self.space_arguments)
         return space
+
+    @property
+    def space_arguments(self) -> tuple[int, int, int]:
+        """What the space is made with: number of classes, number of channels, image size."""
+        card = self.data_card
+        size = self.pretrained.image_size() if self.pretrained else card.image_size
+        return len(card.class_names), len(card.mean), size
 
     @cached_property
     def pretrained(self) -> Package | None:
@@ -226,7 +231,7 @@ class RunContext:
 
     def predictors(self) -> Predictors:
         """Return the fitted predictors; `RunFolderError` if they are not fitted yet."""
-        from edgenas.search_problem import Predictors
+        from edgenas.search_problem import Predictors, load_predictor
 
         loaded = {}
         for name in ("latency_ms", "accuracy"):
@@ -234,9 +239,7 @@ class RunContext:
         for name in responses.REGISTRY:
             path = self.folder.predictors / f"{name}.json"
             if path.exists():
-                document = read_json(path)
-                kind = document.get("kind") if isinstance(document, dict) else None
-                loaded[name] = plugins.load("predictors", str(kind)).load(document)
+                loaded[name] = load_predictor(read_json(path))
         latency, accuracy = loaded.pop("latency_ms"), loaded.pop("accuracy")
         return Predictors(self.space, latency, accuracy, self.config.confidence, loaded)
 

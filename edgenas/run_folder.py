@@ -65,6 +65,11 @@ class RunFolder:
         return self.path / "predictors"
 
     @property
+    def kept_predictors(self) -> Path:
+        """Predictors that a search used, each named by its SHA-256."""
+        return self.predictors / "kept"
+
+    @property
     def search(self) -> Path:
         return self.path / "search.json"
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from edgenas import plugins
 from edgenas.errors import PredictorError
 from edgenas.optimizers.base import Point, StageProblem
 from edgenas.predictors.base import FittedPredictor
@@ -86,6 +88,18 @@ class Predictors:
             bounds = bounds.clip(0.0, 1.0)
         bounds[:, 1] = bounds[:, 1].clip(0.0)  # no response is negative
         return [Interval(*map(float, row)) for row in bounds]
+
+
+def load_predictor(document: Any) -> FittedPredictor:
+    """Return the predictor that a file holds, read by the plug-in that wrote it.
+
+    Raises
+    ------
+    PredictorError, PluginError : it is none, was edited, or is newer.
+    """
+    kind = document.get("kind") if isinstance(document, dict) else None
+    fitted: FittedPredictor = plugins.load("predictors", str(kind)).load(document)
+    return fitted
 
 
 def exactly(value: float) -> Interval:

@@ -1,9 +1,9 @@
 """Evidence: what a run's verdict rests on, as one file, and the verdict worked out from it again.
 
-A bundle is a zip: verification.json, run.json, profile.json, the models' cards, the journals of the
-jobs that timed and ran them with raw samples, the logits from the target, from the host's engine
-and of the int8 reference, the float file's classes, the test labels, and SHA256SUMS. Replaying
-needs no board, no images and no model.
+A bundle is a zip: verification.json, search.json, run.json, profile.json, the models' cards, the
+predictors that the search used, the journals of the jobs that timed and ran them with raw samples,
+the logits from the target, from the host's engine and of the int8 reference, the float file's
+classes, the test labels, and SHA256SUMS. Replaying needs no board, no images and no model.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import numpy as np
 
 from device_runtime.protocol import JOB_FILE, JOURNAL_FILE, Job, ProtocolError, parse_job
 from edgenas.errors import RunFolderError
-from edgenas.records import Verification, from_json
+from edgenas.records import PredictedBy, Record, SearchResult, Verification, from_json
 from edgenas.run_folder import RunFolder, write_bytes
 
 SUMS = "SHA256SUMS"
@@ -29,6 +29,7 @@ LABELS = "labels.npy"
 HOST = "host_logits"
 REFERENCE = "reference_logits"
 FLOAT = "fp32_classes"
+_VERDICT, _SEARCH = "verification.json", "search.json"
 _MOST_BYTES = 2**30
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the only date in a zip that makes the same bytes every time
 
@@ -60,10 +61,15 @@ def collect(
     path = folder.require(folder.verification, "verify")
     files = {
         file.relative_to(folder.path).as_posix(): _read(file)
-        for file in (path, folder.config, folder.profile, *folder.models.glob("*.json"))
+        for file in (
+            *(path, folder.search, folder.config, folder.profile),
+            *folder.models.glob("*.json"),
+        )
         if file.exists()
     }
-    verification = _verification(files)
+    verification, search = verification_of(files), search_of(files)
+    used = [verified.predicted_by for verified in verification.models]
+    files |= _predictors(folder, [*used, None if search is None else search.predicted_by])
     hashes = {verified.model.sha256 for verified in verification.models}
     for job_file in sorted(folder.jobs.rglob(JOB_FILE)):
         job = _job(_read(job_file), job_file.name)
@@ -117,7 +123,20 @@ def read(path: Path) -> dict[str, bytes]:
 
 def verification_of(files: Mapping[str, bytes]) -> Verification:
     """Return the verdict that a bundle states; `RunFolderError` if it has none."""
-    return _verification(files)
+    found = _record(files, _VERDICT, Verification)
+    if found is None:
+        raise RunFolderError(f"The bundle has no {_VERDICT}.", "Make it again from the run.")
+    return found
+
+
+def search_of(files: Mapping[str, bytes]) -> SearchResult | None:
+    """Return what the search found; None if the bundle does not have it."""
+    return _record(files, _SEARCH, SearchResult)
+
+
+def predictor_name(sha256: str) -> str:
+    """Return what the predictor of that content is called in a bundle."""
+    return f"predictors/{sha256}.json"
 
 
 def jobs_of(files: Mapping[str, bytes], sha256: str, kind: str) -> Iterator[tuple[str, Job]]:
@@ -140,15 +159,28 @@ def array_of(files: Mapping[str, bytes], name: str) -> np.ndarray | None:
     return np.asarray(values)
 
 
-def _verification(files: Mapping[str, bytes]) -> Verification:
-    name = "verification.json"
+def _record(files: Mapping[str, bytes], name: str, kind: type[Record]) -> Record | None:
     if name not in files:
-        raise RunFolderError(f"The bundle has no {name}.", "Make it again from the run.")
+        return None
     try:
         document = json.loads(files[name])
     except ValueError as problem:
         raise RunFolderError(f"{name} in the bundle is no JSON: {problem}.") from problem
-    return from_json(document, Verification, name, RunFolderError)
+    return from_json(document, kind, f"{name} in the bundle", RunFolderError)
+
+
+def _predictors(folder: RunFolder, used: Iterable[PredictedBy | None]) -> dict[str, bytes]:
+    """Return the kept predictors that are named, by their names in a bundle."""
+    found = {}
+    for sha256 in {sha for one in used if one is not None for sha in one.predictors.values()}:
+        path = folder.kept_predictors / f"{sha256}.json"
+        again = f"Search again: edgenas optimize {folder.path}; then export and verify."
+        if not path.exists():
+            raise RunFolderError(f"{path} is gone: a search used this predictor.", again)
+        found[predictor_name(sha256)] = _read(path)
+        if hashlib.sha256(found[predictor_name(sha256)]).hexdigest() != sha256:
+            raise RunFolderError(f"{path} was changed since a search used it.", again)
+    return found
 
 
 def _job(content: bytes, name: str) -> Job:

@@ -12,6 +12,11 @@ from edgenas.cli.render import emit_json
 from edgenas.errors import InputError
 
 NOT_CONFIRMED = 1
+SAID = {
+    "follows": "follow from the evidence",
+    "differs": "do not",
+    "unknown": "cannot be worked out again",
+}
 
 
 @click.command(epilog=EVERY_OPTION)
@@ -44,17 +49,38 @@ def verify(run: Path | None, replay: Path | None, as_json: bool, **options: Any)
 def _replay(path: Path | None, as_json: bool) -> None:
     from edgenas.challenges.replay import replay as replayed
     from edgenas.records import to_json
+    from edgenas.replayed_predictions import prediction_checks
 
     assert path is not None
-    checks = to_json(replayed(path))
-    differing = [check for check in checks if check["status"] == "differs"]
+    checks = to_json((*replayed(path), *prediction_checks(path)))
+    counts = {status: sum(one["status"] == status for one in checks) for status in SAID}
     if as_json:
-        emit_json({"status": "fail" if differing else "pass", "checks": checks})
+        status = "fail" if counts["differs"] else "pass"
+        emit_json({"status": status, "counts": counts, "checks": checks})
     else:
-        for check in checks:
-            figures = f"stated {check['stated']}, replayed {check['replayed']}"
-            why = f" ({check['why']})" if check["why"] else ""
-            click.echo(f"{check['status']:>8}  {check['model']} {check['figure']}: {figures}{why}")
-        click.echo(f"{len(checks)} figures, {len(differing)} of which do not follow")
-    if differing:
+        for model in dict.fromkeys(check["model"] for check in checks):
+            _show(model, [check for check in checks if check["model"] == model])
+        said = ", ".join(f"{count} {SAID[status]}" for status, count in counts.items() if count)
+        click.echo(f"{len(checks)} figures: {said}")
+    if counts["differs"]:
         raise click.exceptions.Exit(NOT_CONFIRMED)
+
+
+def _show(model: str, checks: list[dict[str, Any]]) -> None:
+    """Print what came of a model's figures: those that follow by number, the others by name."""
+    follow = sum(check["status"] == "follows" for check in checks)
+    click.echo(f"{model}: {follow} of {len(checks)} figures follow from the evidence")
+    unknown: dict[str, list[str]] = {}
+    for check in checks:
+        if check["status"] == "unknown":
+            unknown.setdefault(check["why"], []).append(check["figure"])
+        elif check["status"] == "differs":
+            click.echo(f"  differs: {check['figure']}: {_difference(check)}")
+    for why, figures in unknown.items():
+        click.echo(f"  cannot be worked out again: {', '.join(figures)}. {why}")
+
+
+def _difference(check: dict[str, Any]) -> str:
+    stated, replayed, why = check["stated"], check["replayed"], check["why"]
+    found = "" if replayed is None else f", the evidence gives {replayed}"
+    return f"stated {stated}{found}" + (f". {why}" if why else "")

@@ -38,6 +38,21 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class PredictedBy:
+    """What predictions follow from: the space that they are over, and the predictors of then.
+
+    space, num_classes, in_channels, image_size : what the space was made with.
+    predictors : SHA-256 of the file of each response's predictor; a later fit leaves these alone.
+    """
+
+    space: str
+    num_classes: int
+    in_channels: int
+    image_size: int
+    predictors: dict[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """What an optimizer found within the limits.
 
@@ -51,6 +66,7 @@ class SearchResult:
     optimal : no architecture of the space can be better under the predictors.
     gap : the most accuracy (fraction) that could still be missed; 0.0 if optimal, None if unknown.
     evaluations : architectures scored, or search nodes opened.
+    predicted_by : None of searches made before predictors were kept.
     """
 
     method: str
@@ -66,6 +82,7 @@ class SearchResult:
     objectives: tuple[str, ...] = ("accuracy",)
     constraints: tuple[str, ...] = ()
     limited: bool = True
+    predicted_by: PredictedBy | None = None
 
 
 @dataclass(frozen=True)
@@ -184,6 +201,7 @@ class VerifiedModel:
     measured : every response that is known, by name, in its unit.
     parity : None where it did not run, or was verified before there was a parity gate.
     fp32_latency_ms : median of the fp32 file, timed in the same passes; None where it was not.
+    predicted_by : of the search that proposed it; None before predictors were kept.
     """
 
     model: ExportedModel
@@ -200,6 +218,7 @@ class VerifiedModel:
     parity: ParityRecord | None = None
     fp32_latency_ms: float | None = None
     synthetic: bool = False
+    predicted_by: PredictedBy | None = None
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
 
-from edgenas import plugins, warm_start
+from edgenas import kept_predictors, plugins, warm_start
 from edgenas.advice import extrapolations
 from edgenas.binding import LimitReach, reach
 from edgenas.errors import InfeasibleError
@@ -45,6 +46,7 @@ def run(context: RunContext) -> SearchResult:
         result = _best_under(context, optimizer, started)
     else:
         result = _front(context, optimizer, started)
+    result = replace(result, predicted_by=kept_predictors.keep(context))
     write_json(context.folder.search, to_json(result))
     for text in extrapolations(context.predictors(), result.candidates):
         context.progress.warning(text)

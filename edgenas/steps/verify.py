@@ -11,6 +11,7 @@ from edgenas.graph.engines import what_ran
 from edgenas.graph.parity import MOST_ACCURACY_LOSS
 from edgenas.host_engine import accuracy, logits
 from edgenas.int8_warnings import int8_warnings
+from edgenas.kept_predictors import drop_others
 from edgenas.latency_model import latency_model
 from edgenas.measured_limits import judged
 from edgenas.parity_gate import judge
@@ -37,7 +38,8 @@ def run(context: RunContext, rounds: int = 1) -> Verification:
     The measurements are added to the store, so that the next fit knows them. From the second
     round on, what passed in an earlier one stays a candidate.
     """
-    limit_ms = context.search_result().limit_ms
+    search = context.search_result()
+    limit_ms = search.limit_ms
     models = context.exported_models()
     files = [_file(context, model) for model in models]
     floated = _likeliest(context, models)
@@ -49,6 +51,7 @@ def run(context: RunContext, rounds: int = 1) -> Verification:
         measurement = _measurement(context, model, outcome, anchor_ms)
         layers = context.space.layers(model.candidate.architecture)
         found = _verify(context, model, file, outcome, limit_ms)
+        found = replace(found, predicted_by=search.predicted_by)
         if model is floated and (latency := outcomes[fp32.key].latency) is not None:
             found = replace(found, fp32_latency_ms=latency.median_ms)
         verified.append(judged(found, measurement, layers, context.config.limits()))
@@ -62,13 +65,15 @@ def run(context: RunContext, rounds: int = 1) -> Verification:
     result = Verification(
         context.target.name,
         limit_ms,
-        context.config.confidence,
+        search.confidence,
         rounds,
         tuple(verified),
         first.response,
         first.goal,
     )
     write_json(context.folder.verification, to_json(result))
+    used = (search.predicted_by, *(one.predicted_by for one in result.models))
+    drop_others(context.folder, used)
     return result
 
 
