@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgenas.records import Architecture, Interval
 from edgenas.spaces.base import MobileSpace
 
@@ -19,13 +21,17 @@ if TYPE_CHECKING:
 
 # How many times what its arithmetic says a kernel size must cost before it is called pathological.
 LEAST_EXCESS = 2.0
+# The same of samples: of a single pass, something else that ran meanwhile could have taken half.
+LEAST_EXCESS_OF_SAMPLES = 4.0
+EXCESSES = (LEAST_EXCESS, LEAST_EXCESS_OF_SAMPLES)
 
 
 @dataclass(frozen=True)
 class Pathology:
     """A kernel size that is far dearer than the next smaller one, in networks that are else alike.
 
-    slow_ms, usual_ms : measured latency with either kernel size throughout, with 95 % intervals.
+    slow_ms, usual_ms : measured latency with either kernel size throughout, with the intervals that
+        tell them apart: of 95 %, or the middle 80 % of all samples.
     work_ratio : of the two networks' multiply-accumulates.
     """
 
@@ -78,25 +84,42 @@ def find(context: RunContext) -> tuple[Pathology, ...]:
     """Return the pathologies among what the run measured on its target.
 
     A kernel size counts if, between the near ends of the two 95 % intervals, it costs more than
-    `LEAST_EXCESS` times what the arithmetic makes of the next smaller one.
+    `LEAST_EXCESS` times what the arithmetic makes of the next smaller one; or, which takes no
+    second pass, `LEAST_EXCESS_OF_SAMPLES` times between the near deciles of all samples.
     """
-    latencies, found = context.latencies(), []
+    found = []
     networks = kernel_networks(context.space)
     work = {
         size: sum(layer.macs for layer in context.space.layers(network))
         for size, network in networks.items()
     }
-    timed = [
-        (size, Interval(median, *interval))
-        for size, network in networks.items()
-        for median, interval in [latencies.get(network, (0.0, None))]
-        if interval is not None
-    ]
+    known = _timings(context)
+    timed = [(size, known[network]) for size, network in networks.items() if network in known]
     for (usual, usual_ms), (size, slow_ms) in pairwise(timed):
         work_ratio = work[size] / work[usual]
-        if slow_ms.lower > LEAST_EXCESS * work_ratio * usual_ms.upper:
-            found.append(Pathology(size, usual, slow_ms, usual_ms, work_ratio))
+        for excess, slow, fast in zip(EXCESSES, slow_ms, usual_ms, strict=True):
+            if slow and fast and slow.lower > excess * work_ratio * fast.upper:
+                found.append(Pathology(size, usual, slow, fast, work_ratio))
+                break
     return tuple(found)
+
+
+Timing = tuple[Interval | None, Interval | None]
+
+
+def _timings(context: RunContext) -> dict[Architecture, Timing]:
+    """Return each latency with its 95 % interval, if any, and with the deciles of its samples."""
+    timings: dict[Architecture, Timing] = {}
+    samples = {m.architecture: m.outcome.latency for m in context.measurements()}
+    for network, (median, ci95) in context.latencies().items():
+        interval = None if ci95 is None else Interval(median, *ci95)
+        raw, ends = samples[network], None
+        if raw is not None:
+            every = np.concatenate([np.asarray(one, float) for one in raw.samples_ns])
+            low, high = np.quantile(every, (0.1, 0.9)) / 1e6 * (median / raw.median_ms)
+            ends = Interval(median, float(low), float(high))
+        timings[network] = interval, ends
+    return timings
 
 
 def slow_kernels(context: RunContext) -> frozenset[int]:

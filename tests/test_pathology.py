@@ -8,22 +8,35 @@ from typing import Any
 import pytest
 
 from edgenas.pathology import find, kernel_networks
-from edgenas.records import Architecture
+from edgenas.records import Architecture, Latency, Measurement, Outcome
 from edgenas.spaces import mbv3_cpu, mbv3_tiny
 
 SPACE = mbv3_cpu.create(10, 1, 16)
 
 
-def measured(dear: int, factor: float, error: float = 0.02) -> Any:
-    """What a made-up engine took: 50 us a million MACs, `factor` times that with kernel `dear`."""
-    latencies = {}
+def measured(
+    dear: int, factor: float, error: float = 0.02, *, passes: int = 2, scatter: float = 0.5
+) -> Any:
+    """What a made-up engine took: 50 us a million MACs, `factor` times that with kernel `dear`.
+
+    error : of the 95 % interval, which one pass does not have. scatter : of single samples.
+    """
+    latencies, measurements = {}, []
     for size, network in kernel_networks(SPACE).items():
         layers = SPACE.layers(network)
         usual = sum(layer.macs for layer in layers) / 1e6
         slow = sum(x.macs for x in layers if x.kind == "depthwise" and size == dear) / 1e6
         ms = 0.05 * (usual + (factor - 1) * slow)
-        latencies[network] = (ms, (ms * (1 - error), ms * (1 + error)))
-    return SimpleNamespace(space=SPACE, latencies=lambda: latencies)
+        ci95 = (ms * (1 - error), ms * (1 + error)) if passes > 1 else None
+        latencies[network] = (ms, ci95)
+        shares = (1 - scatter, *[1.0] * 8, 1 + scatter)
+        one = tuple(int(1e6 * ms * share) for share in shares)
+        latency = Latency(ms, ms, ci95, (one,) * passes, (1.0,) * passes, True)
+        outcome = Outcome("ok", "", "litert", "2", "XNNPACK", {}, latency)
+        measurements.append(Measurement(network, "local", "a" * 64, 1000, "random", outcome))
+    return SimpleNamespace(
+        space=SPACE, latencies=lambda: latencies, measurements=lambda: measurements
+    )
 
 
 def test_the_networks_differ_in_their_kernels_alone() -> None:
@@ -46,6 +59,19 @@ def test_a_slow_kernel_is_found_and_by_how_much() -> None:
 @pytest.mark.parametrize(("factor", "error"), [(1, 0.02), (8, 0.9)])
 def test_neither_arithmetic_nor_noise_is_a_pathology(factor: float, error: float) -> None:
     assert find(measured(7, factor, error)) == ()
+
+
+@pytest.mark.parametrize(("passes", "error"), [(1, 0.0), (2, 5.0)])
+def test_one_pass_is_enough_where_no_sample_comes_near(passes: int, error: float) -> None:
+    (found,) = find(measured(7, 200, error, passes=passes))
+    assert found.ratio > 10
+    assert found.usual_ms.lower < found.usual_ms.mean < found.usual_ms.upper
+    assert find(measured(7, 8, error, passes=passes)) == ()
+
+
+def test_one_outlier_of_a_pass_hides_nothing_and_makes_nothing_up() -> None:
+    assert len(find(measured(7, 200, passes=1, scatter=0.99))) == 1
+    assert find(measured(7, 1, passes=1, scatter=0.99)) == ()
 
 
 def test_what_was_not_measured_is_not_judged() -> None:
