@@ -46,7 +46,7 @@ LAYERS: list[set[str]] = [
         "reporting",
     },
     {"term_rows", "deployable", "space_card", "predictor_report"},
-    {"measured_table", "subnet_accuracy"},
+    {"measured_table", "subnet_accuracy", "file_check"},
     {
         "table_problem",
         "table_predictors",

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
+from edgenas.exporters.onnx_reader import read
 from edgenas.graph.ir import INPUT, OUTPUT, Graph, Node, WeightedNode
 from edgenas.graph.quantize import Quantization, WeightQuant, find_scheme, quantize
 from edgenas.graph.ranges import Ranges
+
+__all__ = ["FILE_SUFFIX", "LAYOUT", "emit", "read"]
 
 FILE_SUFFIX = ".onnx"
 LAYOUT = "nchw"

@@ -14,9 +14,12 @@ import numpy as np
 
 from edgenas.errors import ExportError
 from edgenas.exporters.flatbuffer import FlatbufferFile
+from edgenas.exporters.tflite_reader import read
 from edgenas.graph.ir import INPUT, OUTPUT, Graph, Node, WeightedNode
 from edgenas.graph.quantize import Quantization, TensorQuant, find_scheme, quantize, stored_scheme
 from edgenas.graph.ranges import Ranges
+
+__all__ = ["FILE_SUFFIX", "LAYOUT", "emit", "read"]
 
 FILE_SUFFIX = ".tflite"
 LAYOUT = "nhwc"

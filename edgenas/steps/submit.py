@@ -9,6 +9,7 @@ from edgenas.challenges import evidence
 from edgenas.challenges.base import Entry, Facts, Parameters
 from edgenas.errors import ExportError, InputError
 from edgenas.exported_graph import exported_graph
+from edgenas.file_check import unlike_lowered
 from edgenas.graph.engines import what_ran
 from edgenas.graph.pixels import take_pixels, with_background
 from edgenas.host_engine import logits
@@ -116,22 +117,30 @@ def _onnx(context: RunContext, winner: VerifiedModel) -> dict[str, bytes]:
     """Return the winner as .onnx files, for challenges that take no other."""
     emit = plugins.load("exporters", "onnx").emit
     graph, ranges = exported_graph(context, winner.model)
-    return {"int8.onnx": emit(graph, ranges, scheme="u8s8"), "fp32.onnx": emit(graph, None)}
+    return {"int8.onnx": _emit("onnx", graph, ranges, "u8s8"), "fp32.onnx": emit(graph, None)}
 
 
 def _tflite(context: RunContext, winner: VerifiedModel) -> dict[str, bytes]:
     """Return the winner as .tflite files; none, with a warning, where the package is missing."""
-    emit = plugins.load("exporters", "tflite").emit
     graph, ranges = exported_graph(context, winner.model)
     pixels = _with_background(*take_pixels(graph, ranges, *_colours(winner)))
     try:
         return {
-            "int8.tflite": emit(graph, ranges, scheme="s8s8"),
-            "uint8.tflite": emit(*pixels, scheme="u8s8"),
+            "int8.tflite": _emit("tflite", graph, ranges, "s8s8"),
+            "uint8.tflite": _emit("tflite", *pixels, "u8s8"),
         }
     except ExportError as problem:
         context.progress.warning(f"No .tflite files: {problem}")
         return {}
+
+
+def _emit(exporter: str, graph: Graph, ranges: Ranges, scheme: str) -> bytes:
+    """Return an int8 file that holds what was lowered, as it was read back; else `ExportError`."""
+    content: bytes = plugins.load("exporters", exporter).emit(graph, ranges, scheme=scheme)
+    said = unlike_lowered(content, graph, ranges, exporter=exporter, scheme=scheme)
+    if said:
+        raise ExportError(said, "This is a fault of edgenas: please report it with the model.")
+    return content
 
 
 def _colours(winner: VerifiedModel) -> tuple[tuple[float, ...], tuple[float, ...]]:

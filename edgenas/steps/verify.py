@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgenas.exported_graph import exported_graph
+from edgenas.file_check import unlike_lowered
 from edgenas.graph.engines import what_ran
 from edgenas.graph.parity import MOST_ACCURACY_LOSS
 from edgenas.host_engine import accuracy, logits
@@ -180,6 +182,7 @@ def _verify(
         gate = judge(context, model, test, engine=engine, host=host, device=device)
         parity = gate.record
         reasons += [*gate.problems, *_loss(device_accuracy, host_accuracy)]
+    reasons += _stored(context, model, file)
     if not reasons:
         _warn_when_close(context, model, outcome, limit_ms)
     return VerifiedModel(
@@ -205,6 +208,14 @@ def _latency_reasons(outcome: Outcome, limit_ms: float) -> list[str]:
             f"It takes {outcome.latency.median_ms:.4g} ms, over the limit of {limit_ms:.4g} ms."
         ]
     return []
+
+
+def _stored(context: RunContext, model: ExportedModel, file: ModelFile) -> list[str]:
+    """Say what the file stores otherwise than it was lowered, which outputs need not show."""
+    graph, ranges = exported_graph(context, model)
+    how = {"exporter": model.format, "scheme": model.scheme}
+    said = unlike_lowered(file.path.read_bytes(), graph, ranges, **how)
+    return [said] if said else []
 
 
 def _loss(device: float | None, host: float | None) -> list[str]:
