@@ -179,7 +179,10 @@ class RunContext:
             options = {k: v for k, v in options.items() if k not in WITHOUT_MEANING}
         limit_ms, seconds = options.pop("max_latency_ms", None), options.pop("device_time_s", None)
         several = {name: options.pop(name) for name in ("objectives", "constraints")}
-        words = [f"--{name.replace('_', '-')} {value}" for name, value in options.items()]
+        words = [
+            f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
+            for name, value in options.items()
+        ]
         for name, texts in several.items():
             words += [f"--{name.removesuffix('s')} {shlex.quote(text)}" for text in texts]
         words += [] if limit_ms is None else [f"--max-latency {limit_ms:g}ms"]

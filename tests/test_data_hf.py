@@ -62,9 +62,9 @@ def test_names_as_labels_become_classes(datasets: Any, tmp_path: Path) -> None:
 
 def test_what_is_missing_is_said(datasets: Any, tmp_path: Path) -> None:
     good = table(datasets, [0, 1] * 4)
-    write(datasets, tmp_path / "train_only", train=good)
-    with pytest.raises(DataError, match=r"needs the splits train and test .* it has: train"):
-        load(tmp_path / "train_only")
+    write(datasets, tmp_path / "test_only", test=good)
+    with pytest.raises(DataError, match=r"needs the split train; it has: test"):
+        load(tmp_path / "test_only")
     write(datasets, tmp_path / "unlabelled", train=good, test=table(datasets, [0, -1]))
     with pytest.raises(DataError, match="test has images without a label"):
         load(tmp_path / "unlabelled")

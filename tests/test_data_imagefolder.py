@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -59,6 +60,56 @@ def test_val_alone_is_the_test_split(folder: Path) -> None:
     (folder / "test").rename(folder / "val")
     data = load(folder)
     assert (len(data.train), len(data.val), len(data.test)) == (8, 4, 4)
+
+
+@pytest.mark.parametrize("layout", ["train alone", "classes alone"])
+def test_without_a_test_folder_some_images_test_whatever_the_seed(
+    folder: Path, layout: str
+) -> None:
+    for path in (folder / "test").rglob("*.png"):
+        path.rename(folder / "train" / path.parent.name / f"more{path.name}")
+    shutil.rmtree(folder / "test")
+    (folder / "train" / "__MACOSX").mkdir()
+    (folder / "train" / "LICENSE.txt").write_text("not a class")
+    rng = np.random.default_rng(0)
+    for path in (folder / "train").rglob("*.png"):
+        Image.fromarray(rng.integers(0, 256, (12, 12, 3), np.uint8)).save(path)
+    root = folder / "train" if layout == "classes alone" else folder
+    one, other = load(root), load(root, seed=1)
+    assert (len(one.train), len(one.val), len(one.test)) == (8, 4, 4)
+    assert set(one.test.labels) == set(one.val.labels) == set(one.train.labels) == {0, 1}
+    np.testing.assert_array_equal(one.test.images, other.test.images)
+    seen = [image.tobytes() for split in (one.train, one.val, one.test) for image in split.images]
+    assert len(set(seen)) == 16
+
+
+class Listening(Silent):
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+
+def test_images_that_are_kept_to_test_are_told(folder: Path) -> None:
+    shutil.rmtree(folder / "test")
+    progress = Listening()
+    base.load(f"imagefolder:{folder}", seed=0, progress=progress)
+    assert progress.messages == [
+        f"{folder} has no test/: 4 of its images, the same each time, are kept to test."
+    ]
+
+
+def test_split_folders_have_several_names_and_images_several_formats(folder: Path) -> None:
+    (folder / "train").rename(folder / "Training")
+    (folder / "test").rename(folder / "testing")
+    fill(folder / "valid" / "red", 3, (255, 0, 0))
+    for suffix in ("webp", "bmp", "gif", "tif", "ppm"):
+        Image.new("RGB", (12, 12), (255, 0, 0)).save(folder / "valid" / "red" / f"8.{suffix}")
+    data = load(folder)
+    assert (len(data.train), len(data.val), len(data.test)) == (12, 8, 4)
+    assert np.abs(data.val.images.astype(int) - [255, 0, 0]).max() <= 1
 
 
 def test_identity_is_of_pixels_and_labels(folder: Path) -> None:
@@ -197,11 +248,19 @@ def case_missing(folder: Path) -> None:
 
 
 def case_no_train(folder: Path) -> None:
-    (folder / "train").rename(folder / "training")
+    (folder / "train").rename(folder / "teach")
 
 
-def case_no_test(folder: Path) -> None:
-    (folder / "test").rename(folder / "holdout")
+def case_one_folder_too_high(folder: Path) -> None:
+    for part in ("train", "test"):
+        (folder / "flowers").mkdir(exist_ok=True)
+        (folder / part).rename(folder / "flowers" / part)
+
+
+def case_two_images_and_no_test(folder: Path) -> None:
+    case_one_image(folder)
+    Image.new("RGB", (12, 12)).save(folder / "train" / "red" / "9.png")
+    (folder / "test").rename(folder / ".test")
 
 
 def case_empty_train(folder: Path) -> None:
@@ -239,7 +298,8 @@ def case_test_unreadable(folder: Path) -> None:
     [
         (case_missing, "There is no image folder"),
         (case_no_train, "has no train/."),
-        (case_no_test, "has no val/ or test/."),
+        (case_one_folder_too_high, "has no train/."),
+        (case_two_images_and_no_test, "class 'red' has only two images, and one is kept back"),
         (case_empty_train, "train has no images in class folders"),
         (case_one_class, "has only one class, 'blue'"),
         (case_test_class_unknown, "test has the class 'rad', which"),

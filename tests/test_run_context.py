@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,12 @@ def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
     opened(tmp_path / "run")
     with pytest.raises(RunFolderError, match="--resume"):
         opened(tmp_path / "run")
+
+
+def test_the_command_that_does_the_same_again_can_be_pasted(tmp_path: Path) -> None:
+    context = opened(tmp_path / "run", data="imagefolder:my flowers (2)")
+    words = shlex.split(context.command())
+    assert words[words.index("--data") + 1] == "imagefolder:my flowers (2)"
 
 
 def test_resuming_may_change_the_limit_but_not_the_seed(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from edgenas.records import DataCard
 
 LARGEST_IMAGE_SIZE = 64
 NAMED_SKIPPED_FILES = 5
+TEST_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,18 +162,22 @@ def assemble(
     class_names: tuple[str, ...],
     train: Split,
     val: Split | None,
-    test: Split,
+    test: Split | None,
     *,
     seed: int,
     skipped: tuple[SkippedFile, ...] = (),
 ) -> Dataset:
-    """Check the splits, cut validation images from `train` if there are none, and describe them.
+    """Check the splits, cut what is missing of them from `train`, and describe them.
+
+    Which images test does not depend on `seed`, which validate does.
 
     Raises
     ------
-    DataError : fewer than two classes, a class with one training image or none, no test image.
+    DataError : fewer than two classes, a class of too few training images, no test image.
     """
     _check(name, class_names, train, test)
+    if test is None:
+        train, test = _cut(train, len(class_names), TEST_SEED)
     if val is None:
         train, val = _cut(train, len(class_names), seed)
     mean, std = _channel_statistics(train.images)
@@ -180,27 +185,30 @@ def assemble(
     return Dataset(name, class_names, train, val, test, found, mean, std, skipped)
 
 
-def _check(name: str, class_names: tuple[str, ...], train: Split, test: Split) -> None:
+def _check(name: str, class_names: tuple[str, ...], train: Split, test: Split | None) -> None:
     if len(class_names) < 2:
         raise DataError(
             f"{name} has only one class, '{class_names[0]}'; a classifier needs two or more."
         )
     counts = np.bincount(train.labels, minlength=len(class_names))
-    for count, text in ((0, "no readable training image"), (1, "only one training image")):
+    texts = ["no readable training image", "only one training image"]
+    if test is None:
+        texts.append("only two images, and one is kept back to test")
+    for count, text in enumerate(texts):
         short = [f"'{class_names[index]}'" for index in np.flatnonzero(counts == count)]
         if short:
             raise DataError(
                 f"{name}: class {', '.join(short[:5])}{' …' * (len(short) > 5)} has {text}.",
                 "Add images to it, or remove the class.",
             )
-    if not len(test):
+    if test is not None and not len(test):
         raise DataError(f"{name} has no readable test image.", "Add images to it.")
 
 
 def _cut(train: Split, n_classes: int, seed: int) -> tuple[Split, Split]:
-    """Cut validation images off: a tenth of each class, 400 to 2,500 in all; at most a quarter.
+    """Cut images off, to validate or to test; every class keeps an image in both parts.
 
-    Every class keeps an image in both parts.
+    A tenth of each class, 400 to 2,500 in all; at most a quarter.
     """
     n = len(train)
     share = min(max(400, n // 10), 2_500, n // 4) / n

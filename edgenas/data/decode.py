@@ -19,7 +19,8 @@ from edgenas.progress import Task
 
 Source = Path | bytes
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # nothing that starts another program
+# Nothing that starts another program.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 SIZES_LOOKED_AT = 2000
 SMALLEST_IMAGE_SIZE = 8
 CHUNK = 64  # images a thread decodes between two reports

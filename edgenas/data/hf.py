@@ -19,12 +19,13 @@ SPLIT_NAMES = {"train": ("train",), "val": ("validation", "valid", "val", "dev")
 def load(argument: str, *, seed: int, progress: Progress, image_size: int) -> Dataset:
     """Return the data set of that name or in that folder, as RGB at the size that most images have.
 
-    With only one of validation and test, that is the test split, and validation is cut from train.
+    With only one of validation and test, that is the test split, and validation is cut from train;
+    with neither both are.
 
     Raises
     ------
     DataError : `datasets` is not installed; the data set is not to be had, or has no image and
-        label columns, or no train and test splits.
+        label columns, or no train split.
     """
     parts = _parts(argument, _opened(argument, progress))
     image_column, label_column = _columns(argument, parts["train"])
@@ -39,7 +40,7 @@ def load(argument: str, *, seed: int, progress: Progress, image_size: int) -> Da
             names = [f"{part}[{index}]" for index in range(len(sources))]
             splits[part], unreadable = decode_split(sources, labels, names, size, task)
             skipped += unreadable
-    test = splits["test"] if "test" in splits else splits["val"]
+    test = splits.get("test", splits.get("val"))
     val = splits["val"] if len(splits) == 3 else None
     name = f"hf:{argument}"
     return assemble(name, class_names, splits["train"], val, test, seed=seed, skipped=skipped)
@@ -77,11 +78,9 @@ def _parts(argument: str, opened: Any) -> dict[str, Any]:
         for name in names:
             if name in known:
                 parts.setdefault(part, known[name])
-    if "train" not in parts or len(parts) < 2:
+    if "train" not in parts:
         found = ", ".join(known) or "none"
-        raise DataError(
-            f"'{argument}' needs the splits train and test (or validation); it has: {found}."
-        )
+        raise DataError(f"'{argument}' needs the split train; it has: {found}.")
     return parts
 
 

@@ -1,4 +1,4 @@
-"""`imagefolder:DIR`: DIR/train/CLASS/*.jpg|jpeg|png and DIR/val or DIR/test, or both."""
+"""`imagefolder:DIR`: DIR/train/CLASS/* and DIR/val or DIR/test, or both; or DIR/CLASS/* alone."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from edgenas.data.decode import decode_split, native_size
 from edgenas.errors import DataError
 from edgenas.progress import Progress
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
-LAYOUT = "It needs train/CLASS/*.jpg (or .jpeg, .png) and val/ or test/ with the same classes."
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+PARTS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+LAYOUT = "It needs train/CLASS/*.jpg and test/CLASS/*.jpg, or CLASS/*.jpg, of two or more classes."
 
 
 def load(argument: str, *, seed: int, progress: Progress, image_size: int) -> Dataset:
     """Return the images in a folder, as RGB at the size that most of them have.
 
-    With only one of val/ and test/, that is the test split, and validation is cut from train/.
+    With only one of val/ and test/, that is the test split, and validation is cut from train/; with
+    neither both are.
 
     Raises
     ------
@@ -28,39 +34,61 @@ def load(argument: str, *, seed: int, progress: Progress, image_size: int) -> Da
     root = Path(argument).expanduser()
     if not argument or not root.is_dir():
         raise DataError(f"There is no image folder '{argument}'.", LAYOUT)
-    parts = [part for part in ("train", "val", "test") if (root / part).is_dir()]
-    if "train" not in parts or len(parts) < 2:
-        raise DataError(
-            f"{root} has no {'train/' if 'train' not in parts else 'val/ or test/'}.", LAYOUT
-        )
-    files = {part: _files(root / part) for part in parts}
+    folders = _folders(root)
+    files = {part: _files(folder) for part, folder in folders.items()}
     class_names = tuple(sorted(files["train"]))
-    for part in parts[1:]:
+    for part, folder in folders.items():
         used = {name for name, paths in files[part].items() if paths}
         unknown = sorted(used - set(class_names))
         if unknown:
             raise DataError(
-                f"{root / part} has the class '{unknown[0]}', which {root / 'train'} has not.",
+                f"{folder} has the class '{unknown[0]}', which {folders['train']} has not.",
                 "Rename or remove it, or add training images.",
             )
     splits, skipped = _decode(root, files, class_names, image_size, progress)
-    test = splits["test"] if "test" in splits else splits["val"]
-    val = splits["val"] if len(parts) == 3 else None
-    return assemble(
+    test = splits.get("test", splits.get("val"))
+    dataset = assemble(
         f"imagefolder:{root.resolve().name}",
         class_names,
         splits["train"],
-        val,
+        splits["val"] if len(splits) == 3 else None,
         test,
         seed=seed,
         skipped=skipped,
     )
+    if test is None:
+        progress.message(
+            f"{root} has no test/: {len(dataset.test)} of its images, the same each time, are kept "
+            "to test."
+        )
+    return dataset
+
+
+def _folders(root: Path) -> dict[str, Path]:
+    """Return the folder of each part; `root` itself is train/ if it has the classes."""
+    inside = {path.name.lower(): path for path in sorted(root.iterdir()) if path.is_dir()}
+    found = {
+        part: inside[name]
+        for part, names in PARTS.items()
+        for name in names[::-1]
+        if name in inside
+    }
+    if "train" in found:
+        return found
+    if found:
+        raise DataError(f"{root} has no train/.", LAYOUT)
+    for path in inside.values():
+        if (path / "train").is_dir():
+            raise DataError(f"{root} has no train/.", f"Try: --data imagefolder:{path}")
+    return {"train": root}
 
 
 def _files(folder: Path) -> dict[str, list[Path]]:
     """Return the image files of every class folder, sorted."""
     names = sorted(path.name for path in folder.iterdir() if path.is_dir())
-    found = {name: _images_below(folder / name) for name in names if not name.startswith(".")}
+    found = {
+        name: _images_below(folder / name) for name in names if not name.startswith((".", "__"))
+    }
     if not any(found.values()):
         raise DataError(f"{folder} has no images in class folders.", LAYOUT)
     return found
