@@ -1,10 +1,11 @@
 """Compare last epochs that round as int8 does with ordinary ones; print a table and JSON.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/rounding.py --data imagefolder:DIR --space mbv3-cpu
-     --image-size 20 --epochs 3 --qat-epochs 1 --work FOLDER
+Run: OMP_NUM_THREADS=1 python benchmarks/rounding.py --data imagefolder:DIR --space NAME
+     --epochs 3 --qat-epochs 1 --work FOLDER [--initial FILE] [--squeeze-excite]
 
-Both trainings share everything up to the last `--qat-epochs`. What was trained is in the folder and
-is not trained again. Accuracies are of the emitted models, float and int8, in the host's engine.
+Both trainings share everything up to the last `--qat-epochs`, and the weights in `--initial` if
+there are any; what is not in that file keeps its random weights. What was trained is in the folder
+and is not trained again. Accuracies are of the emitted models in the host's engine.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from subnets import drawn
 from trained_networks import Recipe, million_macs, percent
 
 from edgenas.cli.progress_bars import Bars
 from edgenas.data import base
-from edgenas.data.base import Dataset
+from edgenas.data.base import Split
 from edgenas.spaces.base import MobileSpace
 from edgenas.supernet import files
 from edgenas.supernet.allocator import keep_freed_memory
@@ -30,59 +32,88 @@ from edgenas.supernet.settings import TrainSettings, default_settings
 from edgenas.supernet.trainer import Trainer
 from edgenas.targets.config import resolve
 
-KINDS = ("ordinary", "rounding")
-
 
 def main() -> None:
     arguments = _arguments()
     keep_freed_memory()
-    data = base.load(arguments.data, seed=0, progress=Bars(), image_size=arguments.image_size or 64)
-    if arguments.images:
-        data = replace(data, train=data.train.take(np.arange(len(data.train))[: arguments.images]))
+    data = base.load(arguments.data, seed=0, progress=Bars())
+    data = replace(data, train=some(data.train, arguments.images))
     recipe = Recipe(data, arguments.epochs, resolve("local"), arguments.work)
-    space = recipe.space(arguments.space)
+    space = _space(recipe, arguments)
     settings = default_settings(
         data,
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
-        learning_rate=0.08 * arguments.batch_size / 64,
+        learning_rate=arguments.learning_rate,
     )
-    supernets = {}
-    for kind in KINDS:
-        qat_epochs = arguments.qat_epochs if kind == "rounding" else 0
-        supernets[kind] = trained(
-            recipe, space, data, replace(settings, qat_epochs=qat_epochs), arguments.qat_epochs
-        )
+    training = Training(recipe, space, arguments.qat_epochs, arguments.initial)
+    rounding = replace(settings, qat_epochs=arguments.qat_epochs)
+    supernets = {"ordinary": training.done(settings), "rounding": training.done(rounding)}
+    if arguments.initial and arguments.epochs == arguments.qat_epochs:
+        supernets = {"before": training.begun(), **supernets}
     report(recipe, space, supernets, arguments)
 
 
-def trained(
-    recipe: Recipe, space: MobileSpace, data: Dataset, settings: TrainSettings, last: int
-) -> Supernet:
-    """Return the supernet of `settings`, whose first epochs are those of the ordinary training."""
-    name = f"{space.name}-{settings.batch_size}-{settings.qat_epochs}"
-    path = recipe.folder / f"{name}.safetensors"
-    if path.exists():
-        return files.load(path, space)
-    ordinary = replace(settings, qat_epochs=0)
-    shared = path.with_name(f"{space.name}-{settings.batch_size}.checkpoint")
-    trainer = Trainer(space, data, ordinary, shared, "cpu")
-    trainer.resume()
-    fork = (settings.epochs - last) * trainer.steps_per_epoch
-    if trainer.state.step < fork:
-        train_until(trainer, fork)
-    own = path.with_suffix(".checkpoint")
-    if own.exists():
-        trainer = Trainer(space, data, settings, own, "cpu")
+def some(split: Split, count: int) -> Split:
+    """Return `count` of the images, or all, always the same."""
+    return split.take(np.random.default_rng(0).permutation(len(split))[:count])
+
+
+def _space(recipe: Recipe, arguments: argparse.Namespace) -> MobileSpace:
+    space = recipe.space(arguments.space)
+    if arguments.squeeze_excite:
+        stages = tuple(replace(stage, squeeze_excite=True) for stage in space.stages)
+        space = replace(space, stages=stages)
+    return replace(space, stem_stride=2) if arguments.stem2 else space
+
+
+@dataclass(frozen=True)
+class Training:
+    """Trainings that differ in their last epochs. initial : weights to begin with, or None."""
+
+    recipe: Recipe
+    space: MobileSpace
+    last: int
+    initial: Path | None
+
+    def begun(self) -> Supernet:
+        """Return the supernet that training begins with."""
+        supernet = Supernet(self.space)
+        if self.initial is not None:
+            known = files.read_state(self.initial)
+            with torch.no_grad():
+                for name, value in supernet.named_parameters():
+                    value.copy_(known.get(name, value))
+        return supernet
+
+    def done(self, settings: TrainSettings) -> Supernet:
+        """Return the supernet trained by `settings`; the ordinary training's first epochs serve."""
+        folder, name = self.recipe.folder, self.space.name
+        path = folder / f"{name}-{settings.qat_epochs}.safetensors"
+        if not path.exists():
+            shared = replace(settings, qat_epochs=0)
+            trainer = self._trainer(shared, folder / f"{name}.checkpoint")
+            fork = (settings.epochs - self.last) * trainer.steps_per_epoch
+            train_until(trainer, fork)
+            own = path.with_suffix(".checkpoint")
+            if own.exists():
+                trainer = self._trainer(settings, own)
+            trainer.settings, trainer.checkpoint = settings, own
+            train_until(trainer, trainer.total_steps)
+            files.save(trainer.averaged(), path, self.recipe.data, settings)
+        return files.load(path, self.space)
+
+    def _trainer(self, settings: TrainSettings, checkpoint: Path) -> Trainer:
+        data = self.recipe.data
+        trainer = Trainer(self.space, data, settings, checkpoint, "cpu", self.begun())
         trainer.resume()
-    trainer.settings, trainer.checkpoint = settings, own
-    train_until(trainer, trainer.total_steps)
-    files.save(trainer.averaged(), path, data, settings)
-    return files.load(path, space)
+        return trainer
 
 
 def train_until(trainer: Trainer, stop: int) -> None:
     started, first = time.process_time(), trainer.state.step
+    if first >= stop:
+        return
     for loss in trainer.steps():
         step = trainer.state.step
         if step % 20 == 0 or step == stop:
@@ -98,10 +129,12 @@ def report(
     supernets: dict[str, Supernet],
     arguments: argparse.Namespace,
 ) -> None:
-    split = recipe.data.test.take(np.arange(len(recipe.data.test))[: arguments.test_images])
-    networks = drawn(space, arguments.subnets + 2, (space.largest(), space.smallest()))
+    split = some(recipe.data.test, arguments.test_images)
+    first = dict.fromkeys((space.largest(), space.smallest()))
+    networks = drawn(space, min(arguments.subnets + 2, space.size), first)
     right: dict[str, list[np.ndarray]] = {}
-    print("| network | MMAC | fp32 | int8 | fp32, rounding | int8, rounding |\n|" + "---|" * 6)
+    kinds = [f"{kind} {form}" for kind in supernets for form in ("fp32", "int8")]
+    print(f"| network | MMAC | {' | '.join(kinds)} |\n{'|---' * (len(kinds) + 2)}|")
     for architecture in networks:
         cells = [architecture.short_name, f"{million_macs(space, architecture):.1f}"]
         for kind, supernet in supernets.items():
@@ -111,14 +144,14 @@ def report(
                 right.setdefault(f"{kind} {form}", []).append(found)
                 cells.append(percent(found))
         print("| " + " | ".join(cells) + " |", flush=True)
-    print(json.dumps(summary(right), indent=1))
+    print(json.dumps(summary(right, tuple(supernets)), indent=1))
 
 
-def summary(right: dict[str, list[np.ndarray]]) -> dict[str, float]:
+def summary(right: dict[str, list[np.ndarray]], kinds: tuple[str, ...]) -> dict[str, float]:
     """Return means over networks, in points, and the paired difference's 95 % half-width."""
     means = {name: np.mean(found, 1) * 100 for name, found in right.items()}
     figures = {f"mean {name}": float(value.mean()) for name, value in means.items()}
-    for kind in KINDS:
+    for kind in kinds:
         loss = means[f"{kind} fp32"] - means[f"{kind} int8"]
         figures[f"int8 loses, {kind}: mean"] = float(loss.mean())
         figures[f"int8 loses, {kind}: worst"] = float(loss.max())
@@ -136,11 +169,14 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--space", default="mbv3-cpu")
-    parser.add_argument("--image-size", type=int)
-    parser.add_argument("--images", type=int, help="training images to use, the first")
+    parser.add_argument("--stem2", action="store_true", help="halve the images in the stem")
+    parser.add_argument("--images", type=int, default=4000, help="to train on")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--qat-epochs", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--initial", type=Path, help="weights to begin with")
+    parser.add_argument("--squeeze-excite", action="store_true", help="in every stage")
     parser.add_argument("--subnets", type=int, default=8)
     parser.add_argument("--test-images", type=int, default=2500)
     parser.add_argument("--work", type=Path, required=True)
