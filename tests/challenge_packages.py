@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipapp
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +200,13 @@ def no_evidence(folder: Path) -> Path:
     return path
 
 
+def in_percent(folder: Path) -> Path:
+    """A card that gives the accuracy in percent, and hashes that fit it."""
+    card = {**entry(16, 5).card, "accuracy": 50}
+    challenge = plugins.load("challenges", "generic")
+    return challenge.build(replace(entry(16, 5), card=card), folder / "package")
+
+
 # challenge -> what is wrong -> (how to make it so, the rule that is broken)
 BROKEN: dict[str, dict[str, tuple[Builder, str]]] = {
     "ovic2020": {
@@ -232,7 +240,7 @@ BROKEN: dict[str, dict[str, tuple[Builder, str]]] = {
         "no labels": (changed("labels.txt", None), "files"),
         "labels of another data set": (changed("labels.txt", b"cat\ndog\n"), "model"),
         "card without figures": (changed("card.json", b"{}"), "card"),
-        "impossible accuracy": (changed("card.json", b'{"accuracy": 50}'), "card"),
+        "impossible accuracy": (in_percent, "card"),
         "broken model": (changed("model.onnx", b"nothing"), "model"),
         "no evidence": (no_evidence, "evidence"),
         "a file from elsewhere": (changed("SHA256SUMS", b"0" * 64 + b"  ../secret\n"), "hashes"),

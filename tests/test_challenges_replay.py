@@ -325,6 +325,20 @@ def test_a_broken_journal_is_one_clear_line(run: RunFolder) -> None:
         replay(bundle(run))
 
 
+def test_the_evidence_in_a_package_replays_as_the_zip_does(run: RunFolder, tmp_path: Path) -> None:
+    path = bundle(run)
+    package = tmp_path / "package"
+    with zipfile.ZipFile(path) as packed:
+        packed.extractall(package / "evidence")
+    (package / "card.json").write_text("{}")
+    assert replay(package) == replay(package / "evidence") == replay(path)
+    (package / "evidence" / "verification.json").write_text("{}")
+    with pytest.raises(RunFolderError, match=r"verification\.json was changed"):
+        replay(package)
+    with pytest.raises(RunFolderError, match="cannot be used: it has no SHA256SUMS"):
+        replay(tmp_path)
+
+
 def test_hashes_are_those_of_the_files(run: RunFolder) -> None:
     files = evidence.collect(run, LABELS, computed())
     for line in files["SHA256SUMS"].decode().splitlines():

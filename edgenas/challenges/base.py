@@ -201,9 +201,8 @@ def load_rules(name: str) -> Rules:
 def require_file(path: Path) -> Path:
     """Return `path` if it is a file; `InputError` if not."""
     if not path.is_file():
-        raise InputError(
-            f"There is no file {path} to check.", "Give the file that would be submitted."
-        )
+        found = f"{path} is a folder" if path.is_dir() else f"There is no file {path} to check"
+        raise InputError(f"{found}.", "Give the file that would be submitted.")
     return path
 
 

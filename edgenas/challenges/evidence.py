@@ -98,17 +98,17 @@ def write(files: Mapping[str, bytes], path: Path) -> Path:
 def read(path: Path) -> dict[str, bytes]:
     """Return the files of a bundle, each checked against its hash.
 
+    path : of the zip, or of a folder of the same files, as a package has it.
+
     Raises
     ------
     RunFolderError : it is no bundle, it is damaged, or a file was changed, added or removed.
     """
     try:
-        with zipfile.ZipFile(path) as bundle:
-            if sum(entry.file_size for entry in bundle.infolist()) > _MOST_BYTES:
-                raise _unusable(path, "it unpacks to more than 1 GiB")
-            files = {name: bundle.read(name) for name in bundle.namelist()}
+        files = _folder(path) if path.is_dir() else _zip(path)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as problem:
-        raise _unusable(path, str(problem)) from problem
+        why = problem.strerror if isinstance(problem, OSError) else problem
+        raise _unusable(path, str(why)) from problem
     if SUMS not in files:
         raise _unusable(path, f"it has no {SUMS}")
     lines = files[SUMS].decode("utf-8", "replace").splitlines()
@@ -119,6 +119,22 @@ def read(path: Path) -> dict[str, bytes]:
         if hashlib.sha256(files[name]).hexdigest() != stated[name]:
             raise _unusable(path, f"{name} was changed after it was made")
     return files
+
+
+def _zip(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as bundle:
+        if sum(entry.file_size for entry in bundle.infolist()) > _MOST_BYTES:
+            raise _unusable(path, "it unpacks to more than 1 GiB")
+        return {name: bundle.read(name) for name in bundle.namelist()}
+
+
+def _folder(path: Path) -> dict[str, bytes]:
+    """Return the files of a bundle's folder, or of a package's."""
+    root = path / "evidence" if (path / "evidence" / SUMS).is_file() else path
+    found = [file for file in sorted(root.rglob("*")) if file.is_file()]
+    if sum(file.stat().st_size for file in found) > _MOST_BYTES:
+        raise _unusable(path, "it has more than 1 GiB")
+    return {file.relative_to(root).as_posix(): file.read_bytes() for file in found}
 
 
 def verification_of(files: Mapping[str, bytes]) -> Verification:

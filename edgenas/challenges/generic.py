@@ -67,9 +67,23 @@ def build(entry: Entry, out: Path) -> Path:
 def score(path: Path, facts: Facts | None, given: Parameters) -> Score:
     """Return the measured accuracy in percent: there is no referee, and no other formula."""
     RULES.check_names(given)
-    facts = require_facts(RULES, facts)
+    stated = _stated(path) if facts is None else None
+    facts = require_facts(RULES, facts or stated)
     details = {"latency_ms": facts.latency_ms, "n_images": float(facts.n_images)}
-    return Score(100 * facts.accuracy, "100 x accuracy, as measured on the target", details)
+    where = "as card.json says" if stated else "as measured on the target"
+    return Score(100 * facts.accuracy, f"100 x accuracy, {where}", details)
+
+
+def _stated(path: Path) -> Facts | None:
+    """Return what the card of a package says; None where it does not, or is no card."""
+    card = _read_card(path / "card.json") or {}
+    values = []
+    for name in ("accuracy", "latency_ms", "n_images"):
+        value = card.get(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return None
+        values.append(value)
+    return Facts(values[0], values[1], int(values[2]))
 
 
 def _files(path: Path) -> Iterator[Finding]:
@@ -91,17 +105,19 @@ def _hashes(path: Path) -> Iterator[Finding]:
         name = match[2] if match else ""
         inside = name and not Path(name).is_absolute() and ".." not in Path(name).parts
         if not match or not inside:
-            yield RULES.broken("hashes", f"{SUMS} has a line that it cannot have.", _REBUILD)
+            found = f"{SUMS} has a line that is no hash of a file in the package: {line[-40:]!r}."
+            yield RULES.broken("hashes", found, _REBUILD)
             continue
         listed.add(name)
         if not (path / name).is_file():
             yield RULES.broken("hashes", f"{name} is listed but not there.", _REBUILD)
         elif _sha256((path / name).read_bytes()) != match[1]:
             yield RULES.broken("hashes", f"{name} is not the file that was hashed.", _REBUILD)
-    for file in sorted(path.rglob("*")):
-        name = file.relative_to(path).as_posix()
-        if file.is_file() and name != SUMS and name not in listed:
-            yield RULES.broken("hashes", f"{name} is there but not listed.", _REBUILD)
+    there = {file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()}
+    more = sorted(there - listed - {SUMS})
+    if more:
+        found = f"{', '.join(more[:5])}{' and others' if len(more) > 5 else ''} not listed."
+        yield RULES.broken("hashes", f"{SUMS} is not of all files: {found}", _REBUILD)
 
 
 def _card(path: Path) -> Iterator[Finding]:
@@ -160,7 +176,7 @@ def _models(path: Path) -> list[Path]:
 def _read_card(path: Path) -> dict[str, Any] | None:
     try:
         card = json.loads(path.read_text("utf-8"))
-    except ValueError:
+    except (OSError, ValueError):
         return None
     return card if isinstance(card, dict) else None
 

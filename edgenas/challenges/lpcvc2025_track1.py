@@ -83,7 +83,7 @@ def _input(model: ModelFile) -> Iterator[Finding]:
         found = f"The input is called '{image.name}'."
         yield RULES.broken("input", found, f"Rename it to '{name}'.")
     if image.shape != wanted:
-        found = f"The input has the shape {list(image.shape)} (0: left open)."
+        found = f"The input has the shape {image.shown}."
         yield RULES.broken("input", found, f"Export with the fixed shape {list(wanted)}.")
     if image.dtype != RULES.value("input", "dtype"):
         found = f"The input is {image.dtype}."
@@ -96,7 +96,7 @@ def _output(model: ModelFile) -> Iterator[Finding]:
         found = f"The model has {len(model.outputs)} outputs."
         yield RULES.broken("output", found, "Keep the class scores only.")
     elif model.outputs[0].shape != wanted:
-        found = f"The output has the shape {list(model.outputs[0].shape)} (0: left open)."
+        found = f"The output has the shape {model.outputs[0].shown}."
         yield RULES.broken("output", found, f"Export {wanted[1]} class scores for one image.")
 
 

@@ -34,6 +34,11 @@ class Tensor:
     scale: float = 0.0
     zero_point: int = 0
 
+    @property
+    def shown(self) -> str:
+        """The shape in words, such as [1, 3, 224, 224] or [open, 3, 224, 224]."""
+        return f"[{', '.join(str(size or 'open') for size in self.shape)}]"
+
 
 @dataclass(frozen=True)
 class ModelFile:
@@ -109,19 +114,20 @@ def read_onnx(path: Path) -> ModelFile:
     _refuse_others(content, "an ONNX file")
     try:
         model = onnx.load_model_from_string(content)
+        constants = model.graph.initializer
+        if any(entry.data_location == onnx.TensorProto.EXTERNAL for entry in constants):
+            raise UnreadableModelError("Its weights are in another file.")
         onnx.checker.check_model(model)
     except (DecodeError, onnx.checker.ValidationError, ValueError) as problem:
         raise UnreadableModelError(f"ONNX cannot read it: {_first_line(problem)}.") from problem
-    if any(entry.data_location == onnx.TensorProto.EXTERNAL for entry in model.graph.initializer):
-        raise UnreadableModelError("Its weights are in another file.")
-    constants = {entry.name for entry in model.graph.initializer}
+    stored = {entry.name for entry in constants}
     read = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
     floats = [
         node.output[0]
         for node in model.graph.node
         if node.op_type in _ONNX_COMPUTES and not set(node.input) & read
     ]
-    inputs = [entry for entry in model.graph.input if entry.name not in constants]
+    inputs = [entry for entry in model.graph.input if entry.name not in stored]
     return ModelFile(
         tuple(_onnx_tensor(entry) for entry in inputs),
         tuple(_onnx_tensor(entry) for entry in model.graph.output),

@@ -33,7 +33,7 @@ def lint(path: Path) -> tuple[Finding, ...]:
     try:
         model = read_tflite(require_file(path))
     except UnreadableModelError as problem:
-        return (RULES.broken("format", str(problem), "Export a .tflite file."),)
+        return (RULES.broken("format", str(problem), "Export a .tflite file, and copy all of it."),)
     return (*_input(model), *_output(model), *_operators(model), *RULES.remaining)
 
 
@@ -83,10 +83,10 @@ def _input(model: ModelFile) -> Iterator[Finding]:
     shape = image.shape
     if len(shape) != 4 or shape[0] != 1 or shape[3] != channels:
         remedy = "Export with a batch of 1, channels last, and 3 of them."
-        yield RULES.broken("input", f"The input has the shape {list(shape)}.", remedy)
+        yield RULES.broken("input", f"The input has the shape {image.shown}.", remedy)
     elif not all(1 <= size <= largest for size in shape[1:3]):
         remedy = f"Export at a fixed size of 1 to {largest} pixels."
-        yield RULES.broken("input", f"The input has the shape {list(shape)}.", remedy)
+        yield RULES.broken("input", f"The input has the shape {image.shown}.", remedy)
     if image.dtype != RULES.value("input", "dtype"):
         remedy = "Export int8 with uint8 ends (scheme u8s8)."
         yield RULES.broken("input", f"The input is {image.dtype}.", remedy)
@@ -98,7 +98,7 @@ def _output(model: ModelFile) -> Iterator[Finding]:
         found = f"The model has {len(model.outputs)} outputs."
         yield RULES.broken("output", found, "Keep the class scores only.")
     elif model.outputs[0].shape != (1, classes):
-        found = f"The output has the shape {list(model.outputs[0].shape)}."
+        found = f"The output has the shape {model.outputs[0].shown}."
         remedy = "Put the background at index 0"
         if model.outputs[0].shape == (1, classes - 1):
             remedy += ": this model has the 1000 classes but not the background"

@@ -13,6 +13,7 @@ from edgenas.cli.render import emit_json
 from edgenas.errors import InputError
 
 REJECTED = 1
+VERDICT = {False: "is valid, as far as is known", True: "would be rejected"}
 
 
 class Setting(click.ParamType):
@@ -33,9 +34,21 @@ class Setting(click.ParamType):
 
 @click.command()
 @click.argument("run", required=False, type=click.Path(path_type=Path, file_okay=False))
-@click.option("--challenge", required=True, type=PluginName("challenges"))
-@click.option("--check", type=click.Path(path_type=Path), help="Check this file instead of a run.")
-@click.option("--set", "given", type=Setting(), multiple=True, help="A figure the score needs.")
+@click.option(
+    "--challenge", required=True, type=PluginName("challenges"), help="Which one: see above."
+)
+@click.option(
+    "--check",
+    type=click.Path(path_type=Path),
+    help="Check and score this file or folder, made here or elsewhere, instead of a run.",
+)
+@click.option(
+    "--set",
+    "given",
+    type=Setting(),
+    multiple=True,
+    help="A figure that the score needs; one that is missing is named, with where to look for it.",
+)
 @access_options
 @json_option
 def submit(
@@ -49,8 +62,19 @@ def submit(
     """Build, lint and score a challenge submission; nothing is sent anywhere.
 
     \b
+    Challenges, and what each takes:
+      generic           a folder: model, labels, card, hashes and evidence
+      ovic2020          model.tflite: uint8 pixels to 1,001 classes
+      lpcvc2023         solution.pyz, a segmentation package: make it, then --check
+      lpcvc2025-track1  model.onnx: input "image" [1,3,224,224] to 64 classes
+
+    RUN is a finished search whose winner is packed. The exit code is 0 if the submission is valid
+    as far as is known, and 1 if it would be rejected.
+
+    \b
     Examples:
       edgenas submit runs/pi4 --challenge generic
+      edgenas submit --check runs/pi4/submission/generic --challenge generic
       edgenas submit --check model.tflite --challenge ovic2020 --set accuracy=0.7 \\
         --set latency_ms=28 --set frontier_k=16.89 --set frontier_a0=12
     """
@@ -74,16 +98,28 @@ def submit(
 
 
 def _show(document: dict[str, Any]) -> None:
+    rejected, steps = document["status"] == "fail", []
     for finding in document["findings"]:
+        if finding["severity"] == "step":
+            steps.append(finding["message"])
+            continue
         click.echo(f"{finding['severity']}: {finding['message']}")
         for label in ("remedy", "source"):
             if finding[label]:
                 click.echo(f"    {label}: {finding[label]}")
-    verdict = "would be rejected" if document["status"] == "fail" else "valid, as far as is known"
-    click.echo(f"{document['built']}: {verdict} for {document['challenge']}")
+    click.echo(f"{document['challenge']}: {document['built']} {VERDICT[rejected]}")
     if "evidence" in document:
         click.echo(f"evidence, for edgenas verify --replay: {document['evidence']}")
-    score = document["score"]
+    if rejected:
+        return
+    _show_score(document["score"])
+    if steps:
+        click.echo("what is left for you:")
+    for number, step in enumerate(steps, 1):
+        click.echo(f"  {number}. {step}")
+
+
+def _show_score(score: dict[str, Any]) -> None:
     if score["value"] is None:
         click.echo(f"not scored: {score['reason']}")
     else:

@@ -25,7 +25,8 @@ SAID = {
 @click.option(
     "--replay",
     type=click.Path(path_type=Path),
-    help="Work the figures of a bundle of evidence out again instead; needs no board.",
+    help="Work the figures of evidence out again instead, of a zip or a package's folder; needs no "
+    "board.",
 )
 @json_option
 def verify(run: Path | None, replay: Path | None, as_json: bool, **options: Any) -> None:
