@@ -73,7 +73,8 @@ def build(
     found = main(table, numeric, categorical)
     chosen = shrinkage.choose(found.matrix, response, found.levels)
     for other in _cut(table, numeric, categorical):
-        found, chosen = _better(found, chosen, other, response)
+        if _promising(other, found, chosen, response):
+            found, chosen = _better(found, chosen, other, response)
     if found.cell is not None:
         table = found.cell.cut(table)
     repeats = _with_repeats(found, table, categorical)
@@ -193,6 +194,16 @@ def _cut(table: Table, numeric: Sequence[str], categorical: Sequence[str]) -> It
             yield replace(main(cut, numeric, categorical), cell=cutting)
 
 
+def _promising(
+    other: Vocabulary, found: Vocabulary, chosen: Shrinkage, response: np.ndarray
+) -> bool:
+    """Return whether the other terms are better under the variances of these."""
+    if len(other.levels) != len(found.levels):
+        return False
+    given = (other.matrix, response, other.levels, chosen.variances)
+    return shrinkage.error_at(*given) < chosen.projection.error()
+
+
 def _with_repeats(found: Vocabulary, table: Table, categorical: Sequence[str]) -> Vocabulary | None:
     """Return `found` with how often each operation is asked for again of one input."""
     cell = cells.find(categorical)
@@ -284,7 +295,7 @@ def _exclusive(first: Atom, second: Atom) -> bool:
 def _better(
     found: Vocabulary, chosen: Shrinkage, more: Vocabulary, response: np.ndarray
 ) -> tuple[Vocabulary, Shrinkage]:
-    start = np.append(chosen.variances, np.zeros(max(len(more.levels) - len(found.levels), 0)))
+    start = np.append(chosen.variances, np.zeros(len(more.levels) - len(found.levels)))
     more = replace(more, levels=shrinkage.inherit(more.matrix, response, more.levels, start))
     tried = shrinkage.choose(more.matrix, response, more.levels, start)
     if tried.projection.error() < (1 - WORTHWHILE) ** 2 * chosen.projection.error():

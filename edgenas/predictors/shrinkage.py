@@ -188,6 +188,15 @@ def _grams(matrix: np.ndarray, levels: Sequence[Level], response: np.ndarray) ->
     return _Grams(known, free, places, spreads[places], given)
 
 
+def error_at(
+    matrix: np.ndarray, response: np.ndarray, levels: Sequence[Level], variances: np.ndarray
+) -> float:
+    """Return the leave-one-out mean squared error under variances as they are, one a level."""
+    parts = (v**0.5 * (matrix @ level.root) for level, v in zip(levels, variances, strict=True))
+    weighted = np.hstack(list(parts))
+    return project(weighted @ weighted.T + np.eye(len(response)), response).error()
+
+
 def inherit(
     matrix: np.ndarray,
     response: np.ndarray,
@@ -232,9 +241,9 @@ def project(
     covariance: np.ndarray, response: np.ndarray, noise: np.ndarray | None = None
 ) -> Projection:
     """Return the projection for rows of `covariance` [n, n], which includes their noise (or 1)."""
-    inverse = np.linalg.inv(covariance)
+    inverse, _ = _inverted(covariance)
     ones = inverse.sum(axis=1)
-    inverse = inverse - np.outer(ones, ones) / ones.sum()
+    inverse -= np.outer(ones, ones) / ones.sum()
     alike = np.ones(len(response)) if noise is None else noise
     return Projection(inverse, inverse @ response, alike)
 
@@ -247,16 +256,11 @@ def _criterion(
     logs : of the levels' variances; behind them the power of the noise if it grows.
     grams : float64 [n_levels, n * n].
     """
-    from scipy.linalg import lapack
-
     n, count = len(response), len(grams)
     sizes = np.exp(logs[:count])
     covariance = known + (sizes @ grams).reshape(n, n)
     covariance.flat[:: n + 1] += noise.variances(logs[count:])
-    factor, _ = lapack.dpotrf(covariance, lower=1, overwrite_a=1)
-    inverse, _ = lapack.dpotri(factor, lower=1)
-    inverse = inverse + inverse.T
-    inverse.flat[:: n + 1] /= 2
+    inverse, factor = _inverted(covariance)
     ones = inverse.sum(axis=1)
     inverse -= np.outer(ones, ones) / ones.sum()
     weighted = inverse @ response
@@ -270,3 +274,14 @@ def _criterion(
         by_power = 2 * noise.growth * noise.variances(logs[count:])
         gradient = np.append(gradient, np.diag(slope) @ by_power)
     return value + 0.5 * float(penalty @ penalty), gradient
+
+
+def _inverted(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the inverse of `covariance` [n, n], and its lower Cholesky factor."""
+    from scipy.linalg import lapack
+
+    factor, _ = lapack.dpotrf(covariance, lower=1)
+    inverse, _ = lapack.dpotri(factor, lower=1)
+    inverse = inverse + inverse.T
+    inverse.flat[:: len(inverse) + 1] /= 2
+    return inverse, factor
