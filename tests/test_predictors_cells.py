@@ -84,6 +84,8 @@ def test_rows_tell_what_the_engine_does_with_a_graph(pruned: bool, merged: bool)
     np.testing.assert_allclose(
         found.mean, fitted.predict({**unseen, "op_0_1": np.array(["new"] * 500)}), rtol=1e-9
     )
+    many = {name: np.tile(values, 40) for name, values in unseen.items()}
+    np.testing.assert_allclose(fitted.predict(many), np.tile(means, 40), rtol=1e-12)
     loaded = table.load(json.loads(json.dumps(fitted.to_json())))
     np.testing.assert_allclose(loaded.predict(unseen), means, rtol=1e-9)
     report = table_effects.explanation(fitted, 0.95)

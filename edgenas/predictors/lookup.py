@@ -1,47 +1,45 @@
 """Means of many rows at once: a fitted table predictor folded into lookup tables.
 
 All that depends on one categorical column is one table of its categories, all products of two
-categorical columns one table of their pairs, and products of numbers one quadratic form. No row of
-terms is made, so a mean costs a few look-ups and one pass over the numeric columns.
+categorical columns one table of their pairs, and products of numbers one quadratic form. Where all
+columns are categorical and there are more rows than combinations, it is one table of these. No row
+of terms is made, so a mean costs a few look-ups and one pass over the numeric columns.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgenas.predictors import cells
+from edgenas.predictors import cells, lookup_numbers
 from edgenas.predictors.atoms import Atom
 from edgenas.predictors.cells import Cell
+from edgenas.predictors.lookup_numbers import Numbers
 
-CHUNK = 8192  # rows worked on at a time, so that they stay in the cache
+CHUNK = 4096  # rows worked on at a time, so that they stay in the cache
 
 
 @dataclass
 class Lookup:
     """The folded predictor.
 
-    columns : numeric columns that are read, c of them.
-    sums : float64 [l + 1, c], weights of the sums that logarithms are taken of, and of the sum that
-        counts as it is. log_numbers : [l, 3], floor, what is added, coefficient.
+    sizes : how many codes each categorical column has, an unknown category among them.
+    numbers : makes v values of numeric columns, and adds these as they count by themselves.
+    form : float64 [v, v + 1], of products of two values; last, what each value adds by itself.
     marks, pairs : what categories add, by code: [k + 1] a column, [k + 1, m + 1] a pair of them;
         the last code is an unknown category.
-    slopes : what categories add to the coefficients of the factors, [k + 1, f] a column.
+    slopes : what categories add to the coefficients of the values, [k + 1, v + 1] a column.
     cell : cuts codes first, nothing being the code of no operation in each column. repeats : the
         codes of an operation in each column, and what each repetition adds.
-    factors : int64 [f], of products of numbers: a column, or a logarithm behind the columns.
-    form : float64 [f, f], of their products. lines : float64 [f], of the factors themselves.
     """
 
     intercept: float
-    columns: tuple[str, ...]
-    sums: np.ndarray
-    log_numbers: np.ndarray
-    factors: np.ndarray
+    sizes: dict[str, int]
+    numbers: Numbers
     form: np.ndarray
-    lines: np.ndarray
     marks: dict[str, np.ndarray] = field(default_factory=dict)
     pairs: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     slopes: dict[str, np.ndarray] = field(default_factory=dict)
@@ -57,6 +55,17 @@ class Lookup:
         numbers : numeric columns, float64 [n]. codes : of the categories of a column, int64 [n].
         """
         n = len(next(iter({**numbers, **codes}.values())))
+        sizes = [self.sizes[name] for name in codes]
+        every = math.prod(sizes)
+        if self.numbers.columns or every > n:
+            return self._means(n, numbers, codes)
+        combined = np.unravel_index(np.arange(every), sizes)
+        table = self._means(every, numbers, dict(zip(codes, combined, strict=True)))
+        return np.asarray(table[np.ravel_multi_index(tuple(codes.values()), sizes)])
+
+    def _means(
+        self, n: int, numbers: Mapping[str, np.ndarray], codes: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
         found = np.full(n, self.intercept)
         for start in range(0, n, CHUNK):
             rows = slice(start, start + CHUNK)
@@ -80,28 +89,13 @@ class Lookup:
             found += table[codes[name]]
         for (first, second), table in self.pairs.items():
             found += table.ravel()[codes[first] * table.shape[1] + codes[second]]
-        if not self.columns:
+        if not self.numbers.columns:
             return
-        values = np.stack([numbers[name][rows] for name in self.columns])
-        sums = self.sums @ values
-        logs = sums[:-1]
-        found += sums[-1]
-        floor, added, coef = self.log_numbers.T[:, :, None]
-        np.maximum(logs, floor, out=logs)
-        logs += added
-        np.log(logs, out=logs)
-        found += coef[:, 0] @ logs
-        if len(self.factors):
-            here = [
-                logs[index - len(values)] if index >= len(values) else values[index]
-                for index in self.factors
-            ]
-            factors = np.stack(here)
-            slopes = self.form @ factors
-            slopes += self.lines[:, None]
-            found += np.einsum("ij,ij->j", slopes, factors)
-            for name, table in self.slopes.items():
-                found += np.einsum("ij,ji->j", factors, table[codes[name]])
+        values = self.numbers.values(numbers, rows, found)
+        slopes = self.form @ values
+        found += np.einsum("ij,ij->j", slopes, values[:-1])
+        for name, table in self.slopes.items():
+            found += np.einsum("ij,ji->j", values, table[codes[name]])
 
 
 def fold(
@@ -117,29 +111,15 @@ def fold(
     """
     coefs = dict(zip((atom.name for atom in atoms), params[1:].tolist(), strict=True))
     by_name = {atom.name: atom for atom in atoms}
-    numbers = (atom for atom in atoms if atom.kind in ("column", "log"))
-    columns = tuple(dict.fromkeys(name for atom in numbers for name in atom.columns))
-    logs = [atom for atom in atoms if atom.kind == "log"]
-    place = {name: index for index, name in enumerate((*columns, *(atom.name for atom in logs)))}
     products = [atom for atom in atoms if atom.kind == "product"]
-    standard = {
-        factor: atom.numbers[2 * side : 2 * side + 2]
-        for atom in products
-        for side, factor in enumerate(atom.factors)
-    }
-    numeric = [name for name in standard if by_name[name].kind != "is"]
-    sums = np.zeros((len(logs) + 1, len(columns)))
-    sums[-1] = [coefs.get(name, 0.0) for name in columns]
-    for index, atom in enumerate(logs):
-        sums[index, [place[column] for column in atom.columns]] = atom.weights
+    factors = dict.fromkeys(name for atom in products for name in atom.factors)
+    numbers, logs = _numbers(atoms, coefs, [x for x in factors if by_name[x].kind == "column"])
+    names = [*logs, *numbers.plain]
     found = Lookup(
         intercept=float(params[0]),
-        columns=columns,
-        sums=sums,
-        log_numbers=np.array([(*atom.numbers, coefs[atom.name]) for atom in logs]).reshape(-1, 3),
-        factors=np.array([place[name] for name in numeric], int),
-        form=np.zeros((len(numeric), len(numeric))),
-        lines=np.zeros(len(numeric)),
+        sizes={name: len(categories) + 1 for name, categories in known.items()},
+        numbers=numbers,
+        form=np.zeros((len(names), len(names) + 1)),
         cell=cell,
         nothing={} if cell is None else {x: known[x].index(cell.nothing) for x in cell.columns},
         repeats=[
@@ -153,11 +133,34 @@ def fold(
             column = atom.columns[0]
             table = found.marks.setdefault(column, np.zeros(len(known[column]) + 1))
             table[known[column].index(atom.category)] += coefs[atom.name]
-    position = {name: index for index, name in enumerate(numeric)}
+    position = {name: index for index, name in enumerate(names)}
     for atom in products:
         _add_product(found, atom, coefs[atom.name], (by_name, known, position))
-    _take_in(found, np.array([standard[name] for name in numeric]).reshape(-1, 2))
+    standard = {
+        factor: atom.numbers[2 * side : 2 * side + 2]
+        for atom in products
+        for side, factor in enumerate(atom.factors)
+    }
+    _take_in(found, np.array([standard.get(name, (0.0, 1.0)) for name in names]).reshape(-1, 2))
+    found.form[: len(logs), -1] += [coefs[name] for name in logs]
     return found
+
+
+def _numbers(
+    atoms: Sequence[Atom], coefs: Mapping[str, float], plain: Sequence[str]
+) -> tuple[Numbers, list[str]]:
+    """Return what numeric columns become, and which logarithms these are in turn."""
+    logs = [atom for atom in atoms if atom.kind == "log"]
+    read = [atom for atom in atoms if atom.kind in ("column", "log")]
+    columns = list(dict.fromkeys(name for atom in read for name in atom.columns))
+    sums = np.zeros((len(logs), len(columns)))
+    for row, atom in zip(sums, logs, strict=True):
+        row[[columns.index(name) for name in atom.columns]] = atom.weights
+    linear = np.array([coefs.get(name, 0.0) for name in columns])
+    blocks, shared, order = lookup_numbers.plan(columns, linear, sums)
+    least, added = np.array([logs[index].numbers for index in order]).reshape(-1, 2).T
+    found = Numbers(blocks, shared, least + added, added, tuple(plain))
+    return found, [logs[index].name for index in order]
 
 
 def categories(
@@ -175,18 +178,18 @@ def categories(
 
 
 def _take_in(found: Lookup, numbers: np.ndarray) -> None:
-    """Let form, lines and slopes, of standardised factors, be of the factors as they are.
+    """Let form and slopes, of standardised values, be of the values as they are.
 
-    numbers : float64 [f, 2], mean and standard deviation of each factor.
+    numbers : float64 [v, 2], mean and standard deviation of each value.
     """
     mean, std = numbers.T
-    found.form = found.form / np.outer(std, std)
-    found.lines = -(found.form + found.form.T) @ mean
-    found.intercept += float(mean @ found.form @ mean)
-    found.slopes = {column: slopes / std for column, slopes in found.slopes.items()}
-    for column, slopes in found.slopes.items():
-        marks = found.marks.setdefault(column, np.zeros(len(slopes)))
-        marks -= slopes @ mean
+    squares = found.form[:, :-1] / np.outer(std, std)
+    found.form[:, :-1] = squares
+    found.form[:, -1] = -(squares + squares.T) @ mean
+    found.intercept += float(mean @ squares @ mean)
+    for slopes in found.slopes.values():
+        slopes[:, :-1] /= std
+        slopes[:, -1] = -slopes[:, :-1] @ mean
 
 
 def _add_product(
@@ -211,7 +214,7 @@ def _add_product(
         found.form[first, second] += coef
     elif len(marked) == 1:
         factor = next(position[name] for name in atom.factors if name in position)
-        size = (len(tables[0]), len(position))
+        size = (len(tables[0]), len(position) + 1)
         found.slopes.setdefault(columns[0], np.zeros(size))[:, factor] += coef * tables[0]
     elif columns[0] == columns[1]:
         zeros = np.zeros(len(tables[0]))

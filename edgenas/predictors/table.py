@@ -148,7 +148,7 @@ class TableRegression:
         known = lookup.categories(fitted.atoms, fitted.categorical, fitted.cell)
         folded = lookup.fold(fitted.atoms, self.regression.params, known, fitted.cell)
         codes = {name: encode(self._column(table, name), known[name]) for name in known}
-        numbers = {name: as_column(self._column(table, name)) for name in folded.columns}
+        numbers = {name: as_column(self._column(table, name)) for name in folded.numbers.columns}
         text = [name for name, values in numbers.items() if values.dtype.kind != "f"]
         mean = folded.predict(numbers, codes) if not text else np.array([np.nan])
         if not np.isfinite(mean).all():
