@@ -126,10 +126,11 @@ def main() -> None:
     parser.add_argument("--speed", action="store_true", help="Print predictions a second only.")
     parser.add_argument("--transfer", action="store_true", help="Print adapting to boards only.")
     parser.add_argument("--design", action="store_true", help="Print choosing rows only.")
+    parser.add_argument("--rows", type=int, default=10, help="Of the new board, for --transfer.")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.transfer:
-        print(transfers(options.data, options.splits))
+        print(transfers(options.data, options.splits, options.rows))
         return
     if options.design:
         print(designs(options.data, options.splits))

@@ -16,6 +16,7 @@ from edgenas.cli.card import card
 
 # Of a table whose cells are never cut, whatever the terminal.
 WIDEST = 400
+MOST_ALIKE = 3
 
 
 def emit_json(document: dict[str, Any]) -> None:
@@ -242,6 +243,13 @@ def _transfer(transfer: dict[str, Any]) -> None:
         names = ", ".join(transfer["priors"])
         saved = f"{transfer['gain']:.0%} saved" if transfer["gain"] > 0 else "nothing saved"
         click.echo(f"adapted from {names}; {found}: {saved}")
+        likeness = transfer["likeness"]
+        most = [
+            name for name in sorted(likeness, key=lambda x: -likeness[x]) if likeness[name] > 0.1
+        ]
+        shown = ", ".join(f"{name} ({likeness[name]:.0%})" for name in most[:MOST_ALIKE])
+        if len(transfer["priors"]) > 1 and shown:
+            click.echo(f"believed to be like {shown}, and somewhat off towards the others")
     else:
         click.echo(f"fitted from scratch; {found}")
         click.echo(f"warning: {transfer['warning']}", err=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -151,6 +151,21 @@ class Regression:
         return max(float(self.scores[-1]), spread * self.student(confidence))
 
 
+class Fitting(Protocol):
+    """How coefficients come from rows; `recipe.Recipe` is one.
+
+    noise : float64 [n], relative standard deviations of the rows' noise, as `spread` has them.
+    """
+
+    @property
+    def spread(self) -> Spread: ...
+    @property
+    def noise(self) -> np.ndarray: ...
+    def fit(self, final: bool = False) -> Posterior: ...
+    def refit(self, kept: np.ndarray) -> Posterior: ...
+    def named_variances(self) -> dict[str, float]: ...
+
+
 def fit(data: TrainingData, seed: int) -> Regression:
     """Fit `data`; `seed` draws the folds of the cross-validation.
 
@@ -159,14 +174,18 @@ def fit(data: TrainingData, seed: int) -> Regression:
     PredictorError : too few rows, numbers that are not finite, or a constant response.
     """
     check(data)
-    matrix, response = data.matrix, data.response
-    if data.plain and len(response) < len(data.terms) + 3:
+    if data.plain and len(data.response) < len(data.terms) + 3:
         raise PredictorError(
             f"{data.name}: plain least squares on {len(data.terms)} terms takes "
-            f"{len(data.terms) + 3} rows or more, not {len(response)}.",
+            f"{len(data.terms) + 3} rows or more, not {len(data.response)}.",
             "Use --terms auto, or measure more.",
         )
-    made = recipe.of(data)
+    return assembled(data, recipe.of(data), seed)
+
+
+def assembled(data: TrainingData, made: Fitting, seed: int) -> Regression:
+    """Return the regression of `data` with coefficients as they are `made`."""
+    matrix, response = data.matrix, data.response
     fitted = made.fit(final=True)
     validation = validate(matrix, response, made.refit, FOLDS, seed)
     df_resid = max(len(response) - fitted.effective, 1.0)

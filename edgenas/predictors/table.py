@@ -238,13 +238,9 @@ class TableRegression:
         if found.used == "transfer":
             self.regression = found.predictor
         told = "" if expected is None else expected.sentence
-        if (
-            expected is not None
-            and expected.slopes is not None
-            and found.predictor.levels.keys() != {transfer.OFF}
-        ):
+        if expected is not None and expected.slopes is not None and not found.hardware:
             told += " The rows do without it: it is not used."
-        return Adapted(found.used, found.errors, found.gain, found.warning, told)
+        return Adapted(found.used, found.errors, found.gain, found.warning, told, found.likeness)
 
     def _bootstrap(self, rows: Rows, replicates: int) -> selection.Inference:
         def model(response: np.ndarray) -> selection.Model:

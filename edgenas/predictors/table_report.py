@@ -17,13 +17,15 @@ from edgenas.predictors.regression import Regression
 @dataclass(frozen=True)
 class Adapted:
     """What came of the priors: `used` "transfer" or "scratch"; errors on rows left out, in the
-    response's unit; gain: share of the error from scratch that the priors save."""
+    response's unit; gain: share of the error from scratch that the priors save; likeness: how far
+    each prior, and their mean, is believed to be what the new board is like."""
 
     used: str
     errors: dict[str, float]
     gain: float
     warning: str
     hardware: str = ""  # what hardware parameters said, or why they are not used
+    likeness: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,38 @@
 """A predictor for a new board from few measurements: other boards' predictors as the prior.
 
-Response of the new board = scale * prior + shift, then corrections in levels, by source and by
-term, if they help. The prior is the mean of the sources, each scaled by itself and weighted by how
-well it predicts rows left out. Compared are the transfer, the best
-single source with a scale and shift, and a fit from scratch; a prior that hurts is refused: the
-fit from scratch is returned, and says so.
+The prior is a blend of the sources (blend.py): like one of them, or like their mean, scaled, and
+somewhat off. Corrections by source and by term are added if they help. Compared are the transfer,
+the best single source with a scale and shift, and a fit from scratch; a prior that hurts is
+refused: the fit from scratch is returned, and says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
 from edgenas.errors import PredictorError
-from edgenas.predictors import regression, shrinkage
+from edgenas.predictors import recipe, regression
 from edgenas.predictors.base import TrainingData
+from edgenas.predictors.blend import Blend
 from edgenas.predictors.hardware import Expected
+from edgenas.predictors.heldout import validate
+from edgenas.predictors.posterior import Posterior
+from edgenas.predictors.recipe import Recipe
 from edgenas.predictors.regression import Regression
 from edgenas.predictors.shrinkage import Level
 
 LEAST_ROWS = 5
-# Squared errors on few rows are noisy: terms are adapted only if they take two fifths off, and the
-# prior is refused only if it is a third worse than no prior, and by over 5 % of the spread.
-WORTHWHILE, HARMFUL, MATERIAL = 0.6, 1.33, 0.05
+# Rows are left out one by one, or in so many parts.
+FOLDS = 10
+# Errors on few rows are noisy: of ten rows terms are adapted only if they take three fifths off the
+# squared error (6 / n), and the prior is refused only if it adds four fifths to that from scratch
+# (8 / n), and over 5 % of the spread.
+WORTHWHILE, HARMFUL, MATERIAL = 6.0, 8.0, 0.05
 # Five rows refute what was right on boards left out only if they are much worse with it.
 REFUTED = 3.0
-OFF = "off what hardware says"
 
 
 @dataclass(frozen=True)
@@ -35,10 +40,13 @@ class Transfer:
     """The predictor, and what was compared to choose it.
 
     predictor : reads the terms of the new rows, then one column a source: its prediction.
-    used : "transfer" or "scratch". errors : leave-one-out RMSE of "transfer", "affine" (the best
-        single source with its scale and shift) and "scratch", in the response's unit.
+    used : "transfer" or "scratch". errors : RMSE, in the response's unit, of rows left out, one by
+        one or, if they are more than ten, in ten parts: of "transfer", "affine" (the best single
+        source with its scale and shift, one by one) and "scratch".
     gain : share of the error from scratch that the prior saves; not positive if it was refused.
     warning : why the prior was refused, or empty.
+    likeness : how far each source, and their mean, is believed to be what the new board is like.
+    hardware : whether the scale that hardware says was used.
     """
 
     predictor: Regression
@@ -46,6 +54,8 @@ class Transfer:
     errors: dict[str, float]
     gain: float
     warning: str
+    likeness: dict[str, float] = field(default_factory=dict)
+    hardware: bool = False
 
     def rows(self, matrix: np.ndarray, sources: np.ndarray) -> np.ndarray:
         """Return what `predictor` reads: terms [n, p], behind them sources' predictions [n, s]."""
@@ -71,69 +81,98 @@ def adapt(
     ------
     PredictorError : fewer than 5 rows, or sources that do not fit the rows.
     """
-    n, p = data.matrix.shape
+    n = len(data.matrix)
     if n < LEAST_ROWS or sources.shape != (n, len(names)) or not np.isfinite(sources).all():
         raise PredictorError(
             f"{data.name}: a transfer takes {LEAST_ROWS} measured rows or more, each with a finite "
             f"prediction by every source; got {n} rows and sources {sources.shape}."
         )
-    own = data.levels or (Level("own", _standard(data.matrix)),)
-    scratch = shrinkage.choose(data.matrix, data.response, own).projection.error()
-    affine = min(_affine_error(column, data.response) for column in sources.T)
-    matrix = np.hstack([data.matrix, sources])
-    pad = np.zeros((p, len(names)))
-    direction = _prior(sources, data.response)
-    prior = Level("prior", np.append(np.zeros(p), direction)[:, None], flat=True)
-    levels = (
-        prior,
-        Level("sources", np.vstack([pad, _standard(sources)])),
-        *(Level(x.name, np.vstack([x.root, pad.T[:, :1].repeat(x.root.shape[1], 1)])) for x in own),
-    )
-    simple = shrinkage.choose(matrix, data.response, levels[:1]).projection.error()
-    error = shrinkage.choose(matrix, data.response, levels).projection.error()
-    if error > WORTHWHILE * simple:
-        levels, error = levels[:1], simple
-    known = None
-    if expected is not None and expected.slopes is not None and len(levels) == 1:
-        by_hardware = np.append(np.zeros(p), _prior(sources, data.response, expected.slopes))
-        off = Level(OFF, by_hardware[:, None], given=expected.spread**2 / max(error, 1e-300))
-        rest = data.response - matrix @ by_hardware
-        combined_error = shrinkage.choose(matrix, rest, (off,)).projection.error()
-        if combined_error < REFUTED * error:
-            known, levels, error = by_hardware, (off,), combined_error
-    errors = {"transfer": error**0.5, "affine": affine**0.5, "scratch": scratch**0.5}
+    own = tuple(data.levels or (Level("own", _standard(data.matrix)),))
+    data = replace(data, levels=own)
+    regression.check(data)
+    scratch = _left_out(data, recipe.of(data), seed)
+    affine = min(_affine_error(column, data.response) for column in sources.T) ** 0.5
+    blended = Blend.of(data.matrix, sources, data.response)
+    terms = (*data.terms, *(f"source {name}" for name in names))
+    whole = TrainingData(data.name, data.unit, terms, blended.rows, data.response)
+    found = _adapted(whole, blended, own, _told(blended, sources, expected), seed)
+    errors = {"transfer": found.error, "affine": affine, "scratch": scratch}
     gain = 1 - errors["transfer"] / errors["scratch"]
-    if error > HARMFUL * scratch + (MATERIAL * data.response.std()) ** 2:
+    likeness = blended.likeness(names)
+    harmful = (1 + HARMFUL / n) * scratch**2 + (MATERIAL * data.response.std()) ** 2
+    if found.error**2 > harmful:
         warning = (
             f"{data.name}: the prior from {', '.join(names)} was refused: on rows left out its "
             f"error is {errors['transfer']:.3g}, from scratch {errors['scratch']:.3g}."
         )
-        fitted = regression.fit(replace(data, levels=tuple(own)), seed)
-        return Transfer(fitted, "scratch", errors, gain, warning)
-    terms = (*data.terms, *(f"source {name}" for name in names))
-    combined = TrainingData(data.name, data.unit, terms, matrix, data.response, levels, known=known)
-    return Transfer(regression.fit(combined, seed), "transfer", errors, gain, "")
+        fitted = regression.fit(data, seed)
+        return Transfer(fitted, "scratch", errors, gain, warning, likeness)
+    fitted = regression.assembled(found.data, found.made, seed)
+    return Transfer(fitted, "transfer", errors, gain, "", likeness, found.hardware)
 
 
-def _prior(
-    sources: np.ndarray, response: np.ndarray, given: np.ndarray | None = None
-) -> np.ndarray:
-    """Return weights of the sources, float64 [s]: each one's slope, its own or given, by its say.
+@dataclass(frozen=True)
+class _Found:
+    """A way to adapt: the RMSE of rows left out, the rows of terms and sources, and how
+    coefficients are made of them."""
 
-    A source's say is the Gaussian likelihood of its left-out errors (pseudo-BMA; Yao et al. 2018).
-    """
-    errors = np.array([_affine_error(column, response) for column in sources.T])
-    centred = sources - sources.mean(axis=0)
-    power = np.sum(centred**2, axis=0)
-    slopes = np.divide(
-        centred.T @ (response - response.mean()), power, out=np.zeros_like(power), where=power > 0
-    )
-    if not (slopes > 0).any():
-        best = np.eye(len(errors))[int(np.argmin(errors))]
-        return best if given is None else best * given
-    ratio = errors / max(errors[slopes > 0].min(), 1e-300)
-    say = (slopes > 0) * np.maximum(ratio, 1e-300) ** (-len(response) / 2)
-    return np.asarray((slopes if given is None else given) * say / say.sum())
+    error: float
+    data: TrainingData
+    made: regression.Fitting
+    hardware: bool = False
+
+
+def _adapted(
+    whole: TrainingData, blended: Blend, own: Sequence[Level], told: Blend | None, seed: int
+) -> _Found:
+    """Return the blend as hardware told or as it is, with corrections if they help."""
+    found = _Found(_left_out(whole, blended, seed), whole, blended)
+    if told is not None:
+        error = _left_out(whole, told, seed)
+        if error**2 < REFUTED * found.error**2:
+            found = _Found(error, whole, told, hardware=True)
+    corrected = _Corrected.of(whole, blended, own)
+    error = _left_out(whole, corrected, seed)
+    worthwhile = 1 - min(WORTHWHILE / len(whole.response), 1)
+    return _Found(error, whole, corrected) if error**2 < worthwhile * found.error**2 else found
+
+
+def _left_out(data: TrainingData, made: regression.Fitting, seed: int) -> float:
+    """Return the RMSE of rows that are left out, each from all choices made without it."""
+    return validate(data.matrix, data.response, made.refit, FOLDS, seed).summary.rmse
+
+
+@dataclass(frozen=True)
+class _Corrected(Recipe):
+    """The blend, its scale chosen anew, and corrections by source and by term in levels."""
+
+    blended: Blend | None = None
+
+    @classmethod
+    def of(cls, whole: TrainingData, blended: Blend, own: Sequence[Level]) -> _Corrected:
+        p, count = len(own[0].root), blended.sources
+        levels = (
+            Level("prior", blended.fit().params[1:, None], flat=True),
+            Level("sources", np.vstack([np.zeros((p, count)), _standard(whole.matrix[:, p:])])),
+            *(Level(x.name, np.vstack([x.root, np.zeros((count, x.root.shape[1]))])) for x in own),
+        )
+        made = recipe.of(replace(whole, levels=levels))
+        return cls(**{x.name: getattr(made, x.name) for x in fields(made)}, blended=blended)
+
+    def refit(self, kept: np.ndarray) -> Posterior:
+        """Return the coefficients with the blend and the variances of rows `kept`, bool, alone."""
+        assert self.blended is not None
+        direction = self.blended.refit(kept).params[1:, None]
+        prior = replace(self.levels[0], root=direction)
+        return Recipe.refit(replace(self, levels=(prior, *self.levels[1:])), kept)
+
+
+def _told(blended: Blend, sources: np.ndarray, expected: Expected | None) -> Blend | None:
+    """Return the blend with the scale that hardware says, None if it says nothing."""
+    if expected is None or expected.slopes is None:
+        return None
+    level = float(np.mean(expected.slopes * sources.mean(axis=0)))
+    return blended.told(level, expected.spread * level)
 
 
 def _standard(matrix: np.ndarray) -> np.ndarray:
