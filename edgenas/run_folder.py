@@ -142,13 +142,11 @@ def write_json(path: Path, document: Any) -> None:
     write_bytes(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
-    """Return the parsed JSON of `path`; `RunFolderError` if it cannot be read."""
+def read_json(path: Path, hint: str = "The file is damaged: remove it and run again.") -> Any:
+    """Return the parsed JSON of `path`; `RunFolderError`, with `hint`, if it cannot be read."""
     try:
         return json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise RunFolderError(f"There is no file {path}.") from None
     except (OSError, ValueError) as problem:
-        raise RunFolderError(
-            f"Cannot read {path}: {problem}.", "The file is damaged: remove it and run again."
-        ) from problem
+        raise RunFolderError(f"Cannot read {path}: {problem}.", hint) from problem

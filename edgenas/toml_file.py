@@ -15,10 +15,10 @@ else:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return what a target file says, unchecked; `InputError` if it is not there or not TOML."""
+    """Return what a file says, unchecked; `InputError` if it is not there or not TOML."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as problem:
-        raise InputError(f"Cannot read the target file {path}: {problem}.") from problem
+        raise InputError(f"Cannot read {path}: {problem}.") from problem
     except tomllib.TOMLDecodeError as problem:
-        raise InputError(f"The target file {path} is not TOML: {problem}.") from problem
+        raise InputError(f"{path} is not TOML: {problem}.") from problem

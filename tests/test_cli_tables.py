@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from edgenas.cli.explain import explain
 from edgenas.cli.tables import fit, predict
 from edgenas.errors import EdgeNasError
 from edgenas.predictors import transfer
@@ -193,6 +194,27 @@ def test_odd_columns_are_read_left_out_or_refused(tmp_path: Path) -> None:
         run(predict, predictor, table, "-o", tmp_path / "out.csv")
     with pytest.raises(EdgeNasError, match="There is no file"):
         run(predict, tmp_path / "none.json", table, "-o", tmp_path / "out.csv")
+
+
+def test_names_are_shown_as_written_and_cells_stay_in_their_columns(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    rows = rng.uniform(0, 4, (30, 2))
+    lines = [f"{a},{b},{5 + a + b + rng.normal(0, 0.01)}" for a, b in rows]
+    table, predictor = tmp_path / "named.csv", tmp_path / "named.json"
+    table.write_text("\n".join(["a:b,[red]x[/red],[bold]ms", *lines]))
+    shown = run(fit, table, "--response", "[bold]ms", "-o", predictor)
+    for text in (shown, run(explain, predictor)):
+        assert "a:b" in text and "[red]x[/red]" in text
+    assert "to [bold]ms" in run(explain, predictor)
+    uneven, output = tmp_path / "uneven.csv", tmp_path / "out.csv"
+    uneven.write_text("a:b,[red]x[/red],note\n1,2\n2,3,late\n")
+    run(predict, predictor, uneven, "-o", output)
+    read = list(csv.DictReader(output.read_text().splitlines()))
+    assert [row["note"] for row in read] == ["", "late"]
+    assert [float(row["mean"]) for row in read] == pytest.approx([8, 10], abs=0.1)
+    with pytest.raises(EdgeNasError) as refused:
+        run(predict, table, table, "-o", tmp_path / "out.csv")
+    assert "remove" not in str(refused.value.hint) and "edgenas fit" in str(refused.value.hint)
 
 
 def test_repeats_of_categories_are_held_out_one_by_one(tmp_path: Path) -> None:

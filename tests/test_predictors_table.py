@@ -247,6 +247,10 @@ def test_many_rows_are_fitted_from_all_of_them():
         ("a\tms\n1\t2\n", "separated by"),
         ("a,ms\n", "has no rows"),
         ("a,ms\n1,2\n1,2,3\n", "Cannot read"),
+        ("a,ms\n1,2,3\n4,5,6\n", "more cells than its first line has names"),
+        ("a,ms\n0,2,3\n1,5,6\n", "more cells than its first line has names"),
+        ('a,ms\n"1,5",2\n"2",3\n', "'a' .* numbers with commas: row 1 has '1,5'"),
+        ('a,ms\n1,"2,25"\n2,"3,5"\n', "'ms' .* numbers with commas"),
     ],
 )
 def test_files_that_are_no_tables_are_refused(tmp_path, text, message):
@@ -266,6 +270,13 @@ def test_text_among_numbers_is_named_and_not_taken_for_categories():
             TableRegression().fit({**data, name: mixed}, "latency_ms")
 
 
+def test_a_response_next_to_nothing_has_no_share_of_error():
+    data = columns()
+    data["latency_ms"][3] = 1e-320
+    heldout = TableRegression().fit(data, "latency_ms").report()["heldout"]
+    assert np.isfinite(list(heldout.values())).all()
+
+
 def test_csv_files(tmp_path):
     text = "a,op,latency_ms\n" + "".join(f"{i},x{i % 3},{i + 5}\n" for i in range(20)) + "3,x1,\n"
     path = tmp_path / "t.csv.gz"
@@ -273,6 +284,9 @@ def test_csv_files(tmp_path):
     read = table_columns.read_csv(path)
     assert read["a"].dtype == np.float64 and read["op"][0] == "x0"
     assert TableRegression().fit(read, "latency_ms").fitted.skipped == 1
+    comma = tmp_path / "comma.csv"
+    comma.write_text("a,ms\n1,2,\n4,5,\n")
+    assert table_columns.read_csv(comma)["ms"].tolist() == [2, 5]
     twice = tmp_path / "u.csv"
     twice.write_text("a,a\n1,2\n")
     with pytest.raises(PredictorError, match="'a' twice"):

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from edgenas.cli import int8_layers
@@ -65,7 +66,7 @@ def explain(
         return
     from edgenas.predictors.base import EXTRAPOLATION
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, emoji=False, soft_wrap=True)
     for report in document["result"]:
         _predictor(console, report)
     console.print(EXTRAPOLATION)
@@ -89,11 +90,10 @@ def _explained(
 ) -> dict[str, Any]:
     """Return the explanation of a run folder or of a table's predictor."""
     if path.is_file():
-        from edgenas.predictors.table import load
+        from edgenas.cli.tables import read_predictor
         from edgenas.predictors.table_effects import explanation
-        from edgenas.run_folder import read_json
 
-        report = explanation(load(read_json(path)), CONFIDENCE)
+        report = explanation(read_predictor(path), CONFIDENCE)
         document = {"run": str(path), "step": "explain", "result": [report]}
         return {**document, "savings": [], "int8": None, "plots": []}
     from edgenas import pipeline
@@ -179,13 +179,13 @@ def _predictor(console: Console, report: dict[str, Any]) -> None:
 def _effects(
     title: str, columns: tuple[str, str, str], effects: list[dict[str, Any]], scale: float
 ) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE)
     for column in columns:
         table.add_column(column, justify="left" if column == columns[0] else "right")
     for effect in effects:
         lower, upper = effect["lower"] * scale, effect["upper"] * scale
         interval = f"{lower:+.3g} … {upper:+.3g}"
-        table.add_row(effect["change"], f"{effect['effect'] * scale:+.3g}", interval)
+        table.add_row(escape(effect["change"]), f"{effect['effect'] * scale:+.3g}", interval)
     return table
 
 

@@ -208,7 +208,7 @@ def table_fit(document: dict[str, Any]) -> None:
             "infinite" if term["vif"] is None else f"{term['vif']:.1f}",
             *([f"{term['selected']:.0%}"] if selected else []),
         )
-    Console(highlight=False, width=WIDEST).print(table)
+    Console(highlight=False, emoji=False, width=WIDEST).print(table)
     click.echo(f"standard errors: {document['standard_errors']}")
     for note in document["notes"]:
         click.echo(note)

@@ -128,13 +128,18 @@ def _fit_table(source: Path, options: dict[str, Any]) -> TableRegression:
 
 def _priors(paths: tuple[Path, ...]) -> dict[str, TableRegression]:
     """Return the predictors in the files, by the names of the files."""
-    from edgenas.predictors.table import load
-    from edgenas.run_folder import read_json
-
-    found = {path.stem: load(read_json(path)) for path in paths}
+    found = {path.stem: read_predictor(path) for path in paths}
     if len(found) < len(paths):
         raise InputError("Two of the priors have the same name.", "Rename one of the files.")
     return found
+
+
+def read_predictor(path: Path) -> TableRegression:
+    """Return the predictor that `edgenas fit TABLE.csv` wrote to `path`."""
+    from edgenas.predictors.table import load
+    from edgenas.run_folder import read_json
+
+    return load(read_json(path, "A predictor is what edgenas fit TABLE.csv writes with -o."))
 
 
 @click.command()
@@ -154,11 +159,10 @@ def predict(predictor: Path, table: Path, output: Path, confidence: float, as_js
     Example:
       edgenas predict latency.json new.csv -o predicted.csv
     """
-    from edgenas.predictors.table import load
     from edgenas.predictors.table_columns import read_csv
-    from edgenas.run_folder import read_json, write_bytes
+    from edgenas.run_folder import write_bytes
 
-    fitted, rows = load(read_json(predictor)), read_csv(table)
+    fitted, rows = read_predictor(predictor), read_csv(table)
     found, outside = fitted.get_prediction(rows, confidence), fitted.outside(rows).astype(int)
     columns = (found.mean, found.lower, found.upper, outside)
     added = zip(*(column.tolist() for column in columns), strict=True)
@@ -186,7 +190,8 @@ def _widened(table: Path, added: list[tuple[Any, ...]]) -> str:
     opener = gzip.open if table.suffix == ".gz" else open
     with opener(table, "rt", newline="", encoding="utf-8-sig") as stream:
         rows = [row for row in csv.reader(stream) if row]
-    text = io.StringIO()
-    pairs = zip(rows, added, strict=True)
+    text, width = io.StringIO(), len(rows[0])
+    even = ([*row, *[""] * width][:width] for row in rows)  # some rows end early, or in a comma
+    pairs = zip(even, added, strict=True)
     csv.writer(text, lineterminator="\n").writerows((*row, *cells) for row, cells in pairs)
     return text.getvalue()

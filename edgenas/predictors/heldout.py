@@ -65,7 +65,7 @@ def _summary(response: np.ndarray, mean: np.ndarray, ratios: np.ndarray, folds: 
     ordered = np.sort(ratios)
     # a row's own limit is from the other rows: without it the rank-th ratio may be the next one
     limits = np.where(ratios <= ordered[rank - 1], ordered[rank], ordered[rank - 1])
-    shown = response != 0
+    shown = np.abs(response) > 1e-12 * np.abs(response).max()  # of nothing there is no share
     tau = stats.kendalltau(response, mean).statistic if np.ptp(mean) > 0 else 0.0
     return HeldOut(
         n=n,

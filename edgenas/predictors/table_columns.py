@@ -20,6 +20,7 @@ MOST_LETTERS = 16
 # Sums of squares of greater numbers are infinite.
 GREATEST = 1e100
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_COMMA = re.compile(r"[+-]?\d+(?:,\d*)?")
 FEWEST_LABELS = 10
 
 
@@ -60,10 +61,18 @@ def read_csv(path: Path) -> dict[str, np.ndarray]:
 
     try:
         header = pandas.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].tolist()
-        frame = pandas.read_csv(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pandas.errors.ParserWarning)
+            frame = pandas.read_csv(path, index_col=False)
+    except pandas.errors.ParserWarning as problem:
+        raise PredictorError(
+            f"The rows of {path} have more cells than its first line has names.",
+            "Name each column, and write points as decimal marks.",
+        ) from problem
     except (OSError, ValueError, EOFError) as problem:  # pandas' parser errors are ValueErrors
         text = " ".join(str(problem).split()).rstrip(".")
-        raise PredictorError(f"Cannot read {path} as a table: {text}.") from problem
+        hint = "Save it as text in UTF-8." if isinstance(problem, UnicodeError) else ""
+        raise PredictorError(f"Cannot read {path} as a table: {text}.", hint) from problem
     if len(header) == 1 and (found := next((x for x in ";\t|" if x in str(header[0])), "")):
         raise PredictorError(
             f"The columns of {path} are separated by {found!r}.",
@@ -76,16 +85,19 @@ def read_csv(path: Path) -> dict[str, np.ndarray]:
         raise PredictorError(f"{path} has the column '{twice[0]}' twice.", "Rename one of them.")
     columns = as_columns(frame)
     for name, values in columns.items():
-        _check_thousands(path, name, values)
+        _check_commas(path, name, values)
     return {name: _percent(column) for name, column in columns.items()}
 
 
-def _check_thousands(path: Path, name: str, values: np.ndarray) -> None:
-    """Raise `PredictorError` if cells are numbers such as "1,234.5"."""
+def _check_commas(path: Path, name: str, values: np.ndarray) -> None:
+    """Raise `PredictorError` if cells are numbers such as "1,234.5", or all are as "1,5"."""
     if values.dtype.kind == "f":
         return
-    for row, text in enumerate(values.tolist()):
-        if _THOUSANDS.fullmatch(text.strip()):
+    cells = [text.strip() for text in values.tolist()]
+    written = [text for text in cells if text]
+    all_commas = all(map(_COMMA.fullmatch, written)) and any("," in text for text in written)
+    for row, text in enumerate(cells):
+        if _THOUSANDS.fullmatch(text) or (all_commas and "," in text):
             raise PredictorError(
                 f"The column '{name}' of {path} has numbers with commas: row {row + 1} has "
                 f"'{text}'.",

@@ -68,7 +68,12 @@ def report(table: Fitted, fitted: Regression) -> dict[str, Any]:
         "duplicates": table.duplicates,
         "labels": list(table.labels),
         "notes": notes(table),
-        "terms": [_line(inference, *pair) for pair in enumerate(fitted.coefficients(0.95))],
+        "terms": [
+            _line(inference, at, line)
+            for at, line in enumerate(fitted.coefficients(0.95))
+            if not table.priors
+            or line.bse > 0  # a blend of priors leaves the table's own terms out
+        ],
         "standard_errors": standard_errors(table),
         "bootstrap": 0 if inference is None else inference.replicates,
         "extrapolation": EXTRAPOLATION,
