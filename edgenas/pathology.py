@@ -122,6 +122,13 @@ def _timings(context: RunContext) -> dict[Architecture, Timing]:
     return timings
 
 
+def sentences(context: RunContext) -> tuple[str, ...]:
+    """Return each pathology in words, with what the run's search, if there was one, made of it."""
+    candidates = context.search_result().candidates if context.folder.search.exists() else ()
+    networks = [candidate.architecture for candidate in candidates]
+    return tuple(one.sentence(context.target.engine, networks) for one in find(context))
+
+
 def slow_kernels(context: RunContext) -> frozenset[int]:
     """Return the kernel sizes that the run found its engine to be slow at."""
     return frozenset(pathology.kernel_size for pathology in find(context))

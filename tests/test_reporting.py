@@ -188,6 +188,13 @@ def test_nothing_verified_is_a_failure(data: ReportData) -> None:
     assert "Failed: nothing to deploy" in first and "All crashed." in first
 
 
+def test_what_the_engine_is_slow_at_is_said_beside_the_winner(data: ReportData) -> None:
+    said = "Kernel size 7 costs 465x kernel size 5 on litert; no candidate uses it."
+    page = render(replace(data, pathologies=(said,)))
+    winner, after = page.index("The winner</h3>"), page.index("Candidates exported")
+    assert winner < page.index(said) < after
+
+
 def test_what_int8_costs_each_layer_is_shown_worst_first(data: ReportData) -> None:
     noise = {f"layer{index}": 60.0 - 3 * index for index in range(12)} | {"quiet": None}
     layers = tuple(

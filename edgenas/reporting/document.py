@@ -186,6 +186,7 @@ class ReportData:
     infeasible : the network of least predicted latency, when no network meets the limit.
     warm_start : what an earlier run gave, in sentences.
     int8_layers : what int8 costs each layer of `winner`.
+    pathologies : choices that the engine is far slower at than their arithmetic, in sentences.
     fallbacks : what did not run as asked (another provider, a float island, a slower engine).
     rounds : searches until the promise was measured to hold.
     seconds : by step. files : label -> path. command : reproduces the run.
@@ -217,6 +218,7 @@ class ReportData:
     warnings: tuple[str, ...] = ()
     reused: tuple[str, ...] = ()
     warm_start: tuple[str, ...] = ()
+    pathologies: tuple[str, ...] = ()
     int8_layers: Int8Layers | None = None
 
     @property

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgenas import int8_layers
+from edgenas import int8_layers, pathology
 from edgenas.marginal import changes
-from edgenas.pathology import find
 from edgenas.predictor_report import coefficients, effects, held_out
 from edgenas.predictors.base import FittedPredictor
 from edgenas.predictors.explain import breakdown, diagnostics
@@ -61,7 +60,7 @@ def _explain(
         rows=_rows(predictor, matrix, observed, confidence),
         breakdown=_breakdown(context, predictor, rows) if in_full else (),
         notes=(
-            *(_pathologies(context) if kind.name == "latency_ms" else ()),
+            *(pathology.sentences(context) if kind.name == "latency_ms" else ()),
             *diagnostics(
                 predictor.predict(matrix),
                 np.array([value for value, _ in observed.values()]),
@@ -71,12 +70,6 @@ def _explain(
             ),
         ),
     )
-
-
-def _pathologies(context: RunContext) -> tuple[str, ...]:
-    candidates = context.search_result().candidates if context.folder.search.exists() else ()
-    networks = [candidate.architecture for candidate in candidates]
-    return tuple(one.sentence(context.target.engine, networks) for one in find(context))
 
 
 def _breakdown(

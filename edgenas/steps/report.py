@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgenas import int8_layers, warm_start
+from edgenas import int8_layers, pathology, warm_start
 from edgenas.records import DeviceProfile, Measurement, VerifiedModel, from_json, to_json
 from edgenas.reporting.document import (
     EnvironmentReport,
@@ -55,6 +55,7 @@ def report_data(context: RunContext) -> ReportData:
         warnings=notes.warnings,
         reused=notes.reused,
         int8_layers=int8_layers.stored(context),
+        pathologies=pathology.sentences(context),
         warm_start=() if taken is None else warm_start.sentences(taken),
     )
 
