@@ -215,16 +215,33 @@ def test_damaged_files_are_named_counted_and_skipped(folder: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     Image.fromarray(noise).save(red / "d_cut.jpg")
     (red / "d_cut.jpg").write_bytes((red / "d_cut.jpg").read_bytes()[:900])
+    (red / "e_gone.png").symlink_to("nowhere.png")
+    Image.new("F", (12, 12), 0.5).save(red / "f_float.tif")
+    Image.new("I", (12, 12), 70_000).save(red / "g_32bit.tif")
     (red / "notes.txt").write_text("not an image, and not taken for one")
     progress = Silent()
     data = base.load(f"imagefolder:{folder}", seed=0, progress=progress)
     assert [file.path for file in data.skipped] == [
-        f"train/red/{name}" for name in ("a_text.jpg", "b_empty.png", "c_cut.png", "d_cut.jpg")
+        f"train/red/{name}"
+        for name in (
+            "a_text.jpg",
+            "b_empty.png",
+            "c_cut.png",
+            "d_cut.jpg",
+            "e_gone.png",
+            "f_float.tif",
+            "g_32bit.tif",
+        )
+    ]
+    assert [file.reason for file in data.skipped[4:]] == [
+        "No such file or directory",
+        "its pixels are floats, whose range is not known",
+        "its pixels are not within 0 and 65,535",
     ]
     assert all(file.reason and "\n" not in file.reason for file in data.skipped)
     assert len(data.train) + len(data.val) == 12
     (warning,) = progress.warnings
-    assert warning.startswith("4 images were skipped: train/red/a_text.jpg (not an image)")
+    assert warning.startswith("7 images were skipped: train/red/a_text.jpg (not an image)")
     assert data.card().skipped[0] == "train/red/a_text.jpg (not an image)"
 
 

@@ -85,9 +85,13 @@ def decode(source: Source, size: int) -> np.ndarray:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Return `image` as 8-bit RGB, whatever its mode."""
+    """Return `image` as 8-bit RGB, whatever its mode; `ValueError` if its range is not known."""
+    if image.mode == "F":
+        raise ValueError("its pixels are floats, whose range is not known")
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip
         grey = (np.asarray(image).astype(np.int64) + 128) // 257
+        if grey.min() < 0 or grey.max() > 255:
+            raise ValueError("its pixels are not within 0 and 65,535")
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -119,4 +123,6 @@ def _open(source: Source) -> Image.Image:
 def _reason(problem: Exception) -> str:
     if isinstance(problem, UnidentifiedImageError):
         return "not an image"
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror
     return " ".join(str(problem).split()) or type(problem).__name__
