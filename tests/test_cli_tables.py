@@ -207,7 +207,7 @@ def test_names_are_shown_as_written_and_cells_stay_in_their_columns(tmp_path: Pa
         assert "a:b" in text and "[red]x[/red]" in text
     assert "to [bold]ms" in run(explain, predictor)
     uneven, output = tmp_path / "uneven.csv", tmp_path / "out.csv"
-    uneven.write_text("a:b,[red]x[/red],note\n1,2\n2,3,late\n")
+    uneven.write_text("a:b,[red]x[/red],note\n1,2\n   \n2,3,late\n")
     run(predict, predictor, uneven, "-o", output)
     read = list(csv.DictReader(output.read_text().splitlines()))
     assert [row["note"] for row in read] == ["", "late"]

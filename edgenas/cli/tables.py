@@ -189,7 +189,7 @@ def _widened(table: Path, added: list[tuple[Any, ...]]) -> str:
     """Return the text of a CSV file with more cells at the end of each of its rows."""
     opener = gzip.open if table.suffix == ".gz" else open
     with opener(table, "rt", newline="", encoding="utf-8-sig") as stream:
-        rows = [row for row in csv.reader(stream) if row]
+        rows = [row for row in csv.reader(stream) if len(row) > 1 or "".join(row).strip()]
     text, width = io.StringIO(), len(rows[0])
     even = ([*row, *[""] * width][:width] for row in rows)  # some rows end early, or in a comma
     pairs = zip(even, added, strict=True)
