@@ -31,6 +31,7 @@ from device_runtime.protocol import (
 )
 from edgenas.challenges import evidence
 from edgenas.challenges.replay import replay
+from edgenas.cli.main import run as edgenas
 from edgenas.errors import RunFolderError
 from edgenas.records import (
     Architecture,
@@ -337,6 +338,21 @@ def test_the_evidence_in_a_package_replays_as_the_zip_does(run: RunFolder, tmp_p
         replay(package)
     with pytest.raises(RunFolderError, match="cannot be used: it has no SHA256SUMS"):
         replay(tmp_path)
+
+
+def test_the_terminal_names_what_differs_and_why_the_rest_is_unknown(
+    run: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_verdict(run, replace(verdict(), agreement=0.9))
+    monkeypatch.setattr("sys.argv", ["edgenas", "verify", "--replay", str(bundle(run))])
+    with pytest.raises(SystemExit) as ended:
+        edgenas()
+    out = capsys.readouterr().out
+    assert ended.value.code == 1
+    assert "  differs: agreement: stated 0.9, the evidence gives 1.0\n" in out
+    assert "  6 cannot be worked out again. It was made before predictors were kept.\n" in out
+    assert "    predicted latency_ms, predicted accuracy\n" in out
+    assert out.endswith("29 follow from the evidence, 1 not, 6 cannot be worked out again\n")
 
 
 def test_hashes_are_those_of_the_files(run: RunFolder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from edgenas.errors import InputError
 NOT_CONFIRMED = 1
 SAID = {
     "follows": "follow from the evidence",
-    "differs": "do not",
+    "differs": "not",
     "unknown": "cannot be worked out again",
 }
 
@@ -78,7 +79,9 @@ def _show(model: str, checks: list[dict[str, Any]]) -> None:
         elif check["status"] == "differs":
             click.echo(f"  differs: {check['figure']}: {_difference(check)}")
     for why, figures in unknown.items():
-        click.echo(f"  cannot be worked out again: {', '.join(figures)}. {why}")
+        names = dict.fromkeys(re.sub(", (lower|upper)", "", figure) for figure in figures)
+        click.echo(f"  {len(figures)} cannot be worked out again. {why}")
+        click.echo(f"    {', '.join(names)}")
 
 
 def _difference(check: dict[str, Any]) -> str:
