@@ -48,6 +48,9 @@ def test_residuals_are_described():
     names = [f"network {i}" for i in range(200)]
     told = explain.diagnostics(predicted, outlier, leverage, names)
     assert any("hangs on network 7 (Cook" in text for text in told)
+    leverage[7] = 1.0
+    told = explain.diagnostics(predicted, outlier, leverage, names)
+    assert any("hangs on network 7 (no other row says what it says)" in text for text in told)
     assert "too few" in explain.diagnostics(predicted[:5], predicted[:5])[0]
 
 

@@ -36,6 +36,16 @@ def test_svg_keeps_text_and_tells_marks_on_hover() -> None:
     assert texts(svg, "title") == ["first <net>", "second & net"]
 
 
+def test_latencies_far_apart_stand_on_a_logarithmic_axis() -> None:
+    far = plots.Mark(Interval(400.0, 300.0, 500.0), Interval(60.0, 60.0, 60.0), "slow")
+    near = plots.Mark(Interval(0.2, -0.1, 0.5), Interval(20.0, 20.0, 20.0), "fast")
+    words = texts(small_tradeoff((near, far)).svg(), "text")
+    assert {"Latency (ms), logarithmic", "0.1", "10", "100"} <= set(words)
+    assert texts(small_tradeoff((near, far)).svg(), "title") == ["fast", "slow"]
+    none = plots.Mark(Interval(0.0, 0.0, 0.0), Interval(20.0, 20.0, 20.0), "none")
+    assert "Latency (ms)" in texts(small_tradeoff((none, far)).svg(), "text")
+
+
 def test_svg_is_the_same_each_time_and_ids_carry_the_name() -> None:
     svg = small_tradeoff().svg()
     assert svg == small_tradeoff().svg()

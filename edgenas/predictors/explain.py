@@ -11,6 +11,7 @@ from edgenas.predictors.base import FittedPredictor
 from edgenas.predictors.spread import EVEN, Spread
 
 FEWEST = 20
+ALONE = 0.999  # leverage of a row that the fit goes through, whatever it is
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,11 @@ def _influential(
     most = int(np.argmax(distance))
     if distance[most] <= 1:
         return []
+    how = f"Cook's distance {distance[most]:.1f}"
+    if leverage[most] > ALONE:  # then the distance is a division by next to nothing
+        how = "no other row says what it says"
     return [
-        f"The fit hangs on {_called(names, most)} (Cook's distance {distance[most]:.1f}): measure "
-        "it again, or networks like it."
+        f"The fit hangs on {_called(names, most)} ({how}): measure it again, or networks like it."
     ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from edgenas.records import Interval
@@ -17,6 +17,8 @@ from edgenas.reporting.plot import BLUE, GREEN, GREY, INK, MUTED, ORANGE, RED, P
 Look = Literal["fitted", "known", "half_known", "predicted", "verified", "winner", "failed"]
 
 _HALF_PAGE_IN = 5.2  # two stand side by side, so that their text is as large as the page's
+
+WIDE = 50.0  # times, above which the smaller values would stand in one place
 
 # marker, size, face, edge, order
 _LOOKS: dict[Look, tuple[str, float, str, str, int]] = {
@@ -69,11 +71,17 @@ def tradeoff(
 ) -> Plot:
     """Draw two objectives against each other, the predicted frontier as steps, the limit on x.
 
-    frontier : (x, y) by rising x. labels : of the x and the y axis, with units.
+    frontier : (x, y) by rising x. labels : of the x and the y axis, with units. x is logarithmic
+    where the marks differ by more than `WIDE` times.
     """
     plot = Plot(name, 5.8, 4.1)
     with plot.drawing() as axes:
         axes.set(xlabel=labels[0], ylabel=labels[1])
+        if wide := _is_wide([mark.x.mean for one in series for mark in one.marks]):
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
+            series = [replace(one, marks=tuple(map(_above_zero, one.marks))) for one in series]
+            frontier = [point for point in frontier if point[0] > 0]
         if frontier:
             xs, ys = zip(*frontier, strict=True)
             axes.plot(
@@ -83,6 +91,8 @@ def tradeoff(
             _draw_series(plot, axes, one)
             _label_first(axes, one, limit)
         axes.margins(0.06)
+        if wide:
+            axes.set_xlabel(f"{labels[0]}, logarithmic")
         if limit is not None:
             axes.axvline(limit, color=RED, lw=1.3, ls=(0, (5, 3)), zorder=2)
             axes.text(
@@ -96,6 +106,16 @@ def tradeoff(
             )
         _legend(plot, ncols=3)
     return plot
+
+
+def _is_wide(values: Sequence[float]) -> bool:
+    known = [value for value in values if math.isfinite(value)]
+    return len(known) > 1 and 0 < WIDE * min(known) < max(known)
+
+
+def _above_zero(mark: Mark) -> Mark:
+    """Return a mark whose interval a logarithmic axis can show: cut where it falls to 1/`WIDE`."""
+    return replace(mark, x=replace(mark.x, lower=max(mark.x.lower, mark.x.mean / WIDE)))
 
 
 def predicted_observed(
