@@ -20,7 +20,7 @@ from edgenas.supernet.evaluate import accuracy, logits
 from edgenas.supernet.files import load, save
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.recalibrate import calibrated_subnet, recalibrate, to_input
-from edgenas.supernet.settings import TrainSettings, default_settings
+from edgenas.supernet.settings import TrainSettings, default_epochs, default_settings
 
 SPACE = mbv3_tiny.create(num_classes=3, in_channels=3, image_size=16)
 
@@ -147,6 +147,14 @@ def test_only_colour_images_are_mirrored(data: Dataset) -> None:
 
 def test_what_is_not_chosen_is_left_to_the_default_of_the_data(data: Dataset) -> None:
     assert default_settings(data, epochs=None) == default_settings(data)
+
+
+@pytest.mark.parametrize(
+    ("n_images", "epochs"),
+    [(20, 300), (240, 100), (999, 24), (1_080, 14), (10_000, 10), (50_000, 3), (10**6, 3)],
+)
+def test_few_images_are_seen_more_often(n_images: int, epochs: int) -> None:
+    assert default_epochs(n_images) == epochs
 
 
 def test_how_far_images_are_changed_can_be_chosen(data: Dataset) -> None:

@@ -13,6 +13,8 @@ from edgenas.supernet.interfaces import Data
 MOST_EPOCHS = 14
 FEWEST_EPOCHS = 3
 IMAGES_SEEN = 100_000  # by default, between those two numbers of epochs
+FEW_IMAGES = 1_000  # of which 14 epochs would be too few steps to learn anything
+IMAGES_SEEN_OF_FEW, MOST_EPOCHS_OF_FEW = 24_000, 300
 AUGMENTATIONS = ("auto", "none", "shift", "flip", "strong")
 
 
@@ -76,9 +78,8 @@ def default_settings(data: Data, augmentation: str = "auto", **chosen: Any) -> T
     n, size = data.train.images.shape[:2]
     colour = _has_colour(data.train.images[:: max(1, n // 256)])
     kind = augmentation if augmentation != "auto" else "flip" if colour else "shift"
-    passes = min(MOST_EPOCHS, max(FEWEST_EPOCHS, IMAGES_SEEN // n))
     settings = TrainSettings(
-        epochs=passes,
+        epochs=default_epochs(n),
         shift=0 if kind == "none" else max(1, size // (8 if colour else 16)),
         flip=kind in ("flip", "strong"),
     )
@@ -87,6 +88,17 @@ def default_settings(data: Data, augmentation: str = "auto", **chosen: Any) -> T
             settings, colour=0.2 * colour, cut_out=0.4, mixup=0.2, label_smoothing=0.1
         )
     return replace(settings, **{k: value for k, value in chosen.items() if value is not None})
+
+
+def default_epochs(n: int) -> int:
+    """Return the epochs of a training on `n` images.
+
+    238 drawings of 7 shapes, validated on 182: 14 epochs (42 steps) give 46 % to the largest
+    network, 100 epochs (300 steps) 90 %.
+    """
+    if n < FEW_IMAGES:
+        return min(MOST_EPOCHS_OF_FEW, IMAGES_SEEN_OF_FEW // n)
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, IMAGES_SEEN // n))
 
 
 def _has_colour(images: np.ndarray) -> bool:
