@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 import struct
 import zlib
@@ -255,6 +256,14 @@ def test_a_decompression_bomb_is_skipped(folder: Path, monkeypatch: pytest.Monke
     assert "3600 pixels" in skipped[1].reason
 
 
+def test_images_that_memory_cannot_hold_are_refused_before_they_are_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 2, "SC_PAGE_SIZE": 4096}.__getitem__)
+    with pytest.raises(DataError, match=r"16 images at 12 px need 0\.0 GB of memory"):
+        load(folder)
+
+
 def remove(folder: Path) -> None:
     for path in folder.iterdir():
         path.unlink()
@@ -272,6 +281,11 @@ def case_one_folder_too_high(folder: Path) -> None:
     for part in ("train", "test"):
         (folder / "flowers").mkdir(exist_ok=True)
         (folder / part).rename(folder / "flowers" / part)
+
+
+def case_classes_one_folder_too_high(folder: Path) -> None:
+    shutil.rmtree(folder / "test")
+    (folder / "train").rename(folder / "flowers")
 
 
 def case_two_images_and_no_test(folder: Path) -> None:
@@ -316,6 +330,7 @@ def case_test_unreadable(folder: Path) -> None:
         (case_missing, "There is no image folder"),
         (case_no_train, "has no train/."),
         (case_one_folder_too_high, "has no train/."),
+        (case_classes_one_folder_too_high, "has one class folder only, flowers/."),
         (case_two_images_and_no_test, "class 'red' has only two images, and one is kept back"),
         (case_empty_train, "train has no images in class folders"),
         (case_one_class, "has only one class, 'blue'"),

@@ -225,6 +225,25 @@ def test_a_watched_training_keeps_its_curve_when_resumed(data: Dataset, tmp_path
     assert report.curve[-1].largest_accuracy == report.largest_accuracy
 
 
+def test_of_many_epochs_some_are_watched(data: Dataset, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, epochs=41, batch_size=80)
+    paths = tmp_path / "checkpoint", tmp_path / "supernet"
+    report = train(SPACE, data, settings, *paths, Silent(), watch=True)
+    assert [epoch.number for epoch in report.curve] == [*range(2, 41, 2), 41]
+    assert len(report.losses) == 41
+
+
+def test_a_supernet_that_guesses_is_warned_of(data: Dataset, tmp_path: Path) -> None:
+    labels = np.random.default_rng(0).integers(0, 2, len(data.val))
+    guessed = replace(data, val=Split(data.val.images, labels))
+    progress = Silent()
+    paths = tmp_path / "checkpoint", tmp_path / "supernet"
+    train(SPACE, guessed, replace(SETTINGS, epochs=1), *paths, progress)
+    (warning,) = progress.warnings
+    assert "of 60 validation images right after --epochs 1" in warning
+    assert f"most frequent class gets {max(np.mean(labels), 1 - np.mean(labels)):.0%}" in warning
+
+
 def test_memory_that_runs_out_names_the_batch_size_to_try(
     data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

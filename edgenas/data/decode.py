@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edgenas.data.base import SkippedFile, Split
+from edgenas.errors import DataError
 from edgenas.progress import Task
 
 Source = Path | bytes
@@ -43,6 +44,21 @@ def native_size(sources: Sequence[Source], largest: int) -> int:
     side, count = Counter(sides).most_common(1)[0]
     chosen = side if count > len(sides) / 2 else int(np.median(sides))
     return max(SMALLEST_IMAGE_SIZE, min(chosen, largest))
+
+
+def require_memory(name: str, count: int, size: int) -> None:
+    """Raise `DataError` unless twice the pixels of `count` images fit into the machine's memory.
+
+    They are there twice while splits are cut.
+    """
+    needed = 2 * count * size * size * 3
+    present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > present:
+        raise DataError(
+            f"{name}: {count:,} images at {size} px need {needed / 1e9:.1f} GB of memory, and this "
+            f"machine has {present / 1e9:.1f} GB.",
+            "Use a part of the images, or a machine with more memory.",
+        )
 
 
 def decode_split(

@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from edgenas.data.base import Dataset, SkippedFile, Split, assemble
-from edgenas.data.decode import Source, decode_split, native_size
+from edgenas.data.decode import Source, decode_split, native_size, require_memory
 from edgenas.errors import DataError
 from edgenas.progress import Progress
 
@@ -32,6 +32,7 @@ def load(argument: str, *, seed: int, progress: Progress, image_size: int) -> Da
     class_names = _class_names(parts["train"], label_column)
     encoded = {part: _Encoded(table, image_column) for part, table in parts.items()}
     size = native_size(encoded["train"], image_size)
+    require_memory(f"hf:{argument}", sum(map(len, encoded.values())), size)
     splits: dict[str, Split] = {}
     skipped: tuple[SkippedFile, ...] = ()
     with progress.task("Reading images", sum(map(len, encoded.values()))) as task:

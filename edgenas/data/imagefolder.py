@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgenas.data.base import Dataset, SkippedFile, Split, assemble
-from edgenas.data.decode import decode_split, native_size
+from edgenas.data.decode import decode_split, native_size, require_memory
 from edgenas.errors import DataError
 from edgenas.progress import Progress
 
@@ -80,6 +80,10 @@ def _folders(root: Path) -> dict[str, Path]:
     for path in inside.values():
         if (path / "train").is_dir():
             raise DataError(f"{root} has no train/.", f"Try: --data imagefolder:{path}")
+    if len(inside) == 1 and any(child.is_dir() for child in path.iterdir()):
+        raise DataError(
+            f"{root} has one class folder only, {path.name}/.", f"Try: --data imagefolder:{path}"
+        )
     return {"train": root}
 
 
@@ -115,6 +119,7 @@ def _decode(
         part: [p for group in classes.values() for p in group] for part, classes in files.items()
     }
     size = native_size(paths["train"], image_size)
+    require_memory(f"imagefolder:{root.name}", sum(map(len, paths.values())), size)
     splits: dict[str, Split] = {}
     skipped: tuple[SkippedFile, ...] = ()
     with progress.task("Reading images", sum(map(len, paths.values()))) as task:

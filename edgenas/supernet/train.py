@@ -6,10 +6,13 @@ largest answers (Yu and Huang 2019, Universally Slimmable Networks; Cai et al. 2
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from edgenas.progress import Progress
 from edgenas.supernet import files
@@ -21,6 +24,8 @@ from edgenas.supernet.parallel import joined
 from edgenas.supernet.recalibrate import calibrated_subnet
 from edgenas.supernet.settings import TrainSettings
 from edgenas.supernet.trainer import Epoch, Trainer, training_device
+
+WATCHED_EPOCHS = 20  # about; of few images an epoch is shorter than looking at its result
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,8 @@ def train(  # noqa: PLR0917 - what, from what, how, to where
 
     Every random number is a function of seed, epoch and step. So a run that was interrupted goes on
     from `checkpoint`, written every 30 s and after each epoch, to the result of one that was not.
-    With `watch` the largest and the smallest network are evaluated after each epoch. `initial`
-    has the weights to begin with, in place of random ones.
+    With `watch` the largest and the smallest network are evaluated after each epoch, of many
+    epochs after 20 to 39 of them. `initial` has the weights to begin with, in place of random ones.
 
     Raises
     ------
@@ -83,6 +88,7 @@ def train(  # noqa: PLR0917 - what, from what, how, to where
             files.save(supernet, output, data, settings)
     seen = (trainer.total_steps - resumed) * trainer.batch_size
     largest, smallest = _extremes(supernet, data)
+    _warn_of_guessing(largest, data, settings, progress)
     return TrainReport(
         losses=tuple(trainer.state.losses),
         seconds=seconds,
@@ -111,8 +117,12 @@ def _train(trainer: Trainer, progress: Progress, watch: bool) -> None:
 
 
 def _watched(trainer: Trainer, progress: Progress) -> Callable[[], None]:
+    every = max(1, trainer.settings.epochs // WATCHED_EPOCHS)
+
     def ended() -> None:
         state = trainer.state
+        if len(state.losses) % every and len(state.losses) < trainer.settings.epochs:
+            return
         epoch = Epoch(
             len(state.losses), state.losses[-1], *_extremes(trainer.averaged(), trainer.data)
         )
@@ -123,6 +133,21 @@ def _watched(trainer: Trainer, progress: Progress) -> Callable[[], None]:
         )
 
     return ended
+
+
+def _warn_of_guessing(
+    accuracy: float, data: Data, settings: TrainSettings, progress: Progress
+) -> None:
+    """Warn if the accuracy is not above that of naming the most frequent class, by two errors."""
+    labels = data.val.labels
+    guessed = float(np.bincount(labels).max() / len(labels))
+    if accuracy > guessed + 2 * math.sqrt(guessed * (1 - guessed) / len(labels)):
+        return
+    progress.warning(
+        f"The largest network gets {accuracy:.0%} of {len(labels)} validation images right after "
+        f"--epochs {settings.epochs}; always naming the most frequent class gets {guessed:.0%}. "
+        "Train for more epochs, or see whether the labels are right."
+    )
 
 
 def _extremes(supernet: Supernet, data: Data) -> tuple[float, float]:
