@@ -68,12 +68,11 @@ def winners(table: MeasuredTable, samples: int, evaluate: int, seed: int) -> lis
     """Return the winners at every limit of one draw of networks."""
     measured = table_predictors.plan(table, samples, seed)
     evaluated = table_predictors.evaluated(table, measured, evaluate, seed)
-    latency = table_predictors.predict(
-        table, table_predictors.fit(table, "latency_ms", measured, seed), 0.95
-    )
-    accuracy = table_predictors.predict(
-        table, table_predictors.fit(table, "accuracy", evaluated, seed), 0.95
-    )
+    of_latency = table_predictors.fit(table, "latency_ms", measured, seed)
+    others = {"latency_ms": of_latency}
+    of_accuracy = table_predictors.fit(table, "accuracy", evaluated, seed, others)
+    latency = table_predictors.predict(table, of_latency, 0.95)
+    accuracy = table_predictors.predict(table, of_accuracy, 0.95)
     latency_ms, truth = table.response("latency_ms"), table.response("accuracy")
     unseen = ~np.isin(np.arange(len(latency_ms)), measured)
     found = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -15,6 +17,7 @@ POOL = 300
 # Prior variances of the levels that a table's categories make, as those of numbers.
 VARIANCES = {**design.VARIANCES, "categories": 1.0, "categories, shared by columns": 1.0}
 NONE = np.array([], np.int64)
+EMPTY: Mapping[str, TableRegression] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,18 @@ def evaluated(table: MeasuredTable, measured: np.ndarray, count: int, seed: int)
     return np.concatenate([measured, more])[:count]
 
 
-def fit(table: MeasuredTable, response: str, networks: np.ndarray, seed: int) -> TableRegression:
+def fit(
+    table: MeasuredTable,
+    response: str,
+    networks: np.ndarray,
+    seed: int,
+    others: Mapping[str, TableRegression] = EMPTY,
+) -> TableRegression:
     """Return a predictor of one response from what is known of some networks.
+
+    others : predictors of other responses. Where one of them found that edges count as no operation
+    if nothing uses their result, so they do for what is no cost: such edges change no output, and
+    few rows show what becomes of networks without any path.
 
     Raises
     ------
@@ -63,12 +76,15 @@ def fit(table: MeasuredTable, response: str, networks: np.ndarray, seed: int) ->
     """
     kind = table.target.response(response)
     columns = {name: values[networks] for name, values in table.choices().items()}
+    cost = kind.unit in ("ms", "mJ", "bytes")
+    cells = [x.fitted.cell for x in others.values() if x.fitted.cell and x.fitted.cell.nothing]
     return TableRegression("auto", seed).fit(
         {**columns, response: table.response(response)[networks]},
         response,
         features=table.variables,
         categorical=table.categorical,
-        cost=kind.unit in ("ms", "mJ", "bytes"),
+        cost=cost,
+        cell=cells[0] if cells and not cost else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,21 @@ def test_winners_keep_the_limit_when_looked_up(target: TableTarget) -> None:
                 kept.append(latency_ms[allowed[np.argmax(accuracy[allowed])]] <= limit_ms)
     assert len(kept) > 20
     assert np.mean(kept) >= 0.95
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the measured tables are not beside the repository")
+def test_accuracy_learns_from_latency_which_networks_compute_nothing() -> None:
+    columns = {**PI5.responses, "latency_ms": Column("lat_ms_pi5_litert_cifar100")}
+    table = measured_table.read(replace(PI5, responses=columns))
+    looked_up = table_predictors.plan(table, 100, seed=0)
+    latency = table_predictors.fit(table, "latency_ms", looked_up, 0)
+    accuracy = table.response("accuracy")
+    dead = accuracy < 0.02
+    means = [
+        table_predictors.predict(
+            table, table_predictors.fit(table, "accuracy", looked_up, 0, others), 0.95
+        ).mean
+        for others in ({}, {"latency_ms": latency})
+    ]
+    best = accuracy.max() - 0.1
+    assert (means[0][dead] > best).any() and not (means[1][dead] > best).any()

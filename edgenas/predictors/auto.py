@@ -67,12 +67,21 @@ class Vocabulary:
 
 
 def build(
-    table: Table, numeric: Sequence[str], categorical: Sequence[str], response: np.ndarray
+    table: Table,
+    numeric: Sequence[str],
+    categorical: Sequence[str],
+    response: np.ndarray,
+    cell: Cell | None = None,
 ) -> Vocabulary:
-    """Return the vocabulary for rows of `table` and `response` [n]."""
-    found = main(table, numeric, categorical)
+    """Return the vocabulary for rows of `table` and `response` [n].
+
+    cell : whose edges are known to be cut off; None lets the rows tell.
+    """
+    if cell is not None:
+        table = cell.cut(table)
+    found = replace(main(table, numeric, categorical), cell=cell)
     chosen = shrinkage.choose(found.matrix, response, found.levels)
-    for other in _cut(table, numeric, categorical):
+    for other in _cut(table, numeric, categorical) if cell is None else ():
         if _promising(other, found, chosen, response):
             found, chosen = _better(found, chosen, other, response)
     if found.cell is not None:

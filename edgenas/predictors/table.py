@@ -28,6 +28,7 @@ from edgenas.predictors import (
     transfer,
 )
 from edgenas.predictors.base import Prediction, TrainingData
+from edgenas.predictors.cells import Cell
 from edgenas.predictors.table_columns import (
     Rows,
     as_column,
@@ -80,10 +81,12 @@ class TableRegression:
         categorical: Sequence[str] = (),
         exclude: Sequence[str] = (),
         cost: bool | None = None,
+        cell: Cell | None = None,
         bootstrap: int = 0,
     ) -> TableRegression:
         """Fit `response`, a column of `table` (a mapping of columns or a DataFrame).
 
+        cell : of terms "auto", what is known of which edges count; None lets the rows tell.
         bootstrap : so many times the fit is repeated, selection of terms included, for standard
             errors that admit it (`selection.bootstrap`); 0 keeps those of the one fit. The other
             arguments are those of `choose_rows`. Raises `PredictorError` on what cannot be fitted.
@@ -108,7 +111,7 @@ class TableRegression:
                 f"skipped), at least {regression.LEAST_ROWS} are needed.",
                 "Measure more.",
             )
-        made = table_terms.make(self.terms, rows, self.seed)
+        made = table_terms.make(self.terms, rows, self.seed, cell)
         data = made.data
         adapted = self._adapt(rows, data) if self.priors else None
         if adapted is None or adapted.used == "scratch":
@@ -127,7 +130,7 @@ class TableRegression:
             skipped=rows.skipped,
             labels=rows.labels,
             duplicates=len(rows.response) - distinct,
-            inference=self._bootstrap(rows, bootstrap) if bootstrap else None,
+            inference=self._bootstrap(rows, bootstrap, cell) if bootstrap else None,
             constant={
                 name: float(rows.columns[name][0])
                 for name in rows.numeric
@@ -242,9 +245,10 @@ class TableRegression:
             told += " The rows do without it: it is not used."
         return Adapted(found.used, found.errors, found.gain, found.warning, told, found.likeness)
 
-    def _bootstrap(self, rows: Rows, replicates: int) -> selection.Inference:
+    def _bootstrap(self, rows: Rows, replicates: int, cell: Cell | None) -> selection.Inference:
         def model(response: np.ndarray) -> selection.Model:
-            data = table_terms.make(self.terms, replace(rows, response=response), self.seed).data
+            drawn = replace(rows, response=response)
+            data = table_terms.make(self.terms, drawn, self.seed, cell).data
             return selection.Model(data.terms, data.matrix, regression.estimate(data))
 
         return selection.bootstrap(

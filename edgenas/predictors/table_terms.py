@@ -28,15 +28,18 @@ class Terms:
     data: TrainingData
 
 
-def make(terms: str, rows: Rows, seed: int) -> Terms:
-    """Return the terms of `rows`: terms and seed are those of a `TableRegression`."""
+def make(terms: str, rows: Rows, seed: int, cell: Cell | None = None) -> Terms:
+    """Return the terms of `rows`.
+
+    terms, seed : of a `TableRegression`. cell : of its fit.
+    """
     if terms not in VOCABULARIES:
         formula = formulas.foxnas(rows.numeric, rows.cost) if terms == "foxnas" else terms
         names, matrix = formulas.design(formula, rows.columns)
         data = TrainingData(rows.name, "", names, matrix, rows.response, plain=True)
         used = tuple(atoms.column(name) for name in rows.numeric if name in formula)
         return Terms(formula, used, None, data)
-    found = _vocabulary(terms, rows.some(_telling(rows)), seed)
+    found = _vocabulary(terms, rows.some(_telling(rows)), seed, cell)
     names, matrix = tuple(atom.name for atom in found.atoms), found.matrix
     if len(matrix) < len(rows.response):
         columns = rows.columns if found.cell is None else found.cell.cut(rows.columns)
@@ -46,10 +49,10 @@ def make(terms: str, rows: Rows, seed: int) -> Terms:
     return Terms("", found.atoms, found.cell, data)
 
 
-def _vocabulary(terms: str, rows: Rows, seed: int) -> auto.Vocabulary:
+def _vocabulary(terms: str, rows: Rows, seed: int, cell: Cell | None) -> auto.Vocabulary:
     given = (rows.columns, rows.numeric, rows.categorical)
     if terms == "auto":
-        return auto.build(*given, rows.response)
+        return auto.build(*given, rows.response, cell)
     if terms == "annealed":
         return auto.annealed(*given, rows.response, seed)
     return auto.main(*given)

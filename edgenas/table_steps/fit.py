@@ -7,6 +7,7 @@ from typing import Any
 
 from edgenas import table_predictors
 from edgenas.errors import PredictorError
+from edgenas.predictors.table import TableRegression
 from edgenas.run_context import RunContext
 from edgenas.run_folder import write_json
 
@@ -22,8 +23,9 @@ def run(context: RunContext) -> dict[str, Any]:
     ------
     PredictorError : too few rows have a response.
     """
-    replay, errors = context.replay, {}
-    for name in replay.table.responses:
+    replay, seed, errors = context.replay, context.config.seed, {}
+    predictors: dict[str, TableRegression] = {}
+    for name in sorted(replay.table.responses, key=lambda name: name == "accuracy"):
         known = replay.known(name)[:MOST_ROWS]
         if len(known) < LEAST_ROWS:
             raise PredictorError(
@@ -31,7 +33,8 @@ def run(context: RunContext) -> dict[str, Any]:
                 f"a fit takes {LEAST_ROWS} or more.",
                 "Look more up with --samples and --evaluate.",
             )
-        predictor = table_predictors.fit(replay.table, name, known, context.config.seed)
+        predictor = table_predictors.fit(replay.table, name, known, seed, predictors)
+        predictors[name] = predictor
         write_json(context.folder.predictors / f"{name}.json", predictor.to_json())
         if predictor.regression.heldout is not None:
             errors[name] = asdict(predictor.regression.heldout)
