@@ -355,6 +355,18 @@ def test_the_terminal_names_what_differs_and_why_the_rest_is_unknown(
     assert out.endswith("29 follow from the evidence, 1 not, 6 cannot be worked out again\n")
 
 
+def test_jobs_of_another_edgenas_are_left_out_and_what_rests_on_them_is_unknown(
+    run: RunFolder,
+) -> None:
+    (run.jobs / "verify-0").mkdir()
+    (run.jobs / "verify-0" / "job.json").write_text('{"protocol": 1}')
+    assert set(statuses(bundle(run)).values()) == {"follows"}
+    (run.jobs / "verify-1" / "measure-1" / "job.json").write_text('{"protocol": 1}')
+    found = statuses(bundle(run))
+    assert {found["samples"], found["peak_rss_bytes"]} == {"unknown"}
+    assert found["median_ms"] == "follows"
+
+
 def test_hashes_are_those_of_the_files(run: RunFolder) -> None:
     files = evidence.collect(run, LABELS, computed())
     for line in files["SHA256SUMS"].decode().splitlines():
