@@ -215,7 +215,7 @@ def _stored(context: RunContext, model: ExportedModel, file: ModelFile) -> list[
     graph, ranges = exported_graph(context, model)
     how = {"exporter": model.format, "scheme": model.scheme}
     said = unlike_lowered(file.path.read_bytes(), graph, ranges, **how)
-    return [said] if said else []
+    return [f"{said} Write it again: edgenas export {context.folder.path}"] if said else []
 
 
 def _loss(device: float | None, host: float | None) -> list[str]:
