@@ -28,9 +28,9 @@ LEAST_ROWS = 5
 # Rows are left out one by one, or in so many parts.
 FOLDS = 10
 # Errors on few rows are noisy: of ten rows terms are adapted only if they take three fifths off the
-# squared error (6 / n), and the prior is refused only if it adds four fifths to that from scratch
-# (8 / n), and over 5 % of the spread.
-WORTHWHILE, HARMFUL, MATERIAL = 6.0, 8.0, 0.05
+# squared error (6 / n), and the prior is refused only if it adds twice that from scratch (20 / n)
+# and over 5 % of the spread: at 8 / n ten of 200 were refused, all of which would have helped.
+WORTHWHILE, HARMFUL, MATERIAL = 6.0, 20.0, 0.05
 # Five rows refute what was right on boards left out only if they are much worse with it.
 REFUTED = 3.0
 
@@ -95,7 +95,8 @@ def adapt(
     blended = Blend.of(data.matrix, sources, data.response)
     terms = (*data.terms, *(f"source {name}" for name in names))
     whole = TrainingData(data.name, data.unit, terms, blended.rows, data.response)
-    found = _adapted(whole, blended, own, _told(blended, sources, expected), seed)
+    told, with_terms = _told(blended, sources, expected), _Corrected.of(whole, blended, own)
+    found = _better(*_adapted(whole, blended, told, with_terms, seed), scratch)
     errors = {"transfer": found.error, "affine": affine, "scratch": scratch}
     gain = 1 - errors["transfer"] / errors["scratch"]
     likeness = blended.likeness(names)
@@ -123,18 +124,22 @@ class _Found:
 
 
 def _adapted(
-    whole: TrainingData, blended: Blend, own: Sequence[Level], told: Blend | None, seed: int
-) -> _Found:
-    """Return the blend as hardware told or as it is, with corrections if they help."""
+    whole: TrainingData, blended: Blend, told: Blend | None, corrected: _Corrected, seed: int
+) -> tuple[_Found, _Found]:
+    """Return the blend as hardware told or as it is, and the blend with corrections."""
     found = _Found(_left_out(whole, blended, seed), whole, blended)
     if told is not None:
         error = _left_out(whole, told, seed)
         if error**2 < REFUTED * found.error**2:
             found = _Found(error, whole, told, hardware=True)
-    corrected = _Corrected.of(whole, blended, own)
-    error = _left_out(whole, corrected, seed)
-    worthwhile = 1 - min(WORTHWHILE / len(whole.response), 1)
-    return _Found(error, whole, corrected) if error**2 < worthwhile * found.error**2 else found
+    return found, _Found(_left_out(whole, corrected, seed), whole, corrected)
+
+
+def _better(found: _Found, corrected: _Found, scratch: float) -> _Found:
+    """Return which of two to take: with corrections only if they help, and more than no prior."""
+    worthwhile = 1 - min(WORTHWHILE / len(found.data.response), 1)
+    least = min(worthwhile * found.error**2, scratch**2)
+    return corrected if corrected.error**2 < least else found
 
 
 def _left_out(data: TrainingData, made: regression.Fitting, seed: int) -> float:
