@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from predictor_tasks import Columns, Task, tasks
 
-from edgenas.predictors import auto
+from edgenas.predictors import mains
 from edgenas.predictors.design import choose, prior_rows
 from edgenas.predictors.table import TableRegression
 
@@ -41,6 +41,6 @@ def _error(task: Task, split: int, n: int, how: str) -> float:
 def _chosen(pool: Columns, response: str, n: int, criterion: str) -> np.ndarray:
     """Return which rows of `pool` to measure; responses are not looked at."""
     names = [name for name in pool if name != response]
-    found = auto.main(pool, names, ())
+    found = mains.main(pool, names, ())
     terms = prior_rows(found.levels, found.matrix)
     return choose(terms, n, criterion="D" if criterion == "D" else "I")

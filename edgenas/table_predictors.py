@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from edgenas.measured_table import MeasuredTable
-from edgenas.predictors import auto, design
+from edgenas.predictors import design, mains
 from edgenas.predictors.table import TableRegression
 
 # The design chooses among the first so many of the run's random sequence.
@@ -44,7 +44,7 @@ def plan(table: MeasuredTable, count: int, seed: int, taken: np.ndarray = NONE) 
     columns = {name: values[pool] for name, values in table.choices().items()}
     numeric = tuple(name for name in table.variables if name not in table.categorical)
     texts = {name: columns[name].astype(str) for name in table.categorical}
-    found = auto.main({**columns, **texts}, numeric, table.categorical)
+    found = mains.main({**columns, **texts}, numeric, table.categorical)
     rows = design.prior_rows(found.levels, found.matrix, VARIANCES)
     chosen = design.choose(rows, missing, taken=np.searchsorted(pool, np.sort(taken)))
     return pool[chosen]

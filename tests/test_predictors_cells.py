@@ -96,3 +96,21 @@ def test_rows_tell_what_the_engine_does_with_a_graph(pruned: bool, merged: bool)
     assert (again is not None) == merged
     if again is not None:
         assert again["lower"] < -1 < again["upper"] < -0.9
+
+
+def test_the_same_category_twice_is_found_without_a_cell() -> None:
+    rng = np.random.default_rng(5)
+
+    def made(n: int) -> dict[str, np.ndarray]:
+        rows = {name: rng.choice(list(COSTS), n) for name in "abcdef"}
+        pools = np.sum([values == "2" for values in rows.values()], axis=0)
+        cost = np.sum([[COSTS[op] for op in values] for values in rows.values()], axis=0)
+        time = 5 + cost - 0.5 * pools * (pools - 1) / 2
+        return {**rows, "latency_ms": time + rng.normal(0, 0.05, n)}
+
+    measured, unseen = made(90), made(500)
+    errors = {}
+    for terms in ("auto", "main"):
+        fitted = TableRegression(terms).fit(measured, "latency_ms", categorical=list("abcdef"))
+        errors[terms] = np.sqrt(np.mean((fitted.predict(unseen) - unseen["latency_ms"]) ** 2))
+    assert errors["auto"] < errors["main"] / 3

@@ -10,15 +10,14 @@ effects: strong heredity).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from edgenas.errors import PredictorError
 from edgenas.predictors import annealing, cells, shrinkage, vocabulary
 from edgenas.predictors import atoms as at
 from edgenas.predictors.atoms import Atom, Table
-from edgenas.predictors.cells import Cell
+from edgenas.predictors.mains import Vocabulary, main
 from edgenas.predictors.shrinkage import Level, Shrinkage
 
 # Products of numbers; of categories, where a small effect hides a large interaction.
@@ -26,44 +25,6 @@ MOST_PRODUCTS = 150
 MOST_CATEGORY_PRODUCTS = 400
 # An optional level stays if it takes at least this share off the leave-one-out error.
 WORTHWHILE = 0.02
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """Terms and how they vary. matrix : float64 [n, p]. mains : atoms that products are made of.
-
-    cell : the graph that categories are of; its `cut` is what the terms are of.
-    """
-
-    atoms: tuple[Atom, ...]
-    matrix: np.ndarray
-    levels: tuple[Level, ...]
-    mains: tuple[int, ...]
-    cell: Cell | None = None
-
-    def and_also(
-        self,
-        atoms: Sequence[Atom],
-        matrix: np.ndarray,
-        levels: Sequence[Level],
-        mains: Sequence[int],
-    ) -> Vocabulary:
-        """Return this with more atoms; `levels` and `mains` are over and among the new ones."""
-        old, new = len(self.atoms), len(atoms)
-        before = [
-            Level(x.name, np.vstack([x.root, np.zeros((new, x.root.shape[1]))]))
-            for x in self.levels
-        ]
-        after = [
-            Level(x.name, np.vstack([np.zeros((old, x.root.shape[1])), x.root])) for x in levels
-        ]
-        return Vocabulary(
-            (*self.atoms, *atoms),
-            np.hstack([self.matrix, matrix]),
-            (*before, *after),
-            (*self.mains, *(old + index for index in mains)),
-            self.cell,
-        )
 
 
 def build(
@@ -130,61 +91,6 @@ def annealed(
     atoms = [pool.atoms[len(found.atoms) + index] for index in picked]
     level = Level("annealed", np.diag(np.sqrt(shares[picked])))
     return found.and_also(atoms, candidates[:, picked], [level], mains=())
-
-
-def main(table: Table, numeric: Sequence[str], categorical: Sequence[str]) -> Vocabulary:
-    """Return the terms that are always in; `PredictorError` if no column varies."""
-    n = len(next(iter(table.values())))
-    found = Vocabulary((), np.zeros((n, 0)), (), ())
-    columns = [at.column(name) for name in numeric]
-    if columns:
-        matrix = at.evaluate(columns, table)
-        levels = vocabulary.levels(numeric, matrix)
-        used = np.zeros(len(columns), bool)
-        for level in levels:
-            used |= np.any(level.root != 0, axis=1)
-        tables = vocabulary.block_tables([vocabulary.parse(n) for n in numeric], matrix)
-        single = _positions(used, {index for table in tables for index in table})
-        kept = [atom for atom, needed in zip(columns, used, strict=True) if needed]
-        levels = tuple(Level(level.name, level.root[used]) for level in levels)
-        found = found.and_also(kept, matrix[:, used], levels, mains=single)
-    marks = _marks(table, categorical)
-    if marks:
-        matrix = at.evaluate(marks, table)
-        seen = np.flatnonzero(matrix.any(axis=0))
-        found = found.and_also(marks, matrix, _categories(marks), seen.tolist())
-    if not found.levels:
-        raise PredictorError("No column varies: there is nothing to predict from.")
-    return found
-
-
-def _marks(table: Table, categorical: Sequence[str]) -> list[Atom]:
-    """Return the categories of each column, and those that columns of the same kind have.
-
-    A category that the rows lack in one column then costs there what it costs in the others.
-    """
-    seen = {name: set(map(str, np.unique(table[name]))) for name in categorical}
-    return [
-        at.category(name, value)
-        for name, own in seen.items()
-        for value in sorted(own.union(*(other for other in seen.values() if other & own)))
-    ]
-
-
-def _positions(used: np.ndarray, without: set[int]) -> list[int]:
-    """Return where the used columns that are not in `without` stand among the used ones."""
-    return [at for at, index in enumerate(np.flatnonzero(used)) if int(index) not in without]
-
-
-def _categories(marks: Sequence[Atom]) -> list[Level]:
-    """Own effects by column; effects shared by all columns that know the category."""
-    values = [mark.category for mark in marks]
-    common = [value for value in dict.fromkeys(values) if values.count(value) > 1]
-    own = Level("categories", np.eye(len(marks)))
-    if not common:
-        return [own]
-    shared = np.array([[float(mark.category == value) for value in common] for mark in marks])
-    return [own, Level("categories, shared by columns", shared)]
 
 
 def _cut(table: Table, numeric: Sequence[str], categorical: Sequence[str]) -> Iterator[Vocabulary]:
@@ -291,9 +197,30 @@ def _with_products(found: Vocabulary, chosen: Shrinkage) -> Vocabulary | None:
     parents = np.full((before + len(pairs), 2), -1)
     parents[before:] = [(mains[i], mains[j]) for i, j in pairs]
     alike = [Level("interactions alike", np.eye(len(pairs)))] if categorical else []
+    columns = {name for index in mains for name in found.atoms[index].columns}
+    if cells.find(sorted(columns)) is None:  # there repetitions say the same in fewer terms
+        alike += _like_with_like([(found.atoms[mains[i]], found.atoms[mains[j]]) for i, j in pairs])
     more = found.and_also(products, matrix, alike, mains=())
     inherited = Level("interactions by effect", np.zeros((len(parents), 0)), parents)
     return replace(more, levels=(*more.levels, inherited))
+
+
+def _like_with_like(pairs: Sequence[tuple[Atom, Atom]]) -> list[Level]:
+    """Levels of the products [p] of a category with itself in another column.
+
+    By columns, and shared by all: the same operation twice is what engines treat apart.
+    """
+    values = [
+        a.category if a.kind == b.kind == "is" and a.category == b.category else ""
+        for a, b in pairs
+    ]
+    same = np.flatnonzero([value != "" for value in values])
+    if not same.size:
+        return []
+    known = sorted({values[index] for index in same})
+    shared = np.array([[float(value == other) for other in known] for value in values])
+    own = Level("interactions, like with like", np.eye(len(pairs))[:, same])
+    return [own, Level("interactions, like with like, shared by columns", shared)]
 
 
 def _exclusive(first: Atom, second: Atom) -> bool:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenas.predictors import atoms, auto, formulas, rising, shrinkage
+from edgenas.predictors import atoms, auto, formulas, mains, rising, shrinkage
 from edgenas.predictors.atoms import Atom
 from edgenas.predictors.base import TrainingData
 from edgenas.predictors.cells import Cell
+from edgenas.predictors.mains import Vocabulary
 from edgenas.predictors.table_columns import Rows
 
 VOCABULARIES = ("auto", "annealed", "main")
@@ -49,13 +50,13 @@ def make(terms: str, rows: Rows, seed: int, cell: Cell | None = None) -> Terms:
     return Terms("", found.atoms, found.cell, data)
 
 
-def _vocabulary(terms: str, rows: Rows, seed: int, cell: Cell | None) -> auto.Vocabulary:
+def _vocabulary(terms: str, rows: Rows, seed: int, cell: Cell | None) -> Vocabulary:
     given = (rows.columns, rows.numeric, rows.categorical)
     if terms == "auto":
         return auto.build(*given, rows.response, cell)
     if terms == "annealed":
         return auto.annealed(*given, rows.response, seed)
-    return auto.main(*given)
+    return mains.main(*given)
 
 
 def _telling(rows: Rows) -> np.ndarray:
