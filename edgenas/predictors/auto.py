@@ -17,6 +17,7 @@ import numpy as np
 from edgenas.predictors import annealing, cells, shrinkage, vocabulary
 from edgenas.predictors import atoms as at
 from edgenas.predictors.atoms import Atom, Table
+from edgenas.predictors.cells import Cell
 from edgenas.predictors.mains import Vocabulary, main
 from edgenas.predictors.shrinkage import Level, Shrinkage
 
