@@ -33,8 +33,6 @@ class TrainingData:
     cost : more of any term never lowers the response. rising : instead, float64 [c, p]: sums of
         coefficients, one a row, that are not negative.
     plain : ordinary least squares, whatever the rows.
-    known : float64 [p], coefficients known from elsewhere: levels say how far the rows' own lie
-        from them; None means from 0.
     """
 
     name: str
@@ -46,7 +44,6 @@ class TrainingData:
     cost: bool = False
     rising: np.ndarray | None = None
     plain: bool = False
-    known: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -30,20 +30,19 @@ class Recipe:
     levels: tuple[Level, ...]
     variances: np.ndarray | None
     rising: np.ndarray | None
-    known: np.ndarray
     spread: Spread
     noise: np.ndarray
 
     def fit(self, final: bool = False) -> Posterior:
         """Return the coefficients under the variances as they are."""
-        rest = self.responses - self.rows @ self.known
         noise = None if self.spread.power == 0 else self.noise
         if self.variances is None:
-            fitted = plain(self.rows, rest, noise)
+            fitted = plain(self.rows, self.responses, noise)
         else:
-            fitted = shrunken(self.rows, rest, self.levels, self.variances, final, noise=noise)
-        params = fitted.params + np.append(0.0, self.known)
-        fitted = replace(fitted, params=params, spread=self.spread)
+            fitted = shrunken(
+                self.rows, self.responses, self.levels, self.variances, final, noise=noise
+            )
+        fitted = replace(fitted, spread=self.spread)
         return fitted if self.rising is None else risen(fitted, self.rising)
 
     def refit(self, kept: np.ndarray) -> Posterior:
@@ -54,7 +53,7 @@ class Recipe:
         if self.variances is None:
             return here.fit()
         part = shrinkage.sample(len(here.rows))
-        some = here.rows[part], here.responses[part] - here.rows[part] @ self.known
+        some = here.rows[part], here.responses[part]
         noise = here.noise[part] ** 2
         levels = shrinkage.inherit(*some, self.levels, self.variances, noise)
         chosen = shrinkage.choose(*some, levels, self.variances, REFIT_ITERATIONS, noise=noise)
@@ -70,23 +69,18 @@ def of(data: TrainingData) -> Recipe:
     """Return how the rows of `data` are fitted: the spread of their noise, and the variances."""
     levels = tuple(data.levels or vocabulary.levels(data.terms, data.matrix))
     rising = np.eye(len(data.terms)) if data.cost and data.rising is None else data.rising
-    known = np.zeros(len(data.terms)) if data.known is None else data.known
     even = np.ones(len(data.response))
-    recipe = Recipe(data.matrix, data.response, levels, None, rising, known, EVEN, even)
+    recipe = Recipe(data.matrix, data.response, levels, None, rising, EVEN, even)
     if data.plain:
         return recipe
     part = shrinkage.sample(len(data.response))
-    matrix, rest = data.matrix[part], data.response[part] - data.matrix[part] @ known
-    grown = EVEN
-    if known.any():
-        chosen = shrinkage.choose(matrix, rest, levels)
-    else:
-        grown, chosen = spread.find(matrix, rest, levels)
+    matrix, response = data.matrix[part], data.response[part]
+    grown, chosen = spread.find(matrix, response, levels)
     if grown.power > 0:
         noise = np.sqrt(chosen.projection.noise)
-        means = shrunken(matrix, rest, levels, chosen.variances, noise=noise).predict(data.matrix)
-        recipe = replace(recipe, spread=grown, noise=grown.of(means))
-    unshrunk = _least_squares_error(matrix, data.response[part], recipe.noise[part])
+        found = shrunken(matrix, response, levels, chosen.variances, noise=noise)
+        recipe = replace(recipe, spread=grown, noise=grown.of(found.predict(data.matrix)))
+    unshrunk = _least_squares_error(matrix, response, recipe.noise[part])
     shrink = unshrunk * WORTHWHILE**2 > chosen.projection.error()
     return replace(recipe, variances=chosen.variances) if shrink else recipe
 

@@ -31,14 +31,12 @@ class Level:
     flat : nothing is known of their size; the variance is FLAT and not chosen.
     pairs : int64 [p, 2], which two terms each term is the product of (-1: none). The level is then
         as wide as the product of their effects (strong heredity; Chipman 1996), see `inherit`.
-    given : the variance over the residual one, where it is known and not chosen.
     """
 
     name: str
     root: np.ndarray
     pairs: np.ndarray | None = None
     flat: bool = False
-    given: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -172,7 +170,7 @@ def _grams(matrix: np.ndarray, levels: Sequence[Level], response: np.ndarray) ->
     live = spreads > np.maximum(1e-12 * spreads.max(initial=0.0), 1e-20 * sizes + 1e-300)
     spreads = np.where(live, spreads, 1.0)
     given = np.array(
-        [FLAT / x if level.flat else level.given for level, x in zip(levels, spreads, strict=True)]
+        [FLAT / x if level.flat else 0.0 for level, x in zip(levels, spreads, strict=True)]
     )
     given = np.where(live, given, 0.0)
     known = np.zeros((len(response), len(response)))
