@@ -24,6 +24,8 @@ from trained_networks import Recipe, million_macs, percent
 from edgenas.cli.progress_bars import Bars
 from edgenas.data import base
 from edgenas.data.base import Split
+from edgenas.graph.quantize import quantize, stored_scheme
+from edgenas.graph.sensitivity import sensitivity
 from edgenas.spaces.base import MobileSpace
 from edgenas.supernet import files
 from edgenas.supernet.allocator import keep_freed_memory
@@ -31,6 +33,8 @@ from edgenas.supernet.network import Supernet
 from edgenas.supernet.settings import TrainSettings, default_settings
 from edgenas.supernet.trainer import Trainer
 from edgenas.targets.config import resolve
+
+LAYER_IMAGES = 128
 
 
 def main() -> None:
@@ -52,6 +56,24 @@ def main() -> None:
     if arguments.initial and arguments.epochs == arguments.qat_epochs:
         supernets = {"before": training.begun(), **supernets}
     report(recipe, space, supernets, arguments)
+    if arguments.layers:
+        for kind, supernet in supernets.items():
+            print(f"{kind}: {noisiest(recipe, supernet, arguments.layers)}")
+
+
+def noisiest(recipe: Recipe, supernet: Supernet, count: int) -> str:
+    """Return the layers of the largest network that bring the logits most noise, in dB."""
+    network = recipe.deployable(supernet, supernet.space.largest())
+    images = recipe.data.normalize(
+        some(recipe.data.val, LAYER_IMAGES).resized(network.graph.input_shape[2]).images
+    )
+    scheme = stored_scheme(recipe.target.scheme, network.engine.exporter)
+    quantization = quantize(network.graph, network.ranges, scheme)
+    found = sensitivity(network.graph, quantization, images, None)
+    layers = sorted(found.layers, key=lambda one: one.logits_snr_db or np.inf)[:count]
+    return ", ".join(f"{one.name} {one.logits_snr_db:.1f}" for one in layers) + (
+        f"; all {found.logits_snr_db:.1f}"
+    )
 
 
 def some(split: Split, count: int) -> Split:
@@ -179,6 +201,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--squeeze-excite", action="store_true", help="in every stage")
     parser.add_argument("--subnets", type=int, default=8)
     parser.add_argument("--test-images", type=int, default=2500)
+    parser.add_argument("--layers", type=int, default=0, help="name so many of the noisiest")
     parser.add_argument("--work", type=Path, required=True)
     return parser.parse_args()
 
