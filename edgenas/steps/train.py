@@ -33,7 +33,7 @@ def run(context: RunContext) -> Any:
 
 
 def _train(context: RunContext, initial: Supernet | None) -> Any:
-    from edgenas.supernet.settings import default_settings
+    from edgenas.supernet.settings import FEW_IMAGES, default_settings
     from edgenas.supernet.train import train
 
     if context.dataset.excerpt_of:
@@ -44,6 +44,11 @@ def _train(context: RunContext, initial: Supernet | None) -> Any:
     settings = default_settings(
         context.dataset, epochs=context.config.epochs, seed=context.config.seed
     )
+    n, suits = len(context.dataset.train), context.space.name == "mbv3-tiny"
+    if initial is None and n < FEW_IMAGES and suits and context.space.in_channels == 3:
+        context.progress.message(
+            f"{n} images are few to train on: --supernet cifar10 begins with trained weights."
+        )
     return train(
         context.space,
         context.dataset,
