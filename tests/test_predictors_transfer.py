@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from edgenas.errors import PredictorError
-from edgenas.predictors import transfer
+from edgenas.predictors import table_terms, transfer
 from edgenas.predictors.base import TrainingData
+from edgenas.predictors.table_columns import choose_rows
 
 
 def board(n: int, scale: float, noise: float, seed: int = 0):
@@ -66,3 +67,22 @@ def test_sources_that_do_not_fit_are_refused():
         transfer.adapt(data(matrix[:4], response[:4]), source[:4, None], ("old",))
     with pytest.raises(PredictorError, match="sources"):
         transfer.adapt(data(matrix, response), source[:5, None], ("old",))
+
+
+def test_terms_are_chosen_again_without_each_row():
+    """On noise alone, terms that the rows chose would look better than the mean of the others."""
+    rng = np.random.default_rng(0)
+    rows = choose_rows(
+        {
+            **{f"op_{i}": rng.choice(list("abc"), 12) for i in range(6)},
+            "score": rng.normal(size=12),
+        },
+        "score",
+    )
+    error = table_terms.left_out("auto", rows, 0)
+    others = (rows.response.sum() - rows.response) / 11
+    alone = np.sqrt(np.mean((rows.response - others) ** 2))
+    assert 0.95 * alone < error < 1.5 * alone
+    few = data(*board(12, 0.4, 0.1)[::2])
+    source = board(12, 0.4, 0.1)[1][:, None]
+    assert transfer.adapt(few, source, ("old",), scratch=99.0).errors["scratch"] == 99.0

@@ -237,7 +237,9 @@ class TableRegression:
         """Adapt the priors to the rows; the regression is theirs unless they were refused."""
         names, sources = tuple(self.priors), self._sources(rows.columns)
         expected = hardware.expect(names, sources, self.boards) if self.boards else None
-        found = transfer.adapt(data, sources, names, self.seed, expected)
+        few = len(rows.response) <= transfer.FEW
+        scratch = table_terms.left_out(self.terms, rows, self.seed) if few else None
+        found = transfer.adapt(data, sources, names, self.seed, expected, scratch=scratch)
         if found.used == "transfer":
             self.regression = found.predictor
         told = "" if expected is None else expected.sentence

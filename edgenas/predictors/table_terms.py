@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenas.predictors import atoms, auto, formulas, mains, rising, shrinkage
+from edgenas.predictors import atoms, auto, formulas, mains, recipe, rising, shrinkage
 from edgenas.predictors.atoms import Atom
 from edgenas.predictors.base import TrainingData
 from edgenas.predictors.cells import Cell
@@ -48,6 +48,20 @@ def make(terms: str, rows: Rows, seed: int, cell: Cell | None = None) -> Terms:
     limits = rising.of_blocks(names, matrix) if rows.cost else None
     data = TrainingData(rows.name, "", names, matrix, rows.response, found.levels, rising=limits)
     return Terms("", found.atoms, found.cell, data)
+
+
+def left_out(terms: str, rows: Rows, seed: int) -> float:
+    """Return the RMSE of rows left out one by one, their terms chosen again without each."""
+    n = len(rows.response)
+    off = np.empty(n)
+    for row in range(n):
+        others = rows.some(np.delete(np.arange(n), row))
+        made = make(terms, others, seed)
+        one = rows.some(np.array([row])).columns
+        columns = one if made.cell is None else made.cell.cut(one)
+        mean = recipe.of(made.data).fit().predict(atoms.evaluate(made.atoms, columns))
+        off[row] = rows.response[row] - mean[0]
+    return float(np.sqrt(np.mean(off**2)))
 
 
 def _vocabulary(terms: str, rows: Rows, seed: int, cell: Cell | None) -> Vocabulary:

@@ -31,6 +31,8 @@ FOLDS = 10
 # squared error (6 / n), and the prior is refused only if it adds twice that from scratch (20 / n)
 # and over 5 % of the spread: at 8 / n ten of 200 were refused, all of which would have helped.
 WORTHWHILE, HARMFUL, MATERIAL = 6.0, 20.0, 0.05
+# Of so few rows terms that they chose are flattered, and choosing them again takes a second.
+FEW = 20
 # Five rows refute what was right on boards left out only if they are much worse with it.
 REFUTED = 3.0
 
@@ -68,6 +70,8 @@ def adapt(
     names: Sequence[str],
     seed: int = 0,
     expected: Expected | None = None,
+    *,
+    scratch: float | None = None,
 ) -> Transfer:
     """Fit the new board's rows with other boards' predictions of the same rows as the prior.
 
@@ -76,6 +80,8 @@ def adapt(
     names : of those boards, s of them.
     expected : of the scale, by the board's hardware: combined with the rows by its variance, unless
         corrections by term help or the squared error is three times that without it.
+    scratch : RMSE of rows left out by a fit from scratch, where it was found by choosing terms
+        again without them; None for terms that the rows did not choose.
 
     Raises
     ------
@@ -90,7 +96,7 @@ def adapt(
     own = tuple(data.levels or (Level("own", _standard(data.matrix)),))
     data = replace(data, levels=own)
     regression.check(data)
-    scratch = _left_out(data, recipe.of(data), seed)
+    scratch = _left_out(data, recipe.of(data), seed) if scratch is None else scratch
     affine = min(_affine_error(column, data.response) for column in sources.T) ** 0.5
     blended = Blend.of(data.matrix, sources, data.response)
     terms = (*data.terms, *(f"source {name}" for name in names))
