@@ -19,7 +19,7 @@ from edgenas.predictors.atoms import Atom
 from edgenas.predictors.cells import Cell
 from edgenas.predictors.lookup_numbers import Numbers
 
-CHUNK = 4096  # rows worked on at a time, so that they stay in the cache
+CHUNK = 8192  # rows worked on at a time, so that they stay in the cache
 
 
 @dataclass
