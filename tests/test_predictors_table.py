@@ -80,6 +80,28 @@ def test_categories_and_columns_with_odd_names():
     assert 0.8 < share < 0.98
 
 
+def test_a_few_of_many_columns_are_found():
+    from sklearn.linear_model import RidgeCV
+
+    names = [f"width{chr(97 + i // 5)}{chr(97 + i % 5)}" for i in range(30)]
+    ours, theirs, inside = [], [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        matrix = rng.normal(size=(640, 30))
+        response = 20 + 3 * matrix[:, 0] - 2 * matrix[:, 3] + matrix[:, 7] + rng.normal(0, 0.5, 640)
+        data = dict(zip(names, matrix.T, strict=True))
+        rows = {name: values[:40] for name, values in data.items()} | {"top1": response[:40]}
+        fitted = TableRegression().fit(rows, "top1")
+        found = fitted.get_prediction({name: values[40:] for name, values in data.items()})
+        truth = response[40:]
+        ours.append(np.mean((found.mean - truth) ** 2))
+        ridge = RidgeCV(np.logspace(-3, 4, 15)).fit(matrix[:40], response[:40])
+        theirs.append(np.mean((ridge.predict(matrix[40:]) - truth) ** 2))
+        inside.append(np.mean((found.lower <= truth) & (truth <= found.upper)))
+    assert np.mean(ours) < 0.6 * np.mean(theirs)
+    assert 0.8 < np.mean(inside) < 0.97
+
+
 def test_annealed_terms_find_an_interaction():
     rng = np.random.default_rng(0)
     data = {f"x{i}": rng.normal(size=90) for i in range(6)}

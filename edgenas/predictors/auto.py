@@ -48,6 +48,8 @@ def build(
             found, chosen = _better(found, chosen, other, response)
     if found.cell is not None:
         table = found.cell.cut(table)
+    if {level.name for level in found.levels} <= {"own", "categories"}:
+        found, chosen = _better(found, chosen, _by_effect(found), response)
     repeats = _with_repeats(found, table, categorical)
     if repeats is not None:
         found, chosen = _better(found, chosen, repeats, response)
@@ -118,6 +120,13 @@ def _promising(
         return False
     given = (other.matrix, response, other.levels, chosen.variances)
     return shrinkage.error_at(*given) < chosen.projection.error()
+
+
+def _by_effect(found: Vocabulary) -> Vocabulary:
+    """Return `found` with terms as wide as their effects: names tell nothing, few may matter."""
+    index = np.arange(len(found.atoms))
+    level = Level("by effect", np.zeros((len(index), 0)), np.column_stack([index, index]))
+    return replace(found, levels=(*found.levels, level))
 
 
 def _with_repeats(found: Vocabulary, table: Table, categorical: Sequence[str]) -> Vocabulary | None:

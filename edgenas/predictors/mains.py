@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,7 +38,11 @@ class Vocabulary:
         """Return this with more atoms; `levels` and `mains` are over and among the new ones."""
         old, new = len(self.atoms), len(atoms)
         before = [
-            Level(x.name, np.vstack([x.root, np.zeros((new, x.root.shape[1]))]))
+            replace(
+                x,
+                root=np.vstack([x.root, np.zeros((new, x.root.shape[1]))]),
+                pairs=None if x.pairs is None else np.vstack([x.pairs, np.full((new, 2), -1)]),
+            )
             for x in self.levels
         ]
         after = [

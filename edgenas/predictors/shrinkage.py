@@ -30,7 +30,8 @@ class Level:
     root : float64 [p, q], the coefficients are root @ (q numbers alike).
     flat : nothing is known of their size; the variance is FLAT and not chosen.
     pairs : int64 [p, 2], which two terms each term is the product of (-1: none). The level is then
-        as wide as the product of their effects (strong heredity; Chipman 1996), see `inherit`.
+        as wide as the product of their effects (strong heredity; Chipman 1996), see `inherit`. A
+        term that is its own pair is as wide as its effect (adaptive; Zou 2006).
     """
 
     name: str
@@ -213,7 +214,9 @@ def inherit(
     chosen = choose(matrix, response, parents, start[mains], 5, noise=noise)
     sizes = effects(matrix, parents, chosen)
     return tuple(
-        level if level.pairs is None else replace(level, root=_strengths(sizes, level.pairs))
+        level
+        if level.pairs is None
+        else replace(level, root=_strengths(sizes, level.pairs, matrix.std(axis=0)))
         for level in levels
     )
 
@@ -227,11 +230,14 @@ def effects(matrix: np.ndarray, levels: Sequence[Level], chosen: Shrinkage) -> n
     return np.asarray(np.abs(coefficients) * matrix.std(axis=0))
 
 
-def _strengths(sizes: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def _strengths(sizes: np.ndarray, pairs: np.ndarray, spreads: np.ndarray) -> np.ndarray:
     products = np.flatnonzero(pairs[:, 0] >= 0)
     strength = sizes[pairs[products, 0]] * sizes[pairs[products, 1]]
     root = np.zeros((len(pairs), len(products)))
-    root[products, np.arange(len(products))] = np.sqrt(strength / max(strength.max(), 1e-300))
+    widths = np.sqrt(strength / max(strength.max(), 1e-300))
+    itself = pairs[products, 0] == products  # other products are standardised
+    widths[itself] /= np.maximum(spreads[products[itself]], 1e-300)
+    root[products, np.arange(len(products))] = widths
     return root
 
 
