@@ -87,14 +87,17 @@ def several_result(document: dict[str, Any]) -> None:
 
 
 def _parity(parity: dict[str, Any]) -> str:
-    """Return how far host and target are off the int8 reference, in a line."""
+    """Return how near host and target are to the int8 reference, in a line."""
     parts = [
-        f"{row['engine']} on the {row['place']} {row['mean_steps']:.2g} steps in the mean, "
-        f"{row['max_steps']:.0f} at most"
+        f"{row['engine']} on the {row['place']} {row['mean_steps']:.2g} (greatest "
+        f"{row['max_steps']:.0f})"
         for row in parity["engines"]
         if row["place"] != "reference"
     ]
-    return f"off the int8 reference: {'; '.join(parts)} (tolerated: {parity['most_mean_steps']:g})"
+    return (
+        "outputs, mean steps from the int8 reference (tolerated "
+        f"{parity['most_mean_steps']:g}): {'; '.join(parts)}"
+    )
 
 
 def _candidates(candidates: list[dict[str, Any]]) -> Table:
