@@ -96,7 +96,7 @@ def report(table: Fitted, fitted: Regression) -> dict[str, Any]:
 
 def notes(table: Fitted) -> list[str]:
     """Return what the rows told of the engine, in words."""
-    if table.cell is None:
+    if table.cell is None or table.priors:  # what priors are adapted by has terms of their own
         return []
     return [
         f"An operation whose result nothing uses counts as '{table.cell.nothing}': the engine "
