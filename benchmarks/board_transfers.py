@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def transfers(data: Path, splits: int, rows: int = 10) -> str:
         covered.append(inside)
         shown = " | ".join(f"{x:.3g}" for x in (scratch, mean, best, hindsight, ours))
         lines.append(f"| {name} | {shown} | {inside:.0%} | {used:.0%} |")
-        print(lines[-1], flush=True)
+        print(lines[-1], file=sys.stderr, flush=True)
     found = f"Least error of scratch, mean, best and edgenas on {won} of {len(TARGETS)} devices; "
     found += f"{np.mean(covered):.1%} inside the 90 % intervals."
     return "\n".join([*lines, "", found])
