@@ -152,10 +152,11 @@ def _numbers(
     """Return what numeric columns become, and which logarithms these are in turn."""
     logs = [atom for atom in atoms if atom.kind == "log"]
     read = [atom for atom in atoms if atom.kind in ("column", "log")]
-    columns = list(dict.fromkeys(name for atom in read for name in atom.columns))
+    place = {name: i for i, name in enumerate(dict.fromkeys(x for a in read for x in a.columns))}
+    columns = list(place)
     sums = np.zeros((len(logs), len(columns)))
     for row, atom in zip(sums, logs, strict=True):
-        row[[columns.index(name) for name in atom.columns]] = atom.weights
+        row[[place[name] for name in atom.columns]] = atom.weights
     linear = np.array([coefs.get(name, 0.0) for name in columns])
     blocks, shared, order = lookup_numbers.plan(columns, linear, sums)
     least, added = np.array([logs[index].numbers for index in order]).reshape(-1, 2).T

@@ -60,7 +60,8 @@ class Numbers:
             np.matmul(self.shared, found[:start], out=found[start:logs])
         sums = found[:logs]
         sums += self.added[:, None]
-        np.maximum(sums, np.broadcast_to(self.floor[:, None], sums.shape), out=sums)
+        if (sums.min(axis=1) < self.floor).any():  # seldom, and finding out is faster
+            np.maximum(sums, self.floor[:, None], out=sums)
         np.log(sums, out=sums)
         for index, name in enumerate(self.plain, logs):
             found[index] = numbers[name][rows]

@@ -71,6 +71,7 @@ class TableRegression:
         self.seed = seed
         self.priors = dict(priors or {})
         self.boards = boards
+        self._folded: tuple[regression.Regression, lookup.Lookup] | None = None
 
     def fit(
         self,
@@ -149,7 +150,10 @@ class TableRegression:
             return self.regression.predict(self.matrix(table))
         fitted = self.fitted
         known = lookup.categories(fitted.atoms, fitted.categorical, fitted.cell)
-        folded = lookup.fold(fitted.atoms, self.regression.params, known, fitted.cell)
+        if self._folded is None or self._folded[0] is not self.regression:
+            made = lookup.fold(fitted.atoms, self.regression.params, known, fitted.cell)
+            self._folded = self.regression, made
+        folded = self._folded[1]
         codes = {name: encode(self._column(table, name), known[name]) for name in known}
         numbers = {name: as_column(self._column(table, name)) for name in folded.numbers.columns}
         text = [name for name, values in numbers.items() if values.dtype.kind != "f"]
