@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from edgenas.records import Interval
 
@@ -49,7 +49,8 @@ def typical_ratio(
     logs = np.log(np.asarray(numerators) / np.asarray(denominators))
     if len(logs) < 3:
         return None
-    half = stats.t.ppf((1 + confidence) / 2, len(logs) - 1) * stats.sem(logs)
+    error = logs.std(ddof=1) / math.sqrt(len(logs))
+    half = special.stdtrit(len(logs) - 1, (1 + confidence) / 2) * error
     mean = logs.mean()
     return Interval(*(float(np.exp(value)) for value in (mean, mean - half, mean + half)))
 

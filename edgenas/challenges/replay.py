@@ -67,7 +67,7 @@ def _of_model(verified: VerifiedModel, verdict: Verification, files: Files) -> I
 
 def _of_latency(name: str, latency: Latency) -> Iterator[Check]:
     """The median of all samples / drift, their 90 % quantile, and median -+ t s / sqrt(n)."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     together = _normalised(latency)
     median = float(np.median(together))
@@ -81,7 +81,7 @@ def _of_latency(name: str, latency: Latency) -> Iterator[Check]:
     if n < 2 or latency.ci95_ms is None:
         yield Check(name, "ci95_ms", "unknown", None, None, "One pass has no spread.")
         return
-    half = float(t.ppf(0.975, n - 1)) * float(np.std(medians, ddof=1)) / math.sqrt(n)
+    half = float(stdtrit(n - 1, 0.975)) * float(np.std(medians, ddof=1)) / math.sqrt(n)
     slack = _T_TABLE * half
     for side, stated, end in (
         ("lower", latency.ci95_ms[0], median - half),

@@ -94,12 +94,12 @@ class Regression:
 
     def coefficients(self, confidence: float) -> tuple[Coefficient, ...]:
         """Return the coefficient table, intercept first."""
-        from scipy import stats
+        from scipy import special
 
         bse = np.sqrt(self.scale * np.maximum(np.diag(self.covariance), 0.0))
         half = self.student(confidence) * bse
         tvalues = np.divide(self.params, bse, out=np.zeros_like(bse), where=bse > 0)
-        pvalues = 2 * stats.t.sf(np.abs(tvalues), self.df_resid)
+        pvalues = 2 * special.stdtr(self.df_resid, -np.abs(tvalues))
         limits = zip(self.params - half, self.params + half, strict=True)
         columns = (self.params, bse, tvalues, pvalues, limits, np.append(1.0, self.vif))
         return tuple(
@@ -138,9 +138,9 @@ class Regression:
 
     def student(self, confidence: float) -> float:
         """Return the quantile of Student's t that two-sided confidence intervals take."""
-        from scipy import stats
+        from scipy import special  # scipy.stats takes a second to import
 
-        return float(stats.t.ppf(0.5 + check_confidence(confidence) / 2, self.df_resid))
+        return float(special.stdtrit(self.df_resid, 0.5 + check_confidence(confidence) / 2))
 
     def _quantile(self, confidence: float) -> float:
         """Conformal quantile of the scores; where rows are too few, Student's over their spread."""
