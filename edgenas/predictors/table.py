@@ -29,6 +29,7 @@ from edgenas.predictors import (
 )
 from edgenas.predictors.base import Prediction, TrainingData
 from edgenas.predictors.cells import Cell
+from edgenas.predictors.one_thread import one_thread
 from edgenas.predictors.table_columns import (
     Rows,
     as_column,
@@ -73,6 +74,7 @@ class TableRegression:
         self.boards = boards
         self._folded: tuple[regression.Regression, lookup.Lookup] | None = None
 
+    @one_thread()
     def fit(
         self,
         table: Any,
