@@ -83,7 +83,7 @@ def _introduction(found: dict[str, Any]) -> str:
 {found["data"]}, {trained} for the supernet and for each baseline by one recipe
 (`edgenas.supernet.settings`, batches of 64), one seed. Accuracy of the int8 models in the host's
 engine on {found["n_test"]:,} test images. All were timed in one job on the local target, pass by
-pass in random order, machine busy: of {len(rows)} latencies {n_disturbed} stand on passes in which
+pass in random order: of {len(rows)} latencies {n_disturbed} stand on passes in which
 other work had the core, {n_open} have an interval wider than was asked for (2 %). The searched
 networks of `{space}` are the best of {loss["candidates"]} random subnets, by int8 accuracy on
 {found["n_val"]:,} validation images, in each of {n_groups} groups of like MACs{also};
