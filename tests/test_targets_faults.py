@@ -184,7 +184,7 @@ def slow_board(target: LocalTarget, tmp_path: Path) -> Iterator[Board]:
         board.process.communicate()
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "waited too long"

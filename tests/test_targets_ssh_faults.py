@@ -70,11 +70,11 @@ def test_killed_sessions_leave_the_runtime_at_work(work: AtWork) -> None:
 def test_board_that_stays_away_is_given_up_and_gone_on_with_later(
     board: LoopbackBoard, tmp_path: Path
 ) -> None:
-    work = AtWork(board, tmp_path)
-    work.target = work.new_target(reconnect_s=2)
-    work.start().wait_for_passes(2)
+    work = AtWork(board, tmp_path).start()
+    work.wait_for_passes(2)
     kept = passes(work.journal())
     board.link.cut()
+    work.give_up_after(2)
     with pytest.raises(LinkLostError, match=r"has not answered for \d+ s") as given_up:
         work.join()
     assert "--resume" in given_up.value.hint
@@ -123,8 +123,8 @@ def test_journal_that_the_board_lost_is_brought_back(work: AtWork) -> None:
     for journal in work.board.cache.glob("jobs/*/journal.jsonl"):
         journal.write_bytes(journal.read_bytes()[:-400])  # not on the card yet when it went dark
     work.board.link.cut()
+    work.give_up_after(0.1)
     with pytest.raises(TargetError):
-        work.target._board._setup = replace(work.target._board._setup, reconnect_s=0.1)
         work.join()
     work.board.link.mend()
     work.board.start()

@@ -83,7 +83,15 @@ class AtWork:
         self._thread.start()
         return self
 
-    def join(self, seconds: float = 60) -> dict[str, Outcome]:
+    def give_up_after(self, seconds: float) -> None:
+        """Let the host wait that long for a board it has lost, from now on.
+
+        A target made so impatient from the start may give up a healthy board on a busy machine.
+        """
+        board = self.target._board
+        board._setup = replace(board._setup, reconnect_s=seconds)
+
+    def join(self, seconds: float = 240) -> dict[str, Outcome]:
         """Return the outcomes; raise what the host raised."""
         self._thread.join(seconds)
         assert not self._thread.is_alive(), "the host hangs"
@@ -92,7 +100,7 @@ class AtWork:
             raise self.error
         return self.outcomes
 
-    def wait_for_passes(self, count: int, seconds: float = 30) -> None:
+    def wait_for_passes(self, count: int, seconds: float = 120) -> None:
         """Wait until the host's copy of the journal has that many whole passes."""
         wait_until(lambda: len(passes(self.journal())) >= count or self.error is not None, seconds)
         assert self.error is None, self.error
@@ -104,7 +112,7 @@ class AtWork:
         """Whether the host was without a link at some time."""
         return any("trying again" in note for note in self.progress.notes)
 
-    def assert_whole(self, seconds: float = 60) -> None:
+    def assert_whole(self, seconds: float = 240) -> None:
         """Every pass was counted once, in order and as the journal has it; none is missing."""
         outcomes = self.join(seconds)
         assert all(outcome.status == "ok" for outcome in outcomes.values())
@@ -139,7 +147,7 @@ def passes(journal: list[dict[str, Any]]) -> list[list[int]]:
     return finished
 
 
-def wait_until(holds: Callable[[], Any], seconds: float = 30) -> None:
+def wait_until(holds: Callable[[], Any], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"

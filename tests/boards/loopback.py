@@ -79,7 +79,7 @@ class LoopbackBoard:
                 stdin=subprocess.DEVNULL,
                 stderr=errors,
             )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while b"Server listening on" not in log.read_bytes():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(log.read_text())
@@ -125,7 +125,7 @@ class LoopbackBoard:
                 **{**reached, "key_file": str(self.user_key), **(connection or {})}
             ),
             board=BoardSetup(
-                **{"python": sys.executable, "packages": "own", "reconnect_s": 20, **(setup or {})}
+                **{"python": sys.executable, "packages": "own", "reconnect_s": 120, **(setup or {})}
             ),
         )
 
