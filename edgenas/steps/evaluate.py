@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgenas.errors import DataError
 from edgenas.records import Architecture
 from edgenas.run_context import RunContext
@@ -10,8 +12,10 @@ from edgenas.subnet_accuracy import Evaluator
 SAME_GRID = ("u8s8", "s8s8")  # schemes that round to the same values
 
 
-def run(context: RunContext) -> int:
-    """Evaluate until `evaluate` architectures are, measured ones first; return how many it took.
+def run(context: RunContext, architectures: Sequence[Architecture] | None = None) -> int:
+    """Evaluate the `architectures` that are not yet; return how many it took.
+
+    Without them those of the run: `evaluate` of them, measured ones first.
 
     The int8 accuracy is that of the int8 model itself, emitted and run in the host's engine on the
     validation images: what is ranked is what is deployed. Under `torchrun` each process evaluates
@@ -25,7 +29,7 @@ def run(context: RunContext) -> int:
     from edgenas.supernet.parallel import joined
 
     with joined("cpu") as workers:
-        missing = _missing(context) if workers.first else []
+        missing = _missing(context, architectures) if workers.first else []
         if not missing and workers.count == 1:
             return 0
         evaluator = _evaluator(context)
@@ -37,19 +41,23 @@ def run(context: RunContext) -> int:
     return len(missing)
 
 
-def _missing(context: RunContext) -> list[Architecture]:
+def _missing(
+    context: RunContext, architectures: Sequence[Architecture] | None
+) -> list[Architecture]:
     """Return the subnets that are still to be evaluated."""
-    _add_packaged(context)
+    if architectures is None:
+        _add_packaged(context)
+    card = context.data_card
     evaluated = {evaluation.architecture for evaluation in context.evaluations()}
-    if context.data_card.synthetic:
+    if card.synthetic:
         _require_packaged(context, len(evaluated))
         return []
-    if context.data_card.excerpt_of and len(evaluated) >= context.config.evaluate:
+    if card.excerpt_of and len(evaluated) >= context.config.evaluate:
         return []  # on more images than there are here
-    all_wanted = wanted(context)
-    missing = [architecture for architecture in all_wanted if architecture not in evaluated]
-    if len(missing) < len(all_wanted):
-        context.reuse(f"{len(all_wanted) - len(missing)} of {len(all_wanted)} evaluations")
+    asked = wanted(context) if architectures is None else architectures
+    missing = [architecture for architecture in asked if architecture not in evaluated]
+    if architectures is None and len(missing) < len(asked):
+        context.reuse(f"{len(asked) - len(missing)} of {len(asked)} evaluations")
     return missing
 
 
