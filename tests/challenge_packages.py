@@ -13,6 +13,7 @@ import onnx
 from edgenas import plugins
 from edgenas.challenges.base import Entry
 from edgenas.graph.ir import Graph, Node, WeightedNode
+from edgenas.graph.pixels import with_background
 from edgenas.graph.ranges import random_ranges
 
 Builder = Callable[[Path], Path]
@@ -66,7 +67,8 @@ def entry(size: int, classes: int, tflite: bool = False) -> Entry:
     graph = tiny_graph(size, classes)
     models = {"int8.onnx": emit("onnx", graph), "fp32.onnx": emit("onnx", graph, None)}
     if tflite:
-        models["uint8.tflite"] = emit("tflite", graph)
+        widened = with_background(graph, random_ranges(graph, 0))  # as `submit` does
+        models["uint8.tflite"] = emit("tflite", widened)
     card = {
         "accuracy": 0.5,
         "n_images": 10,
@@ -90,7 +92,7 @@ def write(folder: Path, name: str, content: bytes) -> Path:
 
 def good_ovic(folder: Path) -> Path:
     challenge = plugins.load("challenges", "ovic2020")
-    return challenge.build(entry(32, 1001, tflite=True), folder)
+    return challenge.build(entry(32, 1000, tflite=True), folder)
 
 
 def good_2025(folder: Path) -> Path:

@@ -114,7 +114,8 @@ class Finding:
 class Entry:
     """What a run has to submit.
 
-    models : file contents by kind: "int8.onnx", "fp32.onnx", "int8.tflite", "uint8.tflite".
+    models : file contents by kind: "int8.onnx", "fp32.onnx", "int8.tflite", and "uint8.tflite",
+        which takes pixels and has a background class before those of `class_names`.
     card : what the run knows of the network: accuracy, latency, scheme, target, hashes, seeds, and
         as "format" that of the file that was verified, "onnx" or "tflite".
     evidence : files (name -> content) that let others recompute the figures.
