@@ -11,7 +11,8 @@ from typing import Any
 
 from edgenas import table_target
 from edgenas.errors import InputError, RunFolderError
-from edgenas.records import from_json, to_json
+from edgenas.records import SearchResult, from_json, to_json
+from edgenas.records.tables import TableSearch
 from edgenas.responses import (
     REGISTRY,
     Limit,
@@ -156,6 +157,15 @@ class RunConfig:
                 f"The optimizer {self.optimizer} has no rewards.", "Use --reward with monas."
             )
         return {"reward": self.reward}
+
+    def asked_for(self, result: SearchResult | TableSearch) -> bool:
+        """Whether a search was made under the options of now, but for the latency limit."""
+        now = (self.optimizer, self.top, self.confidence, self.constraints)
+        return (
+            (result.method, result.top, result.confidence, result.constraints) == now
+            and result.objectives == tuple(one.response for one in self.wanted)
+            and (result.budget, result.reward) == (self.budget, self.reward)
+        )
 
     @property
     def plain(self) -> bool:

@@ -21,7 +21,13 @@ from edgenas.advice import savings
 from edgenas.errors import InputError, PredictorError
 from edgenas.open_run import beside_run, helps, open_run
 from edgenas.progress import Progress
-from edgenas.records import DeviceProfile, SearchResult, Verification, to_json
+from edgenas.records import (
+    DeviceProfile,
+    ExportedModel,
+    SearchResult,
+    Verification,
+    to_json,
+)
 from edgenas.records.tables import TableCard
 from edgenas.run_context import RunContext
 from edgenas.run_folder import write_bytes
@@ -146,14 +152,16 @@ def _answers(context: RunContext) -> bool:
         verification.winner is not None
         and result.limited == config.limited
         and (asked is None or asked.at_most in (None, result.limit_ms))
-        and result.objectives == tuple(one.response for one in config.wanted)
-        and result.constraints == config.constraints
-        and config.confidence == result.confidence
-        and config.optimizer == result.method
-        and config.top == result.top
+        and config.asked_for(result)
+        and result.warm_start == config.warm_start
+        and all(_epochs_alone(one.model) == config.finetune for one in verification.models)
         and {candidate.architecture for candidate in result.candidates}
         <= {verified.model.candidate.architecture for verified in verification.models}
     )
+
+
+def _epochs_alone(model: ExportedModel) -> int:
+    return 0 if model.finetuned is None else model.finetuned.epochs
 
 
 def probe_target(where: str, access: Access | None = None) -> DeviceProfile | TableCard:

@@ -252,7 +252,9 @@ class RunContext:
         if asked is not None and asked.at_most is not None:
             return asked.at_most
         if self.folder.search.exists() and (before := self.search_result()).limited:
-            return before.limit_ms
+            dropped = responses.parse_constraints(before.constraints).get("latency_ms")
+            if dropped is None or dropped.at_most is None:
+                return before.limit_ms
         return default()
 
     def search_result(self) -> SearchResult:

@@ -72,10 +72,5 @@ def _answers(context: RunContext) -> bool:
     limits = {x.response: (x.at_most, x.at_least) for x in result.limits}
     asked = {x.response: (x.at_most, x.at_least) for x in config.limits().values()}
     return (
-        verdict.winner is not None
-        and (not asked or asked == limits)
-        and tuple(one.response for one in config.wanted) == result.objectives
-        and config.confidence == result.confidence
-        and config.top == result.top
-        and config.optimizer == result.method
+        verdict.winner is not None and (not asked or asked == limits) and config.asked_for(result)
     )

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edgenas import pipeline, plugins
+from edgenas import pipeline, plugins, table_search
 from edgenas.cli.main import edgenas
 from edgenas.errors import EdgeNasError, InfeasibleError, InputError
+from edgenas.open_run import open_run
 from edgenas.progress import Silent
+from edgenas.run_context import RunContext
 from edgenas.table_problem import TableProblem
 
 OPERATIONS = ("none", "skip", "conv1", "conv3")
@@ -128,6 +130,22 @@ def test_other_limits_search_again_from_what_is_known(tmp_path: Path) -> None:
     assert {limit["response"] for limit in document["limits"]} == {"latency_ms", "energy_mj"}
     after = [row["network"]["row"] for row in looked_up(run)]
     assert after[: len(before)] == before and len(after) > len(before)
+
+
+def test_a_limit_is_dropped_and_searched_without(tmp_path: Path) -> None:
+    target, run = write(tmp_path, rows()), tmp_path / "run"
+    asked = {"target": str(target), "constraints": ("energy_mj<=4",), "samples": 20}
+    without_a_page(run, asked, Silent())
+    with open_run(run, {"constraints": ()}, Silent(), resume=True) as context:
+        names: list[str] = []
+
+        def step(context: RunContext, name: str, **options: Any) -> Any:
+            names.append(name)
+            return 0 if name in ("explain", "report") else pipeline.step(context, name, **options)
+
+        document = table_search.search(context, step)
+    assert {"fit", "optimize", "verify"} <= set(names)
+    assert [limit["response"] for limit in document["limits"]] == ["latency_ms"]
 
 
 def test_a_changed_table_is_refused(tmp_path: Path) -> None:

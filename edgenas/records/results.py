@@ -66,6 +66,7 @@ class SearchResult:
     optimal : no architecture of the space can be better under the predictors.
     gap : the most accuracy (fraction) that could still be missed; 0.0 if optimal, None if unknown.
     evaluations : architectures scored, or search nodes opened.
+    budget, reward, warm_start : as they were asked for.
     predicted_by : None of searches made before predictors were kept.
     """
 
@@ -83,6 +84,9 @@ class SearchResult:
     constraints: tuple[str, ...] = ()
     limited: bool = True
     predicted_by: PredictedBy | None = None
+    budget: int | None = None
+    reward: str | None = None
+    warm_start: str | None = None
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,7 @@ class TableSearch:
     cost : what the first objective is traded for; "" for nothing.
     traded : the responses that the frontier is a trade-off between, by their means, whatever the
         limits: all objectives and the cost, which comes first.
+    constraints, budget, reward : as they were asked for.
     """
 
     method: str
@@ -122,6 +123,9 @@ class TableSearch:
     evaluations: int
     seconds: float
     traded: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    budget: int | None = None
+    reward: str | None = None
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,15 @@ def run(context: RunContext) -> SearchResult:
         result = _best_under(context, optimizer, started)
     else:
         result = _front(context, optimizer, started)
-    result = replace(result, predicted_by=kept_predictors.keep(context))
+    config = context.config
+    result = replace(
+        result,
+        constraints=config.constraints,
+        budget=config.budget,
+        reward=config.reward,
+        warm_start=config.warm_start,
+        predicted_by=kept_predictors.keep(context),
+    )
     write_json(context.folder.search, to_json(result))
     for text in extrapolations(context.predictors(), result.candidates):
         context.progress.warning(text)
@@ -80,7 +88,6 @@ def _best_under(context: RunContext, optimizer: ModuleType, started: float) -> S
         gap=found.gap,
         evaluations=found.evaluations,
         seconds=time.perf_counter() - started,
-        constraints=context.config.constraints,
     )
 
 
@@ -126,7 +133,6 @@ def _front(context: RunContext, optimizer: ModuleType, started: float) -> Search
         evaluations=archive.evaluations,
         seconds=time.perf_counter() - started,
         objectives=tuple(one.response for one in config.wanted),
-        constraints=config.constraints,
         limited=config.limited,
     )
 

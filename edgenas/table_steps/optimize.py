@@ -14,7 +14,7 @@ from edgenas.optimizers.problem import Archive, Problem, Response
 from edgenas.progress import Progress
 from edgenas.records import to_json
 from edgenas.records.tables import TableLimit, TableSearch
-from edgenas.responses import Limit, limit_text
+from edgenas.responses import Limit, limit_text, parse_constraints
 from edgenas.run_context import RunContext
 from edgenas.run_folder import write_json
 from edgenas.table_predictors import Predicted
@@ -82,6 +82,9 @@ def run(context: RunContext) -> TableSearch:
         optimal=archive.optimal,
         evaluations=archive.evaluations,
         seconds=time.perf_counter() - started,
+        constraints=config.constraints,
+        budget=config.budget,
+        reward=config.reward,
     )
     write_json(context.folder.search, to_json(result))
     return result
@@ -104,7 +107,9 @@ def _wanted(replay: TableRun, predicted: dict[str, Predicted]) -> Wanted:
 def _half_way(replay: TableRun, latency: Predicted) -> float:
     """Return the limit of the run, half-way between the ends, chosen once and kept."""
     if replay.folder.search.exists():
-        for limit in replay.search_result().limits:
+        before = replay.search_result()
+        asked = parse_constraints(before.constraints, replay.config.known)
+        for limit in before.limits if LATENCY not in asked else ():
             if limit.response == LATENCY and limit.at_most is not None:
                 return limit.at_most
     return float((latency.upper.min() + latency.upper.max()) / 2)
