@@ -42,6 +42,22 @@ CHANGEABLE = (
 )
 
 
+# These too, as long as nothing is trained.
+CHANGEABLE_UNTRAINED = ("batch_size", "epochs")
+
+_OPTIONS = {
+    "max_latency_ms": "--max-latency",
+    "device_time_s": "--device-time",
+    "objectives": "--objective",
+    "constraints": "--constraint",
+}
+
+
+def option_of(name: str) -> str:
+    """Return the option that sets a field of `RunConfig`."""
+    return _OPTIONS.get(name, "--" + name.replace("_", "-"))
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """The options of one run.
@@ -50,7 +66,7 @@ class RunConfig:
     max_latency_ms : the limit on the upper prediction bound; None for half-way between the least
         and the greatest predicted latency, kernel sizes that the engine is slow at left out.
     samples : subnets measured on the target. evaluate : subnets whose accuracy is evaluated.
-    epochs : of supernet training; None for the data set's default.
+    epochs, batch_size : of supernet training; None for the data set's default, and for 64.
     supernet : a pretrained supernet, by its name or as a file; None trains one.
     finetune : epochs that each candidate is trained alone; kept where it is better.
     top : candidates exported and verified.
@@ -71,6 +87,7 @@ class RunConfig:
     samples: int = 40
     evaluate: int = 64
     epochs: int | None = None
+    batch_size: int | None = None
     supernet: str | None = None
     finetune: int = 0
     top: int = 3
@@ -94,6 +111,7 @@ class RunConfig:
             "--samples must be 8 or more: fewer cannot be fitted": self.samples >= 8,
             "--evaluate must be 8 or more: fewer cannot be fitted": self.evaluate >= 8,
             "--epochs must be 1 or more": self.epochs is None or self.epochs >= 1,
+            "--batch-size must be 2 or more": self.batch_size is None or self.batch_size >= 2,
             "--finetune must be 0 epochs or more": self.finetune >= 0,
             "--top must be 1 or more": self.top >= 1,
             "--target-mape must be above 0 %": self.target_mape is None or self.target_mape > 0,
@@ -247,19 +265,23 @@ def no_run(path: Path) -> RunFolderError:
     )
 
 
-def merge(stored: RunConfig, asked: dict[str, Any]) -> RunConfig:
-    """Return `stored` with the options of `asked`.
+def resumed(folder: RunFolder, asked: dict[str, Any]) -> RunConfig:
+    """Return the configuration in run.json with the options of `asked`.
 
     Raises
     ------
-    RunFolderError : an option differs that finished work depends on.
+    RunFolderError : as for `read_config`; an option differs that finished work depends on.
     """
+    stored = read_config(folder)
+    untrained = not (folder.supernet.exists() or folder.checkpoint.exists())
+    changeable = (*CHANGEABLE, *(CHANGEABLE_UNTRAINED if untrained else ()))
     for name, value in asked.items():
         before = getattr(stored, name)
-        if name not in CHANGEABLE and value != before:
-            option = "--" + name.replace("_", "-")
+        if name not in changeable and value != before:
+            option = option_of(name)
+            began = f"with {option} {before}" if before is not None else f"without {option}"
             raise RunFolderError(
-                f"This run was started with {option} {before}, not {value}.",
+                f"This run was started {began}, not with {option} {value}.",
                 f"Leave {option} out, or start a new run with another --out.",
             )
     return dataclasses.replace(stored, **asked)

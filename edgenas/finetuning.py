@@ -59,7 +59,10 @@ def _trained(
             f"{context.dataset.name} has too few images to fine-tune on.",
             "Name the images that the supernet was trained on with --data.",
         )
-    settings = default_settings(context.dataset, epochs=epochs, seed=context.config.seed)
+    config = context.config
+    settings = default_settings(
+        context.dataset, epochs=epochs, batch_size=config.batch_size, seed=config.seed
+    )
     tuning = FineTuning(supernet, architecture, context.dataset, settings)
     with context.progress.task("Fine-tuning", tuning.total_steps) as task:
         for loss in tuning.steps():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgenas import __version__
-from edgenas.config import RunConfig, merge, no_run, read_config, with_supernet, write_config
+from edgenas.config import RunConfig, no_run, resumed, with_supernet, write_config
 from edgenas.errors import InputError, RunFolderError
 from edgenas.progress import Progress, Silent
 from edgenas.run_context import RunContext
@@ -52,7 +52,7 @@ def open_run(
             raise RunFolderError(
                 f"{path} holds a run already.", "Go on with --resume, or choose another --out."
             )
-        config = merge(read_config(folder), asked)
+        config = resumed(folder, asked)
     elif not create:
         raise no_run(path)
     elif path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -98,7 +98,7 @@ def beside_run(
     RunFolderError : there is no run, or it is of a newer version, or damaged.
     """
     folder = RunFolder(path)
-    config = merge(read_config(folder), with_supernet(asked))
+    config = resumed(folder, with_supernet(asked))
     yield RunContext(folder, config, Silent(), access)
 
 

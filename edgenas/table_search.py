@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from edgenas.config import option_of
 from edgenas.errors import InputError, nearest
 from edgenas.run_context import RunContext
 from edgenas.table_run import WITHOUT_MEANING
@@ -23,8 +24,9 @@ def check(asked: dict[str, Any]) -> None:
     """Raise `InputError` for an option that means nothing to a table."""
     for name in WITHOUT_MEANING:
         if name in asked:
-            option = "--" + name.removesuffix("_s").replace("_", "-")
-            raise InputError(f"{option} means nothing to a measured table.", "Leave it out.")
+            raise InputError(
+                f"{option_of(name)} means nothing to a measured table.", "Leave it out."
+            )
 
 
 def step_of_table(name: str) -> Step:

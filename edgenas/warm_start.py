@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.config import read_config
+from edgenas.config import option_of, read_config
 from edgenas.errors import EdgeNasError, InputError
 from edgenas.predictors import vocabulary
 from edgenas.predictors.base import FittedPredictor, TrainingData
@@ -97,9 +97,9 @@ def _other_supernet(context: RunContext, other: RunContext) -> str:
         return "it has no trained supernet"
     if other.data_card.identity != context.data_card.identity:
         return "it is of other images"
-    for name in ("space", "epochs", "seed"):
+    for name in ("space", "epochs", "batch_size", "seed"):
         if getattr(other.config, name) != getattr(context.config, name):
-            return f"its {name} is another"
+            return f"its {option_of(name)} is another"
     return ""
 
 

@@ -10,11 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from edgenas import pipeline
 from edgenas.cli.main import COMMANDS, run
+from edgenas.cli.main import edgenas as edgenas_group
+from edgenas.errors import InputError
 
 ROOT = Path(__file__).parents[1]
+PUBLISHED = ["--predictors", "foxnas-192px", "--space", "foxnas-cpu", "--max-latency", "55ms"]
 
 
 def edgenas(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -90,6 +94,27 @@ def test_bad_input_is_one_clear_line(arguments: list[str], expected: str, tmp_pa
     assert "Traceback" not in done.stderr
     assert expected in done.stderr, done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("train", "run", "--learning-rate", "9"), "--learning-rate is of train -o"),
+        (("train", "run", "--augment", "strong"), "--augment is of train -o"),
+        (("train", "-o", "f.safetensors", "--constraint", "size<=1kB"), "--constraint is of a run"),
+        (("fit", "run", "--response", "latency"), "--response is of a table"),
+        (("fit", "table.csv", "--response", "ms", "--device-time", "9s"), "--device-time is of a"),
+        (("verify", "--replay", "b.zip", "--max-latency", "3ms"), "--max-latency is of a run"),
+        (("optimize", "run", *PUBLISHED), "one of the two"),
+        (("optimize", *PUBLISHED, "--top", "2"), "--top is of a run"),
+    ],
+)
+def test_an_option_without_meaning_there_is_refused_not_passed_over(
+    arguments: tuple[str, ...], expected: str
+) -> None:
+    done = CliRunner().invoke(edgenas_group, list(arguments))
+    assert isinstance(done.exception, InputError)
+    assert expected in done.exception.message
 
 
 @pytest.mark.parametrize("method", ["exact", "anneal"])

@@ -43,8 +43,17 @@ def test_the_command_that_does_the_same_again_can_be_pasted(tmp_path: Path) -> N
 def test_resuming_may_change_the_limit_but_not_the_seed(tmp_path: Path) -> None:
     opened(tmp_path / "run", seed=3)
     assert opened(tmp_path / "run", resume=True, max_latency_ms=2.0).config.max_latency_ms == 2.0
-    with pytest.raises(RunFolderError, match="--seed 3, not 4"):
+    with pytest.raises(RunFolderError, match="--seed 3, not with --seed 4"):
         opened(tmp_path / "run", resume=True, seed=4)
+
+
+def test_the_training_may_be_changed_until_there_is_one(tmp_path: Path) -> None:
+    opened(tmp_path / "run", epochs=3)
+    assert opened(tmp_path / "run", resume=True, batch_size=32).config.batch_size == 32
+    (tmp_path / "run" / "checkpoint.safetensors").write_bytes(b"work")
+    assert opened(tmp_path / "run", resume=True, batch_size=32).config.epochs == 3
+    with pytest.raises(RunFolderError, match="--batch-size 32, not with --batch-size 16"):
+        opened(tmp_path / "run", resume=True, batch_size=16)
 
 
 def test_a_board_that_was_probed_is_not_asked_for_its_scheme(tmp_path: Path) -> None:

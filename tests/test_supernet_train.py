@@ -253,7 +253,7 @@ def test_memory_that_runs_out_names_the_batch_size_to_try(
     monkeypatch.setattr(trainer, "augment", exhausted)
     with pytest.raises(TrainingError, match="batches of 16 images of 12 px") as caught:
         run(data, tmp_path)
-    assert "--batch-size 8" in caught.value.hint
+    assert "with --batch-size 8." in caught.value.hint
 
 
 def test_a_space_of_one_network_is_trained_plainly(

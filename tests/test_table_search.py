@@ -199,6 +199,8 @@ def test_says_which_limit_nothing_meets(tmp_path: Path) -> None:
     [
         ({"data": "digits"}, "--data means nothing"),
         ({"epochs": 3}, "--epochs means nothing"),
+        ({"finetune": 3}, "--finetune means nothing"),
+        ({"device_time_s": 3.0}, "--device-time means nothing"),
         ({"constraints": ("peak_rss<=4MB",)}, "no response 'peak_rss'"),
         ({"objectives": ("enrgy_mj",)}, "Did you mean 'energy_mj'"),
     ],

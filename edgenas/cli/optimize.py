@@ -7,9 +7,17 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import EVERY_OPTION, PluginName, config_options, json_option
+from edgenas.cli.options import (
+    EVERY_OPTION,
+    PluginName,
+    config_options,
+    json_option,
+    refuse_others,
+)
 from edgenas.cli.render import emit_json, published_result
 from edgenas.errors import InputError
+
+PUBLISHED = ("space", "max_latency_ms", "optimizer", "seed")  # what a search with them goes by
 
 
 @click.command(epilog=EVERY_OPTION)
@@ -49,6 +57,8 @@ def optimize(run: Path | None, predictors: str | None, as_json: bool, **options:
 
         run_step("optimize", run, options, as_json)
         return
+    if run is not None:
+        raise InputError("Name a run folder, or published predictors: one of the two.")
     _published(predictors, options, as_json)
 
 
@@ -60,6 +70,7 @@ def _published(predictors: str, options: dict[str, Any], as_json: bool) -> None:
             f"The published predictors '{predictors}' know accuracy and latency alone.",
             "Give a limit with --max-latency, and no --objective or --constraint.",
         )
+    refuse_others(options, PUBLISHED, "published predictors")
     if options["max_latency_ms"] is None:
         raise InputError("A search with published predictors needs a limit.", "--max-latency 55ms")
     document = published_search.search(

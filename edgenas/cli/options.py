@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from edgenas import plugins
-from edgenas.errors import nearest
+from edgenas.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from edgenas.targets.config import Access
@@ -91,6 +91,9 @@ CONFIG_OPTIONS = {
     ),
     "evaluate": option("--evaluate", type=int, help="Subnets whose accuracy is evaluated.  [64]"),
     "epochs": option("--epochs", type=int, help="Of supernet training.  [by data set]"),
+    "batch_size": option(
+        "--batch-size", type=int, help="Images of a step of supernet training.  [64]"
+    ),
     "supernet": option(
         "--supernet",
         help="Pretrained, instead of training one: a name such as cifar10, or a file.",
@@ -187,6 +190,15 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     names = ("target", "engine", *CONFIG_OPTIONS)
     asked = {name: options[name] for name in names if options.get(name) not in (None, ())}
     return asked | {"constraints": ()} if asked.get("constraints") == ("none",) else asked
+
+
+def refuse_others(options: dict[str, Any], known: Collection[str], what: str) -> None:
+    """Raise `InputError` for an option of runs that `what` does not go by."""
+    from edgenas.config import option_of
+
+    others = sorted(given(options).keys() - set(known))
+    if others:
+        raise InputError(f"{option_of(others[0])} is of a run, not of {what}.", "Leave it out.")
 
 
 def access_options(command: Command) -> Command:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgenas.cli.options import EVERY_OPTION, config_options, json_option
+from edgenas.cli.options import EVERY_OPTION, config_options, json_option, refuse_others
 from edgenas.cli.render import emit_json, table_fit
 from edgenas.errors import InputError
 
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from edgenas.predictors.table import TableRegression
 
 ADDED = ("mean", "lower", "upper", "outside")
+OF_TABLES = {  # options of fit
+    "response": "--response",
+    "features": "--features",
+    "categorical": "--categorical",
+    "exclude": "--exclude",
+    "terms": "--terms",
+    "bootstrap": "--bootstrap",
+    "priors": "--prior",
+    "hardware": "--hardware",
+    "output": "-o",
+}
 TABLE_SUFFIXES = (".csv", ".csv.gz")
 
 
@@ -88,8 +99,12 @@ def fit(source: Path, as_json: bool, **options: Any) -> None:
     if not source.name.endswith(TABLE_SUFFIXES):
         from edgenas.cli.steps import run_step
 
+        of_table = [option for name, option in OF_TABLES.items() if options[name]]
+        if of_table:
+            raise InputError(f"{of_table[0]} is of a table, and {source} is none.", "Leave it out.")
         run_step("fit", source, options, as_json)
         return
+    refuse_others(options, ("seed",), "a table")
     if not options["response"]:
         raise InputError(f"Which column of {source} is to be predicted?", "Say --response COLUMN.")
     fitted = _fit_table(source, options)

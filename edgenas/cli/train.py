@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import EVERY_OPTION, config_options, given, json_option
+from edgenas.cli.options import EVERY_OPTION, config_options, json_option, refuse_others
 from edgenas.cli.progress_bars import Bars
 from edgenas.cli.render import emit_json
 from edgenas.errors import InputError
 
 # Given on the command line; else as `edgenas.supernet.settings` has it.
-SETTINGS = ("epochs", "seed", "batch_size", "learning_rate", "random_subnets", "qat_epochs", "ema")
+ALONE = ("augment", "learning_rate", "random_subnets", "qat_epochs", "ema")  # not of a run
+SETTINGS = ("epochs", "seed", "batch_size", *ALONE[1:])
 AUGMENTATIONS = ("auto", "none", "shift", "flip", "strong")
 
 
@@ -29,22 +30,19 @@ AUGMENTATIONS = ("auto", "none", "shift", "flip", "strong")
 @click.option(
     "--augment",
     type=click.Choice(AUGMENTATIONS),
-    default="auto",
     help="With -o. auto: shift; flip too if the images have colour. strong: also colours, hidden "
-    "squares, blended images, smooth labels, for long trainings.",
+    "squares, blended images, smooth labels, for long trainings.  [auto]",
 )
-@click.option("--batch-size", type=int, help="With -o.  [64]")
 @click.option("--learning-rate", type=float, help="With -o; at the end of the warm-up.  [0.08]")
 @click.option("--random-subnets", type=int, help="With -o; in each step.  [2]")
 @click.option("--qat-epochs", type=int, help="With -o; of the last, which round as int8 does.  [0]")
 @click.option("--ema", type=float, help="With -o; decay of the weights' average.  [0.998]")
-@config_options("data", "space", "epochs", "supernet", "seed")
+@config_options("data", "space", "epochs", "batch_size", "supernet", "seed")
 @json_option
 def train(
     run: Path | None,
     output: Path | None,
     resume: bool,
-    augment: str,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -62,19 +60,23 @@ def train(
     if run is not None:
         from edgenas.cli.steps import run_step
 
+        alone = [name for name in ALONE if options[name] is not None]
+        if alone:
+            raise InputError(
+                f"--{alone[0].replace('_', '-')} is of train -o: a run trains by the usual recipe.",
+                "Train with -o FILE, then: edgenas search --supernet FILE",
+            )
         run_step("train", run, options, as_json)
         return
     assert output is not None
-    others = sorted(given(options).keys() - {"data", "space", "epochs", "seed"})
-    if others:
-        raise InputError(f"--{others[0].replace('_', '-')} is of a run, not of train -o.")
+    refuse_others(options, {"data", "space", "epochs", "batch_size", "seed"}, "train -o")
     from edgenas import supernet_training
 
     document = supernet_training.train(
         output,
         options["data"] or "digits",
         options["space"] or "mbv3-tiny",
-        augment,
+        options["augment"] or "auto",
         {name: options[name] for name in SETTINGS if options[name] is not None},
         Bars(),
         resume,

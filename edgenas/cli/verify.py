@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import EVERY_OPTION, config_options, json_option
+from edgenas.cli.options import EVERY_OPTION, config_options, json_option, refuse_others
 from edgenas.cli.render import emit_json
 from edgenas.errors import InputError
 
@@ -45,6 +45,7 @@ def verify(run: Path | None, replay: Path | None, as_json: bool, **options: Any)
 
         run_step("verify", run, options, as_json)
         return
+    refuse_others(options, (), "a replay")
     _replay(replay, as_json)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgenas.config import option_of
 from edgenas.errors import DataError
 from edgenas.run_context import RunContext
 from edgenas.run_folder import write_bytes
@@ -27,6 +28,12 @@ def run(context: RunContext) -> Any:
     initial = _reheaded(context, context.pretrained)
     if initial is not None:
         return _train(context, initial)
+    for name in ("epochs", "batch_size"):
+        if getattr(context.config, name) is not None:
+            context.progress.warning(
+                f"{option_of(name)} does nothing here: the supernet '{context.config.supernet}' is "
+                "trained, and knows these classes."
+            )
     write_bytes(context.folder.supernet, context.pretrained.weights.read_bytes())
     context.reuse(f"the pretrained supernet '{context.config.supernet}'")
     return None
@@ -42,7 +49,10 @@ def _train(context: RunContext, initial: Supernet | None) -> Any:
             "Name the images to train on with --data.",
         )
     settings = default_settings(
-        context.dataset, epochs=context.config.epochs, seed=context.config.seed
+        context.dataset,
+        epochs=context.config.epochs,
+        batch_size=context.config.batch_size,
+        seed=context.config.seed,
     )
     n, suits = len(context.dataset.train), context.space.name == "mbv3-tiny"
     if initial is None and n < FEW_IMAGES and suits and context.space.in_channels == 3:

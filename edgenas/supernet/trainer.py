@@ -208,7 +208,7 @@ class Trainer:
         return TrainingError(
             f"Training on {self.data.name} ran out of memory with batches of {self.batch_size} "
             f"images of {max(self.space.resolutions)} px.",
-            f"Try: edgenas train … --batch-size {max(2, self.batch_size // 2)}",
+            f"Run the same command again with --batch-size {max(2, self.batch_size // 2)}.",
         )
 
     def _save(self) -> None:
