@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,17 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def work(board: LoopbackBoard, tmp_path: Path) -> AtWork:
     return AtWork(board, tmp_path)
+
+
+@contextmanager
+def frozen(board: LoopbackBoard) -> Iterator[None]:
+    """Let the board's runtime stand still, so that it is not done before it is looked at."""
+    (pid,) = board.runtimes()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 # ---------------------------------------------------------------- the link
@@ -144,10 +156,8 @@ def test_killed_runtime_is_started_again(work: AtWork) -> None:
 
 def test_frozen_runtime_is_waited_for(work: AtWork) -> None:
     work.start().wait_for_passes(2)
-    (pid,) = work.board.runtimes()
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(1)
-    os.kill(pid, signal.SIGCONT)
+    with frozen(work.board):
+        time.sleep(1)
     work.assert_whole()
 
 
@@ -390,9 +400,10 @@ def test_second_host_waits_and_says_for_whom(board: LoopbackBoard, tmp_path: Pat
     (tmp_path / "second").mkdir()
     second = AtWork(board, tmp_path / "second")
     second.models = [scripted_model(tmp_path / "second", key, "sleep 0.004") for key in ("a", "b")]
-    second.start()
-    wait_until(lambda: any("is measuring for" in note for note in second.progress.notes))
-    assert len(board.runtimes()) == 1
+    with frozen(board):
+        second.start()
+        wait_until(lambda: any("is measuring for" in note for note in second.progress.notes))
+        assert len(board.runtimes()) == 1
     first.assert_whole()
     second.assert_whole()
 
@@ -400,9 +411,10 @@ def test_second_host_waits_and_says_for_whom(board: LoopbackBoard, tmp_path: Pat
 def test_busy_board_is_not_cleaned_and_says_so_in_the_probe(work: AtWork) -> None:
     work.start().wait_for_passes(1)
     other = work.new_target()
-    with pytest.raises(TargetError, match="is measuring for"):
-        other.clean()
-    assert any("Another host" in problem for problem in other.probe().problems)
+    with frozen(work.board):
+        with pytest.raises(TargetError, match="is measuring for"):
+            other.clean()
+        assert any("Another host" in problem for problem in other.probe().problems)
     work.assert_whole()
     assert "Removed" in other.clean()
     assert "nothing" in other.clean()
