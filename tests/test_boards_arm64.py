@@ -134,7 +134,7 @@ def test_whole_search_on_the_emulated_board(arm64_board: EmulatedBoard, tmp_path
     arguments = ["search", "--target", target, "--out", run, "--samples", "8", "--evaluate", "8"]
     arguments += ["--epochs", "2", "--top", "1", "--json"]
     done = subprocess.run(
-        [sys.executable, "-c", "from edgenas.cli.main import run; run()", *map(str, arguments)],
+        [sys.executable, "-m", "edgenas", *map(str, arguments)],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},

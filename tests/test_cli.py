@@ -22,9 +22,8 @@ PUBLISHED = ["--predictors", "foxnas-192px", "--space", "foxnas-cpu", "--max-lat
 
 
 def edgenas(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    code = "from edgenas.cli.main import run; run()"
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-m", "edgenas", *arguments],
         capture_output=True,
         text=True,
         cwd=cwd,

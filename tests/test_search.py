@@ -19,7 +19,7 @@ SMALL = ("--epochs", "2", "--samples", "10", "--evaluate", "10", "--top", "1", "
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from edgenas.cli.main import run; run()", *arguments]
+    return [sys.executable, "-m", "edgenas", *arguments]
 
 
 def edgenas(*arguments: str) -> subprocess.CompletedProcess[str]:

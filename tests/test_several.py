@@ -43,7 +43,7 @@ OFF = "nobody@127.0.0.1:1"  # nothing listens there
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from edgenas.cli.main import run; run()", *arguments]
+    return [sys.executable, "-m", "edgenas", *arguments]
 
 
 def edgenas(*arguments: str) -> subprocess.CompletedProcess[str]:

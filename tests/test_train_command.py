@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save
 
 from edgenas.cli import main
 
-COMMAND = (sys.executable, "-c", "from edgenas.cli.main import run; run()", "train")
+COMMAND = (sys.executable, "-m", "edgenas", "train")
 
 
 @pytest.fixture(scope="module")
