@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Type, TypeVar, get_type_hints
 
 Built = TypeVar("Built")
+_MOST_DIGITS = 20  # 64 bits, with a sign
 
 
 class ProtocolError(ValueError):
@@ -73,9 +74,16 @@ def canonical(value: Any) -> str:
 def parse(text: str, what: str) -> Any:
     """Return the value of the JSON `text`; `ProtocolError` if it is none, or has a NaN."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_int=_integer)
     except (ValueError, RecursionError) as problem:
         raise ProtocolError(f"the {what} is not JSON: {problem}") from None
+
+
+def _integer(text: str) -> int:
+    """Return an integer that every reader of it can hold, as a float too."""
+    if len(text) > _MOST_DIGITS:
+        raise ValueError("a number has too many digits")
+    return int(text)
 
 
 def _refuse_constant(name: str) -> Any:

@@ -116,7 +116,7 @@ class RunConfig:
             "--top must be 1 or more": self.top >= 1,
             "--target-mape must be above 0 %": self.target_mape is None or self.target_mape > 0,
             "--device-time must be above 0 s": self.device_time_s > 0,
-            "--seed must be 0 or more": self.seed >= 0,
+            "--seed must be 0 or more, below 2^63": 0 <= self.seed < 2**63,
             "--budget must be 1 evaluation or more": self.budget is None or self.budget >= 1,
         }
         for message, holds in checks.items():

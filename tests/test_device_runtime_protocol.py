@@ -137,6 +137,8 @@ def test_job_without_a_key_is_refused() -> None:
         '{"type":"pass","index":0,"seconds":1e999,"before":{},"after":{}}',
         '{"type":"pass","index":0,"seconds":1,"before":{"temperature":1e999},"after":{}}',
         '{"type":"pass","index":0,"seconds":1,"before":[],"after":{}}',
+        '{"type":"pass","index":0,"seconds":1' + "0" * 400 + ',"before":{},"after":{}}',
+        '{"type":"pass","index":0,"seconds":1,"before":{"busy_s":[1' + "0" * 400 + ']},"after":{}}',
         '{"type":"failed","key":"a","stage":"timing","reason":"\\ud800"}',
         '{"type":"profiled","key":"a","runs":5,"operators":[]}',
         '{"type":"profiled","key":"a","runs":5,"operators":[{"name":"x","type":"","provider":"",'

@@ -19,6 +19,7 @@ SOURCES = sorted(
 LAYERS: list[set[str]] = [
     {"device_runtime"},
     {
+        "array_file",
         "errors",
         "progress",
         "run_folder",

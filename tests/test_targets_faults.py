@@ -20,6 +20,7 @@ from edgenas.errors import MeasurementError
 from edgenas.progress import Silent
 from edgenas.records import to_json
 from edgenas.run_folder import write_json
+from edgenas.targets import detached
 from edgenas.targets import job as jobs
 from edgenas.targets.base import ModelFile
 from edgenas.targets.local import LocalTarget
@@ -324,3 +325,10 @@ def test_runtime_that_cannot_start_says_why(
     backend.write_text("raise ImportError('libengine.so.1: cannot open')\n" + backend.read_text())
     with pytest.raises(MeasurementError, match=r"libengine\.so\.1: cannot open"):
         target.measure(board.models, board.settings, board.job_dir, Silent())
+
+
+@pytest.mark.parametrize("since", [1e300, float("nan"), -1e300, "yesterday", None])
+def test_a_board_that_says_nonsense_of_who_measures_is_quoted_without_the_time(
+    since: object,
+) -> None:
+    assert detached._holder({"host": "me@here", "since": since}) == "me@here"

@@ -276,11 +276,11 @@ def test_what_the_shell_prints_at_login_is_skipped(board: LoopbackBoard, tmp_pat
 # ---------------------------------------------------------------- what comes back
 
 
-def _answering(board: LoopbackBoard, answer: str) -> str:
+def _answering(board: LoopbackBoard, answer: str, version: str = "3 11") -> str:
     """A Python whose agent says hello, and then `answer` to whatever it is asked."""
     path = board.folder / "liar"
     path.write_text(
-        f"#!{sys.executable}\nimport sys\nprint('edgenas-python 3 11', flush=True)\n"
+        f"#!{sys.executable}\nimport sys\nprint('edgenas-python {version}', flush=True)\n"
         f'print(\'{{"hello": 1, "bytes": 0}}\', flush=True)\n'
         f"sys.stdin.readline()\nsys.stdout.write({answer!r})\nsys.stdout.flush()\n"
         "sys.stdin.read()\n"
@@ -305,6 +305,12 @@ def _answering(board: LoopbackBoard, answer: str) -> str:
 def test_answers_that_are_none(work: AtWork, answer: str) -> None:
     work.target = work.new_target(python=_answering(work.board, answer), reconnect_s=1)
     with pytest.raises(MeasurementError, match="'board'"):
+        work.start().join()
+
+
+def test_greeting_without_a_version(work: AtWork) -> None:
+    work.target = work.new_target(python=_answering(work.board, "", "three"), reconnect_s=1)
+    with pytest.raises(MeasurementError, match="'board' answered what is no answer"):
         work.start().join()
 
 

@@ -39,6 +39,7 @@ def test_ladder_is_that_of_the_packaging_library(
         (("aarch64", 32, "3.9.2", "glibc 2.31"), Platform("armv7l", (3, 9), 31)),
         (("x86_64", 64, "3.12.1+", None), Platform("x86_64", (3, 12), None)),
         (("aarch64", 64, "nonsense", "musl 1.2"), Platform("aarch64", (3, 0), None)),
+        (("aarch64", 64, "3.9999999", "glibc 2.99999999"), Platform("aarch64", (3, 0), None)),
     ],
 )
 def test_platform_of_a_probe(said: tuple, expected: Platform) -> None:

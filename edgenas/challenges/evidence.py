@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from device_runtime.protocol import JOB_FILE, JOURNAL_FILE, Job, ProtocolError, parse_job
+from edgenas.array_file import read_array
 from edgenas.errors import RunFolderError
 from edgenas.records import PredictedBy, Record, SearchResult, Verification, from_json
 from edgenas.run_folder import RunFolder, write_bytes
@@ -172,10 +173,9 @@ def array_of(files: Mapping[str, bytes], name: str) -> np.ndarray | None:
     if name not in files:
         return None
     try:
-        values = np.load(io.BytesIO(files[name]), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as problem:
+        return read_array(files[name])
+    except ValueError as problem:
         raise RunFolderError(f"{name} in the bundle is no array: {problem}.") from problem
-    return np.asarray(values)
 
 
 def _record(files: Mapping[str, bytes], name: str, kind: type[Record]) -> Record | None:

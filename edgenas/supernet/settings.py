@@ -60,7 +60,7 @@ class TrainSettings:
             "--random-subnets must be 0 or more": self.random_subnets >= 0,
             "--qat-epochs must be 0 to --epochs": 0 <= self.qat_epochs <= self.epochs,
             "--ema must be at least 0 and below 1": 0 <= self.ema < 1,
-            "--seed must be 0 or more": self.seed >= 0,
+            "--seed must be 0 or more, below 2^63": 0 <= self.seed < 2**63,
         }
         for message, holds in checks.items():
             if not holds:

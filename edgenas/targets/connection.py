@@ -126,7 +126,10 @@ class Connection:
             if self._channel.status_event.wait(_STATUS_S):  # it comes after the end of the output
                 raise self._no_python(python) from None
             raise
-        version = tuple(map(int, line.split()[1:3]))
+        try:
+            version = tuple(int(word) for word in line.split()[1:3])
+        except ValueError:
+            raise self._nonsense(repr(line[:60])) from None
         if version < _LEAST_PYTHON:
             raise TargetError(
                 f"Target '{self._name}' has Python {'.'.join(map(str, version))}; "

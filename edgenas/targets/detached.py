@@ -194,7 +194,7 @@ class DetachedJob:
             if content:
                 self._take(content)
                 bar.show(self.state)
-            if whole and not said.running:
+            if not said.running and (whole or not content):  # no more will come
                 return said
 
     def _take(self, content: bytes) -> None:
@@ -260,6 +260,7 @@ def _content(path: Path) -> bytes:
 
 
 def _holder(holder: dict[str, Any]) -> str:
-    since = holder.get("since")
-    when = time.strftime(" since %H:%M", time.localtime(since)) if type(since) is float else ""
+    since, when = holder.get("since"), ""
+    if type(since) is float and 0 <= since <= time.time():
+        when = time.strftime(" since %H:%M", time.localtime(since))
     return f"{str(holder.get('host', 'somebody'))[:80]}{when}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable
 
 import numpy as np
 
 from device_runtime.summary import JobState
+from edgenas.array_file import read_array
 from edgenas.errors import MeasurementError
 
 
@@ -27,8 +27,8 @@ def read(state: JobState, fetch: Callable[[str], bytes], n_images: int, target: 
         if hashlib.sha256(content).hexdigest() != part.sha256:
             raise _error(target, f"{part.file} is not the file that the journal names")
         try:
-            values = np.load(io.BytesIO(content), allow_pickle=False)
-        except (ValueError, EOFError, OSError) as problem:
+            values = read_array(content)
+        except ValueError as problem:
             raise _error(target, f"{part.file} is not an array: {problem}") from problem
         if values.dtype != np.float32 or values.shape != (part.rows, part.classes):
             raise _error(target, f"{part.file} is {values.dtype} {values.shape}")

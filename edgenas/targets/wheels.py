@@ -45,8 +45,8 @@ class Platform:
     @classmethod
     def of(cls, machine: str, bits: int, python: str, libc: str | None) -> Platform:
         """Return the platform that a probe describes; a 32-bit system may run on a 64-bit CPU."""
-        version = re.match(r"(\d+)\.(\d+)", python)
-        glibc = re.match(r"glibc 2\.(\d+)", libc or "")
+        version = re.match(r"(\d{1,3})\.(\d{1,3})(?!\d)", python)
+        glibc = re.match(r"glibc 2\.(\d{1,3})(?!\d)", libc or "")
         narrow = machine == "aarch64" and bits == 32
         return cls(
             "armv7l" if narrow else machine,
