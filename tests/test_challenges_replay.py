@@ -320,6 +320,36 @@ def test_garbage_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
         replay(tmp_path / "nothing.zip")
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("outcome", "latency", "drift"), [1.0]),
+        (("outcome", "latency", "samples_ns"), []),
+        (("outcome", "latency", "samples_ns", 0), []),
+        (("outcome", "latency", "samples_ns", 0, 0), 10**30),
+        (("outcome", "latency", "drift", 0), 0.0),
+        (("model", "candidate", "architecture", "expand_ratios"), []),
+        (("parity", "engines"), []),
+    ],
+)
+def test_a_verdict_that_cannot_be_is_one_clear_line(
+    run: RunFolder, place: tuple[Any, ...], value: Any
+) -> None:
+    document: Any = json.loads(run.verification.read_text())
+    inside = document["models"][0]
+    for name in place[:-1]:
+        inside = inside[name]
+    inside[place[-1]] = value
+    files = evidence.collect(run, LABELS, computed())
+    files["verification.json"] = json.dumps(document).encode()
+    sums = [
+        f"{hashlib.sha256(files[n]).hexdigest()}  {n}\n" for n in sorted(files) if n != "SHA256SUMS"
+    ]
+    files["SHA256SUMS"] = "".join(sums).encode()
+    with pytest.raises(RunFolderError, match=r"verification\.json in the bundle is not valid"):
+        replay(evidence.write(files, run.path / "lying.zip"))
+
+
 def test_a_broken_journal_is_one_clear_line(run: RunFolder) -> None:
     (run.jobs / "verify-1" / "measure-1" / "journal.jsonl").write_text("{}\n")
     with pytest.raises(RunFolderError, match="is no journal"):

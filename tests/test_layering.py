@@ -69,6 +69,7 @@ LAYERS: list[set[str]] = [
         "kept_predictors",
     },
     {
+        "replayed_limits",
         "replayed_predictions",
         "engine_check",
         "parity_gate",

@@ -52,10 +52,11 @@ def verify(run: Path | None, replay: Path | None, as_json: bool, **options: Any)
 def _replay(path: Path | None, as_json: bool) -> None:
     from edgenas.challenges.replay import replay as replayed
     from edgenas.records import to_json
+    from edgenas.replayed_limits import limit_checks
     from edgenas.replayed_predictions import prediction_checks
 
     assert path is not None
-    checks = to_json((*replayed(path), *prediction_checks(path)))
+    checks = to_json((*replayed(path), *limit_checks(path), *prediction_checks(path)))
     counts = {status: sum(one["status"] == status for one in checks) for status in SAID}
     if as_json:
         status = "fail" if counts["differs"] else "pass"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -100,6 +101,15 @@ class Latency:
     converged: bool
     rejected: tuple[tuple[int, str], ...] = ()
     stands_on_rejected: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.samples_ns or len(self.samples_ns) != len(self.drift):
+            raise ValueError("each pass, one at least, needs samples and a drift")
+        times = self.samples_ns
+        if not all(one and 0 < min(one) <= max(one) < 2**63 for one in times):
+            raise ValueError("samples_ns has a pass without samples, or a time that is none")
+        if not all(0 < drift < math.inf for drift in self.drift):
+            raise ValueError("drift has a factor that is none")
 
     @property
     def span_ms(self) -> tuple[float, float]:

@@ -37,6 +37,10 @@ class Architecture:
     kernel_sizes: tuple[tuple[int, ...], ...]
     expand_ratios: tuple[tuple[int, ...], ...]
 
+    def __post_init__(self) -> None:
+        if self.depths != tuple(len(stage) for stage in self.expand_ratios):
+            raise ValueError("each block needs one kernel size and one expand ratio")
+
     @classmethod
     def of(cls, space: str, resolution: int, stages: tuple[StageChoice, ...]) -> Architecture:
         kernel_sizes = tuple(stage.kernel_sizes for stage in stages)

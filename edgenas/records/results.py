@@ -187,6 +187,10 @@ class ParityRecord:
     reason: str
     divergence: Divergence | None = None
 
+    def __post_init__(self) -> None:
+        if {row.place for row in self.engines} != {"reference", "host", "target"}:
+            raise ValueError("parity needs a row of the reference, the host and the target")
+
     def at(self, place: str) -> EngineParity:
         """Return the row of "reference", "host" or "target"."""
         return next(row for row in self.engines if row.place == place)

@@ -1,0 +1,88 @@
+"""Replay of limits: whether what passed keeps all that the run was asked to keep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from edgenas.challenges import evidence
+from edgenas.challenges.figures import Check, number
+from edgenas.config import RunConfig
+from edgenas.errors import RunFolderError
+from edgenas.measured_limits import JUDGED_BEFORE
+from edgenas.records import Verification, VerifiedModel, from_json
+from edgenas.responses import REGISTRY, Limit
+
+_RUN = "run.json"
+
+
+def limit_checks(path: Path) -> tuple[Check, ...]:
+    """Return a check of each measured response in the bundle, and of each limit in its run.json.
+
+    A response is held against the figure of the verdict that it repeats, which `challenges.replay`
+    works out from the journals.
+
+    Raises
+    ------
+    RunFolderError : the bundle is damaged, or was changed after it was made.
+    """
+    files = evidence.read(path)
+    verdict = evidence.verification_of(files)
+    limits = _limits(files)
+    return tuple(
+        check for one in verdict.models for check in (*_repeated(one), *_kept(one, verdict, limits))
+    )
+
+
+def _limits(files: Mapping[str, bytes]) -> dict[str, Limit]:
+    """Return what the run was asked to keep; nothing where the bundle does not say."""
+    if _RUN not in files:
+        return {}
+    what = f"{_RUN} in the bundle"
+    try:
+        document = json.loads(files[_RUN])
+    except ValueError as problem:
+        raise RunFolderError(f"{what} is no JSON: {problem}.") from problem
+    config = document.get("config") if isinstance(document, dict) else None
+    return from_json(config, RunConfig, what, RunFolderError).limits()
+
+
+def _repeated(verified: VerifiedModel) -> Iterator[Check]:
+    known = _known(verified)
+    for name, stated in verified.measured.items():
+        if name in known:
+            yield number(verified.model.int8_file, f"measured {name}", stated, known[name])
+
+
+def _known(verified: VerifiedModel) -> dict[str, float]:
+    """Return each response as the verdict has it elsewhere."""
+    outcome, predicted = verified.outcome, verified.model.candidate.responses
+    latency, energy = outcome.latency, outcome.energy
+    found = {
+        "accuracy": verified.device_accuracy,
+        "latency_ms": latency and latency.median_ms,
+        "latency_p90_ms": latency and latency.p90_ms,
+        "peak_rss_bytes": outcome.peak_rss_bytes,
+        "energy_mj": energy and energy.energy_mj,
+        "model_bytes": verified.model.int8_bytes,
+        **{name: predicted[name].mean for name in ("params", "macs") if name in predicted},
+    }
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _kept(
+    verified: VerifiedModel, verdict: Verification, limits: Mapping[str, Limit]
+) -> Iterator[Check]:
+    name, known = verified.model.int8_file, _known(verified)
+    for response, limit in limits.items():
+        if response == JUDGED_BEFORE and limit.at_most is not None:
+            yield number(name, "limit_ms", verdict.limit_ms, limit.at_most)
+        value = known.get(response)
+        for side, bound in (("at most", limit.at_most), ("at least", limit.at_least)):
+            if bound is None:
+                continue
+            keeps = value is not None and (value <= bound if side == "at most" else value >= bound)
+            why = "" if keeps or not verified.passed else "It passed, and does not keep the limit."
+            figure = f"{REGISTRY[response].label} {side}"
+            yield Check(name, figure, "differs" if why else "follows", bound, value, why)
