@@ -59,12 +59,12 @@ def _known(verified: VerifiedModel) -> dict[str, float]:
     """Return each response as the verdict has it elsewhere."""
     outcome, predicted = verified.outcome, verified.model.candidate.responses
     latency, energy = outcome.latency, outcome.energy
-    found = {
+    found: dict[str, float | None] = {
         "accuracy": verified.device_accuracy,
-        "latency_ms": latency and latency.median_ms,
-        "latency_p90_ms": latency and latency.p90_ms,
+        "latency_ms": None if latency is None else latency.median_ms,
+        "latency_p90_ms": None if latency is None else latency.p90_ms,
         "peak_rss_bytes": outcome.peak_rss_bytes,
-        "energy_mj": energy and energy.energy_mj,
+        "energy_mj": None if energy is None else energy.energy_mj,
         "model_bytes": verified.model.int8_bytes,
         **{name: predicted[name].mean for name in ("params", "macs") if name in predicted},
     }
