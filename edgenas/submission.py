@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgenas import plugins
-from edgenas.challenges.base import Finding, Parameters
+from edgenas.challenges.base import DisqualifiedError, Finding, Parameters
 from edgenas.errors import InputError
 from edgenas.file_check import unlike_lowered
 from edgenas.graph import graph_file
@@ -34,13 +34,19 @@ def submit(
 
 
 def check(challenge: str, file: Path, given: Parameters) -> dict[str, Any]:
-    """Lint and score any file or folder by the rules of `challenge`."""
+    """Lint and score any file or folder by the rules of `challenge`.
+
+    What disqualifies it when it is judged is a finding like those of the lint.
+    """
     member = plugins.load("challenges", challenge)
     findings = to_json([*member.lint(file), *_unlike_lowered(file)])
     try:
         score = to_json(member.score(file, None, given))
     except InputError as problem:
         score = {"value": None, "reason": str(problem)}
+        if isinstance(problem, DisqualifiedError):
+            broken = member.RULES.broken(problem.rule, problem.message, problem.hint)
+            findings.append(to_json(broken))
     return {
         "challenge": challenge,
         "built": str(file),

@@ -8,6 +8,7 @@ changes, is a parameter without a value: whoever scores gives it, and it is neve
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,16 @@ from edgenas.records import from_json
 Severity = Literal["error", "warning", "step"]
 Parameters = Mapping[str, str]  # as given on the command line: NAME=VALUE
 
+LARGEST_NUMBER = 1e12  # of any parameter: what is larger is no figure of a model
 _FOLDER = Path(__file__).with_name("rules")
+
+
+class DisqualifiedError(InputError):
+    """The referee would disqualify the submission, for breaking the rule called `rule`."""
+
+    def __init__(self, rule: str, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.rule = rule
 
 
 @dataclass(frozen=True)
@@ -68,12 +78,15 @@ class Rules:
         about = self.parameters[name]
         if name in given:
             try:
-                return float(given[name])
-            except ValueError as problem:
+                value = float(given[name])
+            except ValueError:
+                value = math.nan
+            if not abs(value) <= LARGEST_NUMBER:
                 raise InputError(
                     f"The parameter {name} of {self.name} is '{given[name]}', which is no number.",
                     f"It is: {about.text}",
-                ) from problem
+                )
+            return value
         if about.value is None:
             raise InputError(
                 f"{self.name} cannot be scored without {name}: {about.text}",
@@ -189,6 +202,7 @@ class Challenge(Protocol):
         Raises
         ------
         InputError : a parameter is missing or unknown, or the challenge cannot be scored locally.
+        DisqualifiedError : the referee would not score it either.
         """
         ...
 
@@ -214,7 +228,7 @@ def require_facts(rules: Rules, facts: Facts | None) -> Facts:
             f"{rules.name} is scored from accuracy and latency, and neither is given.",
             "Score a run, or give --set accuracy=FRACTION and --set latency_ms=MS.",
         )
-    if not 0 <= facts.accuracy <= 1 or not facts.latency_ms > 0:
+    if not (0 <= facts.accuracy <= 1 and 1e-9 <= facts.latency_ms <= LARGEST_NUMBER):
         raise InputError(
             f"An accuracy of {facts.accuracy:g} and {facts.latency_ms:g} ms cannot be scored.",
             "Accuracy is a fraction from 0 to 1, latency is above 0 ms.",

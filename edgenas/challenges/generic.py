@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from edgenas.challenges.base import (
+    LARGEST_NUMBER,
     Entry,
     Facts,
     Finding,
@@ -83,7 +83,8 @@ def _stated(path: Path) -> Facts | None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return None
         values.append(value)
-    return Facts(values[0], values[1], int(values[2]))
+    accuracy, latency_ms, n_images = values
+    return Facts(accuracy, latency_ms, n_images) if isinstance(n_images, int) else None
 
 
 def _files(path: Path) -> Iterator[Finding]:
@@ -130,7 +131,7 @@ def _card(path: Path) -> Iterator[Finding]:
     missing = [name for name in RULES.value("card", "fields") if card.get(name) in (None, "")]
     if missing:
         yield RULES.broken("card", f"card.json does not say {', '.join(missing)}.", _REBUILD)
-    for name, least, most in (("accuracy", 0.0, 1.0), ("latency_ms", 1e-9, math.inf)):
+    for name, least, most in (("accuracy", 0.0, 1.0), ("latency_ms", 1e-9, LARGEST_NUMBER)):
         value = card.get(name)
         if value is not None and not (isinstance(value, (int, float)) and least <= value <= most):
             yield RULES.broken("card", f"card.json gives {name} as {value!r}.", _REBUILD)
@@ -176,7 +177,7 @@ def _models(path: Path) -> list[Path]:
 def _read_card(path: Path) -> dict[str, Any] | None:
     try:
         card = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return card if isinstance(card, dict) else None
 

@@ -71,8 +71,9 @@ def score(path: Path, facts: Facts | None, given: Parameters) -> Score:
 
     Raises
     ------
-    InputError : a folder or the interpreter is missing, or the package fails, is late, or writes
-        what cannot be judged; the message says which.
+    InputError : a folder or the interpreter is missing.
+    DisqualifiedError : the package fails, is late, or writes what cannot be judged; the message
+        says which.
     """
     RULES.check_names(given, ("images", "truth", "python"))
     missing = [name for name in ("images", "truth") if name not in given]
@@ -81,8 +82,11 @@ def score(path: Path, facts: Facts | None, given: Parameters) -> Score:
             f"{RULES.name} is judged by running the package, on {' and '.join(missing)}.",
             "Give --set images=FOLDER --set truth=FOLDER: images, and class maps of their names.",
         )
+    limit_s = RULES.number("limit_s", given)
+    if limit_s <= 0:
+        raise InputError(f"A limit of {limit_s:g} s cannot be kept.", "Give --set limit_s=SECONDS.")
     limits = referee2023.Limits(
-        RULES.number("limit_s", given),
+        limit_s,
         RULES.value("output", "size"),
         RULES.value("output", "classes"),
     )
@@ -124,7 +128,8 @@ def _inside(package: zipfile.ZipFile) -> Iterator[Finding]:
         nested = [name for name in names if name.endswith(f"/{entry}")]
         where = f": pack the folder {PurePosixPath(nested[0]).parent} itself" if nested else ""
         yield RULES.broken("file", found, f"Put it there{where}.")
-    own = {PurePosixPath(name).parts[0].removesuffix(".py") for name in names if name}
+    first = (PurePosixPath(name).parts[:1] for name in names)  # none of "./"
+    own = {part.removesuffix(".py") for parts in first for part in parts}
     known = {*sys.stdlib_module_names, *RULES.value("packages", "modules"), *own}
     for info in package.infolist():
         if info.filename.endswith(".py") and info.file_size <= _LARGEST_SOURCE_BYTES:
@@ -136,8 +141,8 @@ def _source(name: str, content: bytes, known: set[str]) -> Iterator[Finding]:
     major, minor = RULES.value("python", "version")
     try:
         tree = ast.parse(content, feature_version=(major, minor))
-    except (SyntaxError, ValueError) as problem:
-        found = f"{name} is no Python {major}.{minor}: {problem}."
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
+        found = f"{name} is no Python {major}.{minor}: {str(problem) or 'nested too deeply'}."
         yield RULES.broken("python", found, "Write it for that version and test it there.")
         return
     imported = {

@@ -103,7 +103,8 @@ def read_onnx(path: Path) -> ModelFile:
 
     Raises
     ------
-    UnreadableModelError : it is not one, or not a valid one; the message says why.
+    UnreadableModelError : it is not one, or not a valid one, or takes or gives what is no tensor;
+        the message says why.
     """
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -174,5 +175,7 @@ def _onnx_tensor(entry: Any) -> Tensor:
     from onnx import helper
 
     kind = entry.type.tensor_type
+    if not entry.type.HasField("tensor_type"):
+        raise UnreadableModelError(f"'{entry.name}' is no tensor, but a sequence or a map.")
     shape = tuple(size.dim_value if not size.dim_param else 0 for size in kind.shape.dim)
     return Tensor(entry.name, shape, str(helper.tensor_dtype_to_np_dtype(kind.elem_type)))

@@ -6,8 +6,11 @@ per image the mean over the classes that the image or its map has, then the mean
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -17,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from edgenas.challenges.base import DisqualifiedError
 from edgenas.errors import InputError
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -48,7 +52,7 @@ def judge(package: Path, images: Path, truth: Path, python: str, limits: Limits)
 
     Raises
     ------
-    InputError : see `lpcvc2023.score`.
+    InputError, DisqualifiedError : see `lpcvc2023.score`.
     """
     interpreter = shutil.which(python)
     if interpreter is None:
@@ -95,26 +99,44 @@ def _run(command: list[str], images: Path, out: Path, limit_s: float) -> tuple[f
     """Return the seconds that the package printed last, and those that really passed."""
     start = time.monotonic()
     try:
-        done = subprocess.run(
-            [*command, "-i", str(images), "-o", str(out)],
-            capture_output=True,
-            timeout=limit_s,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired as problem:
+        status, output, errors = _finished([*command, "-i", str(images), "-o", str(out)], limit_s)
+    except OSError as problem:
         raise InputError(
+            f"The interpreter {command[0]} does not start: {problem.strerror}.",
+            "Give --set python=PATH; the organisers used Python 3.6.",
+        ) from problem
+    except subprocess.TimeoutExpired as problem:
+        raise DisqualifiedError(
+            "time",
             f"The package was not ready after {limit_s:g} s: it would be disqualified.",
             "Make it faster, or give it fewer images to see how far it is.",
         ) from problem
     wall_seconds = time.monotonic() - start
-    if done.returncode:
-        tail = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise InputError(
-            f"The package ended with exit status {done.returncode}: {' '.join(tail)[:300]}",
+    if status:
+        tail = errors.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise DisqualifiedError(
+            "task",
+            f"The package ended with exit status {status}: {' '.join(tail)[:300]}",
             "Run it by hand with -i IMAGES -o FOLDER.",
         )
-    return _printed_seconds(done.stdout), wall_seconds
+    return _printed_seconds(output), wall_seconds
+
+
+def _finished(command: list[str], limit_s: float) -> tuple[int, bytes, bytes]:
+    """Return exit status, stdout and stderr; nothing that the package started lives on."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=limit_s)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, output, errors
 
 
 def _printed_seconds(output: bytes) -> float:
@@ -125,7 +147,8 @@ def _printed_seconds(output: bytes) -> float:
     except ValueError:
         seconds = math.nan
     if not (seconds > 0 and math.isfinite(seconds)):
-        raise InputError(
+        raise DisqualifiedError(
+            "time",
             f"The last line that the package printed is no time: '{last}'.",
             "Print the seconds that all images took, as a number, and nothing after it.",
         )
@@ -136,35 +159,51 @@ def _truth(folder: Path, name: str, limits: Limits) -> np.ndarray:
     path = (folder / name).with_suffix(".png")
     if not path.is_file():
         raise InputError(f"There is no class map {path} for {name}.", "Give --set truth=FOLDER.")
-    return _classes(path, limits, "The truth")
+    try:
+        return _classes(path, limits)
+    except _NoMapError as problem:
+        raise InputError(f"The truth {path.name} {problem}.", problem.remedy) from problem
 
 
 def _map(folder: Path, name: str, limits: Limits) -> np.ndarray:
     path = (folder / name).with_suffix(".png")
     if not path.is_file():
-        raise InputError(
+        raise DisqualifiedError(
+            "output",
             f"The package wrote no {path.name}: it would be disqualified.",
             "Write one PNG for each image, with the image's name.",
         )
-    return _classes(path, limits, "The package's map")
+    try:
+        return _classes(path, limits)
+    except _NoMapError as problem:
+        said = f"The package's map {path.name} {problem}."
+        raise DisqualifiedError("output", said, problem.remedy) from problem
 
 
-def _classes(path: Path, limits: Limits, whose: str) -> np.ndarray:
+class _NoMapError(Exception):
+    """What is wrong with a file of class numbers, and what mends it."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.remedy = remedy
+
+
+def _classes(path: Path, limits: Limits) -> np.ndarray:
     try:
         with Image.open(path) as image:
             values = np.asarray(image)
-    except (OSError, Image.DecompressionBombError) as problem:
-        raise InputError(f"{whose} {path.name} is no image: {problem}.", "Write PNGs.") from problem
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
+        raise _NoMapError(f"is no image: {problem}", "Write PNGs.") from problem
     if values.ndim == 3:
         values = values[..., 0]  # as the organisers read it
     if values.shape != (limits.size, limits.size):
-        raise InputError(
-            f"{whose} {path.name} is {values.shape[1]} x {values.shape[0]} pixels.",
+        raise _NoMapError(
+            f"is {values.shape[1]} x {values.shape[0]} pixels",
             f"Write {limits.size} x {limits.size}.",
         )
     if values.dtype.kind not in "ui" or int(values.max()) >= limits.classes:
-        raise InputError(
-            f"{whose} {path.name} has values up to {values.max()}.",
+        raise _NoMapError(
+            f"has values up to {values.max()}",
             f"Write class numbers from 0 to {limits.classes - 1}.",
         )
     return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgenas import plugins
@@ -67,7 +68,7 @@ def _score(
     if latency is not None and accuracy is not None:
         facts = Facts(accuracy, latency.median_ms, winner.n_images)
     try:
-        scored: dict[str, Any] = to_json(member.score(context.folder.path / built, facts, given))
+        scored: dict[str, Any] = to_json(member.score(Path(built), facts, given))
     except InputError as problem:
         return {"value": None, "reason": str(problem)}
     return scored
