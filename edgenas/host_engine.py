@@ -60,7 +60,7 @@ def _onnxruntime(model: bytes, images: np.ndarray) -> np.ndarray:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # As many threads as the user lets torch have; of several processes on one machine one each.
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
+    options.intra_op_num_threads = _threads(os.environ.get("OMP_NUM_THREADS", ""))
     if u8s8_saturates():
         # Exact, but signed int8 stays in part in float, for the two options do not go together.
         options.add_session_config_entry("session.x64quantprecision", "1")
@@ -74,6 +74,12 @@ def _onnxruntime(model: bytes, images: np.ndarray) -> np.ndarray:
         for start in range(0, len(images), step)
     ]
     return np.concatenate(parts)
+
+
+def _threads(said: str) -> int:
+    """Return the threads in OMP_NUM_THREADS, of a list the first; 0, for all cores, in none."""
+    first = said.partition(",")[0].strip()
+    return int(first) if first.isdecimal() else 0
 
 
 def _tflite(model: bytes, images: np.ndarray, xnnpack: bool) -> np.ndarray:

@@ -73,7 +73,7 @@ def open_run(
 
 def _discard_unless_worked_in(folder: RunFolder) -> None:
     """Remove a run that refused what it was given, so that the corrected command may use --out."""
-    written = {folder.config, folder.notes, folder.lock, folder.profile}
+    written = {folder.config, folder.notes, folder.lock, folder.profile, folder.data}
     if written.issuperset(folder.path.iterdir()):
         for path in written:
             path.unlink(missing_ok=True)

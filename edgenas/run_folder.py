@@ -148,5 +148,28 @@ def read_json(path: Path, hint: str = "The file is damaged: remove it and run ag
         return json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise RunFolderError(f"There is no file {path}.") from None
-    except (OSError, ValueError) as problem:
+    except OSError as problem:
+        raise unreadable(path, problem) from problem
+    except (ValueError, RecursionError) as problem:
         raise RunFolderError(f"Cannot read {path}: {problem}.", hint) from problem
+
+
+def require_readable(path: Path) -> None:
+    """Raise `RunFolderError` if `path` is there and cannot be read.
+
+    A reader of a format of its own says of such a file that it is missing, or damaged.
+    """
+    try:
+        with path.open("rb"):
+            return
+    except FileNotFoundError:
+        return
+    except OSError as problem:
+        raise unreadable(path, problem) from problem
+
+
+def unreadable(path: Path, problem: OSError) -> RunFolderError:
+    """Return the error of a file that is there, perhaps whole, and cannot be read."""
+    return RunFolderError(
+        f"Cannot read {path}: {problem.strerror}.", "Let it be read: see its owner and its mode."
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from edgenas import boards_file, comparison, engine_choice, pipeline
 from edgenas.boards_file import BoardsFile, Place
 from edgenas.engine_choice import EngineChoice
-from edgenas.errors import EdgeNasError, RunFolderError
+from edgenas.errors import EdgeNasError, InputError, RunFolderError
 from edgenas.in_turn import InTurn
 from edgenas.open_run import locked, open_run
 from edgenas.progress import Labelled, Progress
@@ -96,6 +96,7 @@ def search_several(
     """
     stated = boards_file.stated(path, targets, engines, asked, resume)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_none_if_refused(path))
         stack.enter_context(locked(RunFolder(path)))
         paths = boards_file.board_paths(path, stated.places)
         write_json(path / "boards.json", to_json(stated))
@@ -113,6 +114,22 @@ def search_several(
             "engines": [choice.document() for choice in choices],
             **comparison.write(path, finished, failed, [choice.sentence for choice in choices]),
         }
+
+
+@contextlib.contextmanager
+def _none_if_refused(path: Path) -> Iterator[None]:
+    """Remove a new run whose input is refused, so that the corrected command may use --out."""
+    new = not boards_file.is_several(path)
+    try:
+        yield
+    except InputError:
+        if new and not any(path.glob("boards/*")):
+            for file in (path / "boards.json", RunFolder(path).lock):
+                file.unlink(missing_ok=True)
+            for folder in (path / "boards", path):
+                with contextlib.suppress(OSError):  # not there, or somebody's
+                    folder.rmdir()
+        raise
 
 
 def _options(

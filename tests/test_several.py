@@ -142,6 +142,14 @@ def test_each_board_is_an_ordinary_run(searched: tuple[Path, dict[str, Any], int
     assert json.loads(done.stdout)["result"]["limit_ms"] == 8000
 
 
+@pytest.mark.parametrize("asked", [{"samples": 2}, {"space": "mbv3-tnyi"}])
+def test_what_refuses_its_input_leaves_no_folder(tmp_path: Path, asked: dict[str, Any]) -> None:
+    targets = [target_file(tmp_path, "one"), target_file(tmp_path, "two")]
+    with pytest.raises(InputError):
+        several.search_several(tmp_path / "run", targets, asked, Silent(), resume=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_of_several_cannot_change_its_targets(
     searched: tuple[Path, dict[str, Any], int],
 ) -> None:

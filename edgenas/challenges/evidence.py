@@ -108,6 +108,8 @@ def read(path: Path) -> dict[str, bytes]:
     ------
     RunFolderError : it is no bundle, it is damaged, or a file was changed, added or removed.
     """
+    if path.exists() and not (path.is_dir() or path.is_file()):
+        raise _unusable(path, "it is neither a file nor a folder")
     try:
         files = _folder(path) if path.is_dir() else _zip(path)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as problem:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgenas.records import Candidate, SearchResult, from_json
-from edgenas.responses import REGISTRY, ResponseKind, parse_constraints
+from edgenas.responses import REGISTRY, ResponseKind, parse_constraint, parse_constraints
 
 USUAL = ("accuracy", "latency_ms")
 
@@ -33,11 +33,17 @@ def found(document: dict[str, Any]) -> None:
         )
     Console(highlight=False, soft_wrap=True).print(table)
     limits = [f"latency_ms<={result.limit_ms:.4g}ms"] if result.limited else []
-    limits += [text for text in result.constraints if not text.startswith("latency")]
+    limits += [text for text in result.constraints if not _says_latency(text)]
     click.echo(
         f"objective {', '.join(result.objectives)}; limits {', '.join(limits) or 'none'}; by "
         f"{result.method}: {_proof(result)}; {len(result.frontier)} networks on the frontier"
     )
+
+
+def _says_latency(constraint: str) -> bool:
+    """Whether it is the upper limit on latency, which is shown already."""
+    limit = parse_constraint(constraint)
+    return limit.response == "latency_ms" and limit.at_most is not None
 
 
 def _proof(result: SearchResult) -> str:

@@ -98,6 +98,12 @@ def run() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    except OSError as problem:  # the user's files and disks: no bug of edgenas
+        if debug:
+            traceback.print_exc()
+        what = problem.filename or "a file"
+        hint = "See that it is there, that you may read and write it, and that its disk has room."
+        code = _fail(f"Cannot use {what}: {problem.strerror or problem}.", hint, 2, arguments)
     except Exception as problem:  # noqa: BLE001 - the last line of defence: no traceback for users
         if debug:
             traceback.print_exc()

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from edgenas.errors import InputError, RunFolderError, nearest
 from edgenas.records import Evaluation, from_json
-from edgenas.run_folder import read_json
+from edgenas.run_folder import read_json, require_readable
 
 SUFFIX = ".safetensors"
 
@@ -122,6 +122,7 @@ def _is_card(path: Path) -> bool:
 
 def metadata(path: Path) -> dict[str, Any]:
     """Return the metadata of a safetensors file, each value as JSON has it."""
+    require_readable(path)
     try:
         with safe_open(path, "np") as stream:
             return {key: json.loads(text) for key, text in (stream.metadata() or {}).items()}

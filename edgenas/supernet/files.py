@@ -13,7 +13,7 @@ from safetensors import torch as safetensors_torch
 from torch import Tensor
 
 from edgenas.errors import InputError
-from edgenas.run_folder import write_bytes
+from edgenas.run_folder import require_readable, write_bytes
 from edgenas.supernet.interfaces import Data, Space
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.settings import TrainSettings
@@ -111,6 +111,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return tensors and metadata of an edgenas file of `kind`; `InputError` if it is not one."""
+    require_readable(path)
     try:
         with safe_open(path, "pt") as stream:
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
