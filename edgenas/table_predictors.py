@@ -85,6 +85,7 @@ def fit(
         categorical=table.categorical,
         cost=cost,
         cell=cells[0] if cells and not cost else None,
+        logarithm=False,  # limits and margins are of the response as it is
     )
 
 

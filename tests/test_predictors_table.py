@@ -81,11 +81,11 @@ def test_categories_and_columns_with_odd_names():
 
 
 def test_a_few_of_many_columns_are_found():
-    from sklearn.linear_model import RidgeCV
+    from sklearn.linear_model import LassoCV, RidgeCV
 
     names = [f"width{chr(97 + i // 5)}{chr(97 + i % 5)}" for i in range(30)]
-    ours, theirs, inside = [], [], []
-    for seed in range(4):
+    ours, theirs, lasso, inside = [], [], [], []
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         matrix = rng.normal(size=(640, 30))
         response = 20 + 3 * matrix[:, 0] - 2 * matrix[:, 3] + matrix[:, 7] + rng.normal(0, 0.5, 640)
@@ -97,8 +97,11 @@ def test_a_few_of_many_columns_are_found():
         ours.append(np.mean((found.mean - truth) ** 2))
         ridge = RidgeCV(np.logspace(-3, 4, 15)).fit(matrix[:40], response[:40])
         theirs.append(np.mean((ridge.predict(matrix[40:]) - truth) ** 2))
+        sparse = LassoCV(cv=5).fit(matrix[:40], response[:40])
+        lasso.append(np.mean((sparse.predict(matrix[40:]) - truth) ** 2))
         inside.append(np.mean((found.lower <= truth) & (truth <= found.upper)))
     assert np.mean(ours) < 0.6 * np.mean(theirs)
+    assert np.mean(ours) < 1.3 * np.mean(lasso)
     assert 0.8 < np.mean(inside) < 0.97
 
 

@@ -114,7 +114,8 @@ def _ratios(second: dict[str, Any], first: dict[str, Any]) -> list[dict[str, Any
     mine = {report["response"]: report for report in first["result"]}
     for report in second["result"]:
         known = mine.get(report["response"])
-        if known is None or known["confidence"] != report["confidence"]:
+        alike = known is not None and all(known[x] == report[x] for x in ("confidence", "unit"))
+        if known is None or not alike:
             continue
         effects = {effect["change"]: effect for effect in known["effects"]}
         for effect in report["effects"]:

@@ -33,6 +33,7 @@ class TrainingData:
     cost : more of any term never lowers the response. rising : instead, float64 [c, p]: sums of
         coefficients, one a row, that are not negative.
     plain : ordinary least squares, whatever the rows.
+    logarithm : `response` is the natural logarithm of what is measured; errors are told of that.
     """
 
     name: str
@@ -44,6 +45,7 @@ class TrainingData:
     cost: bool = False
     rising: np.ndarray | None = None
     plain: bool = False
+    logarithm: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import numpy as np
 
 from edgenas.errors import PredictorError
 
-# 2 has the spread of the noise; files of 1 have one noise for all rows. 3 has cells.
-FORMAT_VERSION, FIRST_VERSION = 3, 1
+# 2 has the spread of the noise; files of 1 have one noise for all rows. 3 has cells, 4
+# logarithms of the response.
+FORMAT_VERSION, FIRST_VERSION = 4, 1
 AGAIN = "Fit it again: edgenas fit."
 Fitted = TypeVar("Fitted")
 

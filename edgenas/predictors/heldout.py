@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgenas.predictors.base import HeldOut
+from edgenas.predictors.magnitude import measured
 from edgenas.predictors.posterior import Posterior
 
 CONFIDENCE = 0.9
@@ -25,9 +26,18 @@ class Validation:
 
 
 def validate(
-    matrix: np.ndarray, response: np.ndarray, refit: Refit, folds: int, seed: int
+    matrix: np.ndarray,
+    response: np.ndarray,
+    refit: Refit,
+    folds: int,
+    seed: int,
+    *,
+    logarithm: bool = False,
 ) -> Validation:
-    """Predict every row from the other folds."""
+    """Predict every row from the other folds.
+
+    logarithm : `response` is one; the summary is of what it is of, the scores are its own.
+    """
     n = len(response)
     # rows that are alike stay together: one would give the other away
     alike = np.unique(matrix, axis=0, return_inverse=True)[1].reshape(-1)
@@ -42,6 +52,8 @@ def validate(
         fitted = refit(~out)
         mean[out], error[out] = fitted.predict(matrix[out]), fitted.error(matrix[out])
     ratios = np.abs(response - mean) / error
+    if logarithm:
+        response, mean = np.exp(response), measured(mean)
     return Validation(_summary(response, mean, ratios, folds), np.sort(ratios))
 
 

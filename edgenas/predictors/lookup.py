@@ -9,6 +9,7 @@ of terms is made, so a mean costs a few look-ups and one pass over the numeric c
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -29,6 +30,8 @@ class Lookup:
     sizes : how many codes each categorical column has, an unknown category among them.
     numbers : makes v values of numeric columns, and adds these as they count by themselves.
     form : float64 [v, v + 1], of products of two values; last, what each value adds by itself.
+    factors, quadratic : which values are first and second factors of products, int64 [a] and [b],
+        and those rows and columns of the form, [a, b]; most values of many are in no product.
     marks, pairs : what categories add, by code: [k + 1] a column, [k + 1, m + 1] a pair of them;
         the last code is an unknown category.
     slopes : what categories add to the coefficients of the values, [k + 1, v + 1] a column.
@@ -40,6 +43,8 @@ class Lookup:
     sizes: dict[str, int]
     numbers: Numbers
     form: np.ndarray
+    factors: tuple[np.ndarray, ...] = ()
+    quadratic: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     marks: dict[str, np.ndarray] = field(default_factory=dict)
     pairs: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     slopes: dict[str, np.ndarray] = field(default_factory=dict)
@@ -92,10 +97,17 @@ class Lookup:
         if not self.numbers.columns:
             return
         values = self.numbers.values(numbers, rows, found)
-        slopes = self.form @ values
-        found += np.einsum("ij,ij->j", slopes, values[:-1])
+        found += self.form[:, -1] @ values[:-1]
+        if self.quadratic.size:
+            left, right = (_picked(values[:-1], places) for places in self.factors)
+            found += np.einsum("ij,ij->j", self.quadratic @ right, left)
         for name, table in self.slopes.items():
             found += np.einsum("ij,ji->j", values, table[codes[name]])
+
+
+def _picked(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the rows of `values` at `places`, rising; without a copy if these are all."""
+    return values if len(places) == len(values) else values[places]
 
 
 def fold(
@@ -112,7 +124,7 @@ def fold(
     coefs = dict(zip((atom.name for atom in atoms), params[1:].tolist(), strict=True))
     by_name = {atom.name: atom for atom in atoms}
     products = [atom for atom in atoms if atom.kind == "product"]
-    factors = dict.fromkeys(name for atom in products for name in atom.factors)
+    factors = Counter(name for atom in products for name in atom.factors)
     numbers, logs = _numbers(atoms, coefs, [x for x in factors if by_name[x].kind == "column"])
     names = [*logs, *numbers.plain]
     found = Lookup(
@@ -135,7 +147,7 @@ def fold(
             table[known[column].index(atom.category)] += coefs[atom.name]
     position = {name: index for index, name in enumerate(names)}
     for atom in products:
-        _add_product(found, atom, coefs[atom.name], (by_name, known, position))
+        _add_product(found, atom, coefs[atom.name], (by_name, known, position), factors)
     standard = {
         factor: atom.numbers[2 * side : 2 * side + 2]
         for atom in products
@@ -143,6 +155,9 @@ def fold(
     }
     _take_in(found, np.array([standard.get(name, (0.0, 1.0)) for name in names]).reshape(-1, 2))
     found.form[: len(logs), -1] += [coefs[name] for name in logs]
+    squares = found.form[:, :-1]
+    found.factors = tuple(np.flatnonzero((squares != 0).any(axis=axis)) for axis in (1, 0))
+    found.quadratic = squares[np.ix_(*found.factors)]
     return found
 
 
@@ -198,6 +213,7 @@ def _add_product(
     atom: Atom,
     coef: float,
     names: tuple[Mapping[str, Atom], Mapping[str, Sequence[str]], Mapping[str, int]],
+    often: Mapping[str, int],
 ) -> None:
     by_name, known, position = names
     marked = [name for name in atom.factors if name not in position]
@@ -211,8 +227,9 @@ def _add_product(
             table[known[column].index(by_name[name].category)] += 1 / std
             tables.append(table)
     if not marked:
-        first, second = (position[name] for name in atom.factors)
-        found.form[first, second] += coef
+        # rows of the form are few if the factor that is in more products comes first
+        first, second = sorted(atom.factors, key=lambda name: -often[name])
+        found.form[position[first], position[second]] += coef
     elif len(marked) == 1:
         factor = next(position[name] for name in atom.factors if name in position)
         size = (len(tables[0]), len(position) + 1)

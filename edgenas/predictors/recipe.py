@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgenas.predictors import shrinkage, spread, vocabulary
+from edgenas.predictors import heredity, shrinkage, spread, vocabulary
 from edgenas.predictors.base import TrainingData
 from edgenas.predictors.posterior import Posterior, plain, risen, shrunken
 from edgenas.predictors.shrinkage import Level
@@ -55,7 +55,7 @@ class Recipe:
         part = shrinkage.sample(len(here.rows))
         some = here.rows[part], here.responses[part]
         noise = here.noise[part] ** 2
-        levels = shrinkage.inherit(*some, self.levels, self.variances, noise)
+        levels = heredity.inherit(*some, self.levels, self.variances, noise)
         chosen = shrinkage.choose(*some, levels, self.variances, REFIT_ITERATIONS, noise=noise)
         return replace(here, levels=levels, variances=chosen.variances).fit()
 
@@ -75,7 +75,10 @@ def of(data: TrainingData) -> Recipe:
         return recipe
     part = shrinkage.sample(len(data.response))
     matrix, response = data.matrix[part], data.response[part]
-    grown, chosen = spread.find(matrix, response, levels)
+    if data.logarithm:  # shares of the response: noise that grows with it is even
+        grown, chosen = EVEN, shrinkage.choose(matrix, response, levels)
+    else:
+        grown, chosen = spread.find(matrix, response, levels)
     if grown.power > 0:
         noise = np.sqrt(chosen.projection.noise)
         found = shrunken(matrix, response, levels, chosen.variances, noise=noise)

@@ -187,7 +187,7 @@ def assembled(data: TrainingData, made: Fitting, seed: int) -> Regression:
     """Return the regression of `data` with coefficients as they are `made`."""
     matrix, response = data.matrix, data.response
     fitted = made.fit(final=True)
-    validation = validate(matrix, response, made.refit, FOLDS, seed)
+    validation = validate(matrix, response, made.refit, FOLDS, seed, logarithm=data.logarithm)
     df_resid = max(len(response) - fitted.effective, 1.0)
     residual = (response - fitted.predict(matrix)) / made.noise
     found = Regression(

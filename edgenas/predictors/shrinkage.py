@@ -9,7 +9,7 @@ one inverse (Dubrule 1983).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,14 +30,17 @@ class Level:
     root : float64 [p, q], the coefficients are root @ (q numbers alike).
     flat : nothing is known of their size; the variance is FLAT and not chosen.
     pairs : int64 [p, 2], which two terms each term is the product of (-1: none). The level is then
-        as wide as the product of their effects (strong heredity; Chipman 1996), see `inherit`. A
-        term that is its own pair is as wide as its effect (adaptive; Zou 2006).
+        as wide as the product of their effects, and a term that is its own pair as wide as its own
+        (heredity.py).
+    before : of such a level, float64, the variances of the levels before it in the fit that its
+        widths are from; () where nothing was fitted yet.
     """
 
     name: str
     root: np.ndarray
     pairs: np.ndarray | None = None
     flat: bool = False
+    before: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,11 @@ class Shrinkage:
         return np.asarray(response - self.projection.noise * self.projection.weighted)
 
 
-def sample(n: int) -> np.ndarray:
-    """Return the rows that variances are chosen from, int64, rising: all, or 500 random ones."""
-    if n <= MOST_ROWS:
+def sample(n: int, most: int = MOST_ROWS) -> np.ndarray:
+    """Return the rows that variances are chosen from, int64, rising: all, or `most` random ones."""
+    if n <= most:
         return np.arange(n)
-    return np.sort(np.random.default_rng(n).permutation(n)[:MOST_ROWS])
+    return np.sort(np.random.default_rng(n).permutation(n)[:most])
 
 
 def choose(
@@ -164,9 +167,9 @@ class _Grams:
 
 
 def _grams(matrix: np.ndarray, levels: Sequence[Level], response: np.ndarray) -> _Grams:
-    centred = matrix - matrix.mean(axis=0)
-    spreads = np.array([np.mean(np.sum((centred @ level.root) ** 2, axis=1)) for level in levels])
-    sizes = np.array([np.mean(np.sum((matrix @ level.root) ** 2, axis=1)) for level in levels])
+    parts = [matrix @ level.root for level in levels]
+    spreads = np.array([part.var(axis=0).sum() for part in parts])
+    sizes = np.array([np.mean(np.sum(part**2, axis=1)) for part in parts])
     # rows that are alike differ by rounding only: that is no spread
     live = spreads > np.maximum(1e-12 * spreads.max(initial=0.0), 1e-20 * sizes + 1e-300)
     spreads = np.where(live, spreads, 1.0)
@@ -176,9 +179,8 @@ def _grams(matrix: np.ndarray, levels: Sequence[Level], response: np.ndarray) ->
     given = np.where(live, given, 0.0)
     known = np.zeros((len(response), len(response)))
     free = []
-    for level, spread, alive, variance in zip(levels, spreads, live, given, strict=True):
+    for part, spread, alive, variance in zip(parts, spreads, live, given, strict=True):
         if alive:
-            part = matrix @ level.root
             if variance > 0:
                 known += variance * part @ part.T
             else:
@@ -196,49 +198,26 @@ def error_at(
     return project(weighted @ weighted.T + np.eye(len(response)), response).error()
 
 
-def inherit(
-    matrix: np.ndarray,
-    response: np.ndarray,
-    levels: Sequence[Level],
-    start: np.ndarray,
-    noise: np.ndarray | None = None,
-) -> tuple[Level, ...]:
-    """Return `levels` with those of products made as wide as the effects of their factors.
-
-    start, noise : as for `choose`.
-    """
-    if all(level.pairs is None for level in levels):
-        return tuple(levels)
-    mains = [index for index, level in enumerate(levels) if level.pairs is None]
-    parents = [levels[index] for index in mains]
-    chosen = choose(matrix, response, parents, start[mains], 5, noise=noise)
-    sizes = effects(matrix, parents, chosen)
-    return tuple(
-        level
-        if level.pairs is None
-        else replace(level, root=_strengths(sizes, level.pairs, matrix.std(axis=0)))
-        for level in levels
-    )
+def coefficients(
+    matrix: np.ndarray, response: np.ndarray, levels: Sequence[Level], chosen: Shrinkage
+) -> tuple[np.ndarray, float]:
+    """Return the coefficients, float64 [p], under the chosen variances, and the intercept."""
+    found = _pulled(matrix, levels, chosen)
+    return found, float(np.mean(chosen.fitted(response) - matrix @ found))
 
 
 def effects(matrix: np.ndarray, levels: Sequence[Level], chosen: Shrinkage) -> np.ndarray:
     """Return |coefficient| times standard deviation of every term, float64 [p]."""
+    return np.asarray(np.abs(_pulled(matrix, levels, chosen)) * matrix.std(axis=0))
+
+
+def _pulled(matrix: np.ndarray, levels: Sequence[Level], chosen: Shrinkage) -> np.ndarray:
+    """Return the best linear unbiased predictions of the coefficients, float64 [p]."""
     pulled = matrix.T @ chosen.projection.weighted
-    coefficients = np.zeros(matrix.shape[1])
+    found = np.zeros(matrix.shape[1])
     for level, variance in zip(levels, chosen.variances, strict=True):
-        coefficients += variance * (level.root @ (level.root.T @ pulled))
-    return np.asarray(np.abs(coefficients) * matrix.std(axis=0))
-
-
-def _strengths(sizes: np.ndarray, pairs: np.ndarray, spreads: np.ndarray) -> np.ndarray:
-    products = np.flatnonzero(pairs[:, 0] >= 0)
-    strength = sizes[pairs[products, 0]] * sizes[pairs[products, 1]]
-    root = np.zeros((len(pairs), len(products)))
-    widths = np.sqrt(strength / max(strength.max(), 1e-300))
-    itself = pairs[products, 0] == products  # other products are standardised
-    widths[itself] /= np.maximum(spreads[products[itself]], 1e-300)
-    root[products, np.arange(len(products))] = widths
-    return root
+        found += variance * (level.root @ (level.root.T @ pulled))
+    return found
 
 
 def project(

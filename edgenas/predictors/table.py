@@ -21,6 +21,7 @@ from edgenas.predictors import (
     formulas,
     hardware,
     lookup,
+    magnitude,
     regression,
     selection,
     table_report,
@@ -86,13 +87,18 @@ class TableRegression:
         cost: bool | None = None,
         cell: Cell | None = None,
         bootstrap: int = 0,
+        logarithm: bool | None = None,
     ) -> TableRegression:
         """Fit `response`, a column of `table` (a mapping of columns or a DataFrame).
 
         cell : of terms "auto", what is known of which edges count; None lets the rows tell.
         bootstrap : so many times the fit is repeated, selection of terms included, for standard
-            errors that admit it (`selection.bootstrap`); 0 keeps those of the one fit. The other
-            arguments are those of `choose_rows`. Raises `PredictorError` on what cannot be fitted.
+            errors that admit it (`selection.bootstrap`); 0 keeps those of the one fit.
+        logarithm : of terms "auto", whether the terms add up to the response's logarithm
+            (`magnitude.choose`); None lets the rows tell, if there are no priors.
+
+        The other arguments are those of `choose_rows`. Raises `PredictorError` on what cannot be
+        fitted.
         """
         started = time.perf_counter()
         if self.priors and (bootstrap or self.terms not in ("auto", "main")):
@@ -114,7 +120,9 @@ class TableRegression:
                 f"skipped), at least {regression.LEAST_ROWS} are needed.",
                 "Measure more.",
             )
-        made = table_terms.make(self.terms, rows, self.seed, cell)
+        if self.priors:
+            logarithm = False
+        made = table_terms.make(self.terms, rows, self.seed, cell, logarithm)
         data = made.data
         adapted = self._adapt(rows, data) if self.priors else None
         if adapted is None or adapted.used == "scratch":
@@ -133,7 +141,7 @@ class TableRegression:
             skipped=rows.skipped,
             labels=rows.labels,
             duplicates=len(rows.response) - distinct,
-            inference=self._bootstrap(rows, bootstrap, cell) if bootstrap else None,
+            inference=self._bootstrap(rows, data, bootstrap, cell) if bootstrap else None,
             constant={
                 name: float(rows.columns[name][0])
                 for name in rows.numeric
@@ -143,13 +151,14 @@ class TableRegression:
             regression=self.regression.to_json(),
             priors={name: prior.to_json() for name, prior in self.priors.items()},
             transfer=adapted,
+            logarithm=data.logarithm,
         )
         return self
 
     def predict(self, table: Any) -> np.ndarray:
         """Return the predicted means of the rows of `table`, float64 [n]."""
         if self.fitted.formula or self.priors:
-            return self.regression.predict(self.matrix(table))
+            return self._measured(self.regression.predict(self.matrix(table)))
         fitted = self.fitted
         known = lookup.categories(fitted.atoms, fitted.categorical, fitted.cell)
         if self._folded is None or self._folded[0] is not self.regression:
@@ -162,7 +171,11 @@ class TableRegression:
         mean = folded.predict(numbers, codes) if not text else np.array([np.nan])
         if not np.isfinite(mean).all():
             self.matrix(table)  # says which column it is
-        return mean
+        return self._measured(mean)
+
+    def _measured(self, values: np.ndarray) -> np.ndarray:
+        """Return what the regression says in the response's unit."""
+        return magnitude.measured(values) if self.fitted.logarithm else values
 
     def _column(self, table: Any, name: str) -> Any:
         if name not in table:
@@ -171,7 +184,8 @@ class TableRegression:
 
     def get_prediction(self, table: Any, confidence: float = 0.9) -> Prediction:
         """Return means with two-sided prediction intervals of nominal `confidence`."""
-        return self.regression.get_prediction(self.matrix(table), confidence)
+        found = self.regression.get_prediction(self.matrix(table), confidence)
+        return Prediction(*map(self._measured, (found.mean, found.lower, found.upper)))
 
     def outside(self, table: Any) -> np.ndarray:
         """Return whether rows of `table` lie outside what was measured, bool [n].
@@ -253,14 +267,17 @@ class TableRegression:
             told += " The rows do without it: it is not used."
         return Adapted(found.used, found.errors, found.gain, found.warning, told, found.likeness)
 
-    def _bootstrap(self, rows: Rows, replicates: int, cell: Cell | None) -> selection.Inference:
+    def _bootstrap(
+        self, rows: Rows, fitted: TrainingData, replicates: int, cell: Cell | None
+    ) -> selection.Inference:
         def model(response: np.ndarray) -> selection.Model:
-            drawn = replace(rows, response=response)
-            data = table_terms.make(self.terms, drawn, self.seed, cell).data
+            measured = magnitude.measured(response) if fitted.logarithm else response
+            drawn = replace(rows, response=measured)
+            data = table_terms.make(self.terms, drawn, self.seed, cell, fitted.logarithm).data
             return selection.Model(data.terms, data.matrix, regression.estimate(data))
 
         return selection.bootstrap(
-            model(rows.response), rows.response, model, replicates, self.seed
+            model(fitted.response), fitted.response, model, replicates, self.seed
         )
 
 

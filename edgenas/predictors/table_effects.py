@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from edgenas.errors import PredictorError
+from edgenas.predictors import magnitude
+from edgenas.predictors.atoms import Atom
 from edgenas.predictors.table import TableRegression
 from edgenas.predictors.table_report import notes
 
@@ -17,8 +20,8 @@ def explanation(model: TableRegression, confidence: float) -> dict[str, Any]:
     """Return the effects of a table predictor, as one report of `edgenas explain --json`.
 
     A category is compared with the first of its column; a number's lowest measured value with its
-    highest. All else is at its average: products of terms, which are standardised, add nothing, and
-    edges of a cell are used.
+    highest. All else is at its average: products with other columns, which are standardised, add
+    nothing, and edges of a cell are used. Of a logarithm, effects are in percent of the response.
 
     Raises
     ------
@@ -29,9 +32,10 @@ def explanation(model: TableRegression, confidence: float) -> dict[str, Any]:
             "The effects of a formula are its coefficients.", "Read them: edgenas fit --terms …"
         )
     fitted, texts, differences = model.regression, [], []
+    by_name = {atom.name: atom for atom in model.fitted.atoms}
     for text, pair in _pairs(model):
         rows = model.matrix(pair, cut=False)
-        known = [atom.kind not in ("product", "repeat") for atom in model.fitted.atoms]
+        known = [_alone(atom, by_name) for atom in model.fitted.atoms]
         difference = rows[1] - rows[0]
         difference[: len(known)] *= known
         if difference.any():
@@ -42,21 +46,38 @@ def explanation(model: TableRegression, confidence: float) -> dict[str, Any]:
             texts.append(f"{atom.name} of the same input")
             differences.append(np.eye(len(fitted.terms))[index])
     found = fitted.contrast(np.array(differences).reshape(-1, len(fitted.terms)), confidence)
-    numbers = zip(texts, found.mean, found.lower, found.upper, strict=True)
+    bounds = np.array([found.mean, found.lower, found.upper])
+    if model.fitted.logarithm:
+        bounds = 100 * (magnitude.measured(bounds) - 1)
+    numbers = zip(texts, *bounds.tolist(), strict=True)
     return {
         "response": model.fitted.response,
         "label": model.fitted.response,
-        "unit": "ms" if "ms" in re.split("[^a-z]+", model.fitted.response.lower()) else "units",
+        "unit": _unit(model),
         "n": fitted.n,
         "confidence": confidence,
         "heldout": None if fitted.heldout is None else asdict(fitted.heldout),
         "notes": notes(model.fitted),
         "effects": [
-            {"change": text, "effect": float(m), "lower": float(low), "upper": float(high)}
+            {"change": text, "effect": m, "lower": low, "upper": high}
             for text, m, low, high in numbers
         ],
         "breakdown": [],
     }
+
+
+def _unit(model: TableRegression) -> str:
+    if model.fitted.logarithm:
+        return "%"
+    return "ms" if "ms" in re.split("[^a-z]+", model.fitted.response.lower()) else "units"
+
+
+def _alone(atom: Atom, by_name: Mapping[str, Atom]) -> bool:
+    """Return whether the term is of one column alone, or of sums that no graph makes."""
+    if atom.kind != "product":
+        return atom.kind != "repeat"
+    first, second = (by_name[name].columns for name in atom.factors)
+    return first == second and len(first) == 1
 
 
 def _pairs(model: TableRegression) -> list[tuple[str, dict[str, np.ndarray]]]:

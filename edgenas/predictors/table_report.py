@@ -47,6 +47,7 @@ class Fitted:
     transfer: Adapted | None = None
     labels: tuple[str, ...] = ()  # text columns left out: another text in each row
     cell: Cell | None = None  # the graph of which edges that nothing uses are cut off
+    logarithm: bool = False  # the regression is of the response's natural logarithm
 
 
 # What the standard errors of each kind of terms rest on.
@@ -68,6 +69,7 @@ def report(table: Fitted, fitted: Regression) -> dict[str, Any]:
         "duplicates": table.duplicates,
         "labels": list(table.labels),
         "notes": notes(table),
+        "logarithm": table.logarithm,
         "terms": [
             _line(inference, at, line)
             for at, line in enumerate(fitted.coefficients(0.95))
@@ -95,13 +97,19 @@ def report(table: Fitted, fitted: Regression) -> dict[str, Any]:
 
 
 def notes(table: Fitted) -> list[str]:
-    """Return what the rows told of the engine, in words."""
-    if table.cell is None or table.priors:  # what priors are adapted by has terms of their own
-        return []
-    return [
-        f"An operation whose result nothing uses counts as '{table.cell.nothing}': the engine "
-        "leaves it out."
-    ]
+    """Return what the rows told of the engine and of the response, in words."""
+    found = []
+    if table.cell is not None and not table.priors:  # priors are adapted by terms of their own
+        found.append(
+            f"An operation whose result nothing uses counts as '{table.cell.nothing}': the engine "
+            "leaves it out."
+        )
+    if table.logarithm:
+        found.append(
+            f"Effects multiply: terms add up to the logarithm of {table.response}, and a "
+            "coefficient of 0.01 is 1 %."
+        )
+    return found
 
 
 def standard_errors(table: Fitted) -> str:

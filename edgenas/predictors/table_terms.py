@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenas.predictors import atoms, auto, formulas, mains, recipe, rising, shrinkage
+from edgenas.errors import PredictorError
+from edgenas.predictors import atoms, auto, formulas, magnitude, mains, recipe, rising, shrinkage
 from edgenas.predictors.atoms import Atom
 from edgenas.predictors.base import TrainingData
 from edgenas.predictors.cells import Cell
@@ -21,6 +22,7 @@ class Terms:
     """Terms and how columns become them.
 
     formula : "" where `atoms` make the terms, of columns that `cell` has cut if there is one.
+    data : its response is the logarithm of the rows' where it says so.
     """
 
     formula: str
@@ -29,10 +31,17 @@ class Terms:
     data: TrainingData
 
 
-def make(terms: str, rows: Rows, seed: int, cell: Cell | None = None) -> Terms:
+def make(
+    terms: str,
+    rows: Rows,
+    seed: int,
+    cell: Cell | None = None,
+    logarithm: bool | None = False,
+) -> Terms:
     """Return the terms of `rows`.
 
-    terms, seed : of a `TableRegression`. cell : of its fit.
+    terms, seed : of a `TableRegression`. cell : of its fit. logarithm : whether terms are those of
+    the response's logarithm; None lets the rows tell.
     """
     if terms not in VOCABULARIES:
         formula = formulas.foxnas(rows.numeric, rows.cost) if terms == "foxnas" else terms
@@ -40,13 +49,18 @@ def make(terms: str, rows: Rows, seed: int, cell: Cell | None = None) -> Terms:
         data = TrainingData(rows.name, "", names, matrix, rows.response, plain=True)
         used = tuple(atoms.column(name) for name in rows.numeric if name in formula)
         return Terms(formula, used, None, data)
-    found = _vocabulary(terms, rows.some(_telling(rows)), seed, cell)
+    if logarithm and rows.response.min() <= 0:
+        raise PredictorError(f"{rows.name} is not positive everywhere: it has no logarithm.")
+    found, logarithm = _vocabulary(terms, rows.some(_telling(rows)), seed, cell, logarithm)
     names, matrix = tuple(atom.name for atom in found.atoms), found.matrix
     if len(matrix) < len(rows.response):
         columns = rows.columns if found.cell is None else found.cell.cut(rows.columns)
         matrix = atoms.evaluate(found.atoms, columns)
     limits = rising.of_blocks(names, matrix) if rows.cost else None
-    data = TrainingData(rows.name, "", names, matrix, rows.response, found.levels, rising=limits)
+    response = np.log(rows.response) if logarithm else rows.response
+    data = TrainingData(
+        rows.name, "", names, matrix, response, found.levels, rising=limits, logarithm=logarithm
+    )
     return Terms("", found.atoms, found.cell, data)
 
 
@@ -64,13 +78,22 @@ def left_out(terms: str, rows: Rows, seed: int) -> float:
     return float(np.sqrt(np.mean(off**2)))
 
 
-def _vocabulary(terms: str, rows: Rows, seed: int, cell: Cell | None) -> Vocabulary:
+def _vocabulary(
+    terms: str, rows: Rows, seed: int, cell: Cell | None, logarithm: bool | None
+) -> tuple[Vocabulary, bool]:
+    """Return the vocabulary, and whether it is of the logarithm of the response."""
     given = (rows.columns, rows.numeric, rows.categorical)
     if terms == "auto":
-        return auto.build(*given, rows.response, cell)
+
+        def build(response: np.ndarray) -> Vocabulary:
+            return auto.build(*given, response, cell)
+
+        if logarithm is None:
+            return magnitude.choose(build, lambda: auto.simple(*given), rows.response)
+        return build(np.log(rows.response) if logarithm else rows.response), logarithm
     if terms == "annealed":
-        return auto.annealed(*given, rows.response, seed)
-    return mains.main(*given)
+        return auto.annealed(*given, rows.response, seed), False
+    return mains.main(*given), False
 
 
 def _telling(rows: Rows) -> np.ndarray:

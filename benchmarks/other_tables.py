@@ -1,0 +1,125 @@
+"""Compare the predictors with their peers on made-up tables of kinds that users have.
+
+    python benchmarks/other_tables.py --results results.jsonl
+
+Needs scikit-learn and torch. Prints, for each kind and number of rows, the median RMSE over splits
+beside the best peer's, coverage of the 90 % intervals, Kendall tau and CPU seconds of a fit. Results
+are added to the file as they come, and are not done again. Peers get standardised numbers, and
+categories one-hot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from made_up_tables import KINDS, Columns, Made
+from predictor_results import Result, Results, median
+from predictor_tasks import PEERS
+from scipy import stats
+
+from edgenas.predictors.table import TableRegression
+
+SIZES = (20, 40, 100, 200)
+TEST_ROWS = 600
+OURS = "edgenas"
+CONFIDENCE = 0.9
+
+
+def compare(kind: str, made: Made, n: int, split: int, method: str) -> Result:
+    """Return how `method` did with the first `n` rows of a table, on the rows behind them."""
+    response, columns, measured, judged = made
+    train = {name: values[:n] for name, values in columns.items()}
+    test = {name: values[n:] for name, values in columns.items()}
+    more: dict[str, Any] = {}
+    started = time.process_time()
+    if method == OURS:
+        model = TableRegression().fit({**train, response: measured[:n]}, response)
+        seconds = time.process_time() - started
+        found = model.get_prediction(test, CONFIDENCE)
+        mean = found.mean
+        more["coverage"] = float(
+            np.mean((found.lower <= measured[n:]) & (measured[n:] <= found.upper))
+        )
+        more["width"] = float(np.mean(found.upper - found.lower))
+    else:
+        rows = encoded(columns, n)
+        peer: Any = PEERS[method]().fit(rows[:n], measured[:n])  # type: ignore[attr-defined]
+        seconds = time.process_time() - started
+        mean = peer.predict(rows[n:])
+    error = mean - judged[n:]
+    return Result(
+        kind,
+        n,
+        split,
+        method,
+        rmse=float(np.sqrt(np.mean(error**2))),
+        mape=float(np.mean(np.abs(error / judged[n:]))),
+        kendall_tau=float(stats.kendalltau(judged[n:], mean).statistic) if np.ptp(mean) else 0.0,
+        seconds=seconds,
+        **more,
+    )
+
+
+def encoded(columns: Columns, n: int) -> np.ndarray:
+    """Return what peers see: numbers, and one-hot categories of the first `n` rows, [rows, p]."""
+    parts = []
+    for values in columns.values():
+        if values.dtype.kind == "f":
+            parts.append(values)
+        else:
+            parts += [(values == x).astype(float) for x in np.unique(values[:n])]
+    return np.column_stack(parts)
+
+
+def table(results: Results, peers: list[str]) -> str:
+    """Return Markdown: a line for each kind and number of rows."""
+    head = ("table", "n", OURS, *peers, "over best", "90 % covers", "tau", "best tau", "fit s")
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for kind in results.tasks():
+        for n in results.sizes(kind):
+            found = {name: list(x.values()) for name, x in results.of(kind, n).items()}
+            if OURS not in found:
+                continue
+            ours = found[OURS]
+            errors = [median(found[name], "rmse") for name in (OURS, *peers)]
+            taus = [median(found[name], "kendall_tau") for name in peers]
+            cover = 100 * float(np.mean([x.coverage for x in ours]))
+            cells = [kind, str(n), *(f"{x:.4g}" for x in errors)]
+            cells += [f"{errors[0] / min(errors[1:]):.3f}", f"{cover:.0f}"]
+            cells += [f"{median(ours, 'kendall_tau'):.3f}", f"{max(taus):.3f}"]
+            lines.append(f"| {' | '.join(cells)} | {median(ours, 'seconds'):.2f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--splits", type=int, default=6)
+    parser.add_argument("--results", type=Path, help="JSON lines to read and to add to.")
+    parser.add_argument("--again", action="store_true", help="Fit our side once more.")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    peers = [name for name in PEERS if not name.startswith("MLP")]
+    results = Results(options.results)
+    if options.again:
+        results.forget([OURS])
+    for kind in options.kinds:
+        for n in options.sizes:
+            for split in range(options.splits):
+                made = KINDS[kind](np.random.default_rng([split, n]), n + TEST_ROWS)
+                for method in (OURS, *peers):
+                    if (kind, n, split, method) not in results.known:
+                        results.add(compare(kind, made, n, split, method))
+    print(table(results, peers))
+
+
+if __name__ == "__main__":
+    main()

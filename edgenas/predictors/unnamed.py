@@ -1,0 +1,102 @@
+"""Vocabularies of tables whose columns' names tell of no places, blocks or shared categories.
+
+Nothing but the rows then says which columns matter, which bend the response, and which work
+together. Each of these is a level that is tried; it stays if it takes enough off the errors of rows
+that were left out of the choice of its widths, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edgenas.predictors import heredity, logarithms, products, shrinkage
+from edgenas.predictors.atoms import Table
+from edgenas.predictors.mains import Vocabulary
+from edgenas.predictors.shrinkage import Level, Shrinkage
+
+LEVELS = {"own", "categories"}
+# An optional level stays if it takes at least this share off the error of rows left out.
+WORTHWHILE = 0.02
+# Levels are chosen from so many rows; logarithms are of so many columns.
+MOST_ROWS = 120
+MOST_CURVES = 32
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A vocabulary, its variances, effects of its terms, and its squared error on rows left out."""
+
+    found: Vocabulary
+    chosen: Shrinkage
+    effects: np.ndarray
+    error: float
+
+
+def build(
+    found: Vocabulary, table: Table, numeric: Sequence[str], response: np.ndarray
+) -> Vocabulary:
+    """Return `found`, the main terms, with the levels that the rows of `response` [n] confirm."""
+    best = _tried(found, response)
+    curved = logarithms.add(found, table, _largest(best, numeric))
+    mains = [found] if curved is None else [found, curved]
+    best = _best(best, [*(_few(x) for x in mains), *mains[1:]], response)
+    plain = products.add(best.found, best.effects, alike=True)
+    if plain is not None:
+        before = len(best.found.atoms)
+        best = _best(best, [plain, _own(plain, "interactions by own effect", before)], response)
+    given = best.found.levels, best.chosen.variances
+    return replace(best.found, levels=heredity.inherit(best.found.matrix, response, *given))
+
+
+def _largest(tried: _Tried, numeric: Sequence[str]) -> tuple[str, ...]:
+    """Return the numeric columns that may be curved: those of the largest effects."""
+    effects = {a.name: x for a, x in zip(tried.found.atoms, tried.effects, strict=True)}
+    ranked = sorted(numeric, key=lambda name: -effects.get(name, 0.0))
+    return tuple(name for name in numeric if name in ranked[:MOST_CURVES])
+
+
+def _few(found: Vocabulary) -> Vocabulary:
+    """Return `found` with terms as wide as their effects, twice: few may matter."""
+    return _own(_own(found, "by effect"), "by effect again")
+
+
+def _own(found: Vocabulary, name: str, first: int = 0) -> Vocabulary:
+    """Return `found` with a level of its terms from `first` on, each as wide as its effect."""
+    pairs = np.full((len(found.atoms), 2), -1)
+    pairs[first:] = np.arange(first, len(pairs))[:, None]
+    level = Level(name, np.zeros((len(pairs), 0)), pairs)
+    return replace(found, levels=(*found.levels, level))
+
+
+def _best(best: _Tried, others: Sequence[Vocabulary], response: np.ndarray) -> _Tried:
+    """Return the vocabulary of least error on rows left out, `best` unless one is worth it."""
+    start = best
+    for other in others:
+        tried = _tried(other, response, start)
+        if tried.error < (1 - WORTHWHILE) ** 2 * start.error and tried.error < best.error:
+            best = tried
+    return best
+
+
+def _tried(found: Vocabulary, response: np.ndarray, near: _Tried | None = None) -> _Tried:
+    """Return `found` with its error; infinite if even rows that were seen do not favour it.
+
+    near : with the first of its levels, whose variances are those to begin with.
+    """
+    start = np.zeros(len(found.levels))
+    if near is not None:
+        known = dict(zip((x.name for x in near.found.levels), near.chosen.variances, strict=True))
+        start = np.array([known.get(level.name, 0.0) for level in found.levels])
+    part = shrinkage.sample(len(response), MOST_ROWS)
+    here = found.matrix[part], response[part]
+    levels = heredity.inherit(*here, found.levels, start)
+    chosen = shrinkage.choose(*here, levels, start)
+    effects = shrinkage.effects(here[0], levels, chosen)
+    if near is not None and chosen.projection.error() >= near.chosen.projection.error():
+        return _Tried(found, chosen, effects, np.inf)
+    out = heredity.held_out(found.matrix, response, levels, chosen.variances)
+    error = float(np.mean((response[out.rows] - out.mean) ** 2))
+    return _Tried(replace(found, levels=levels), chosen, effects, error)
