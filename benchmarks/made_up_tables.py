@@ -194,8 +194,8 @@ def _letters(index: int) -> str:
     return "abcdefghijklmnopqrstuvwxyz"[index % 26] * (1 + index // 26)
 
 
+_ALL = [descriptors, sizes_only, elastic, elastic_idle, layers, sparse, counts, saturating]
+_ALL += [engines, disturbed, decades, flags, collinear, wide]
 KINDS: dict[str, Callable[[np.random.Generator, int], Made]] = {
-    made.__name__: made
-    for made in (descriptors, sizes_only, elastic, elastic_idle, layers, sparse, counts)
-    + (saturating, engines, disturbed, decades, flags, collinear, wide)
+    made.__name__: made for made in _ALL
 }

@@ -3,9 +3,9 @@
     python benchmarks/other_tables.py --results results.jsonl
 
 Needs scikit-learn and torch. Prints, for each kind and number of rows, the median RMSE over splits
-beside the best peer's, coverage of the 90 % intervals, Kendall tau and CPU seconds of a fit. Results
-are added to the file as they come, and are not done again. Peers get standardised numbers, and
-categories one-hot.
+beside the best peer's, coverage of the 90 % intervals, Kendall tau and CPU seconds of a fit.
+Results are added to the file as they come, and are not done again. Peers get standardised numbers,
+and categories one-hot.
 """
 
 from __future__ import annotations
