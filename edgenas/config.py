@@ -24,7 +24,9 @@ from edgenas.responses import (
 from edgenas.run_folder import FORMAT_VERSION, RunFolder, read_json, write_json
 
 # A resumed run may change these; anything else would make its finished work mean something else.
+# `data` may be another way to the same images: others are refused when they are loaded.
 CHANGEABLE = (
+    "data",
     "finetune",
     "max_latency_ms",
     "confidence",

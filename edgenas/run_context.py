@@ -85,7 +85,7 @@ class RunContext:
         elif self._stored_card().identity != card.identity:
             raise DataError(
                 f"The images of {self.config.data} changed since {self.folder.path} was started.",
-                "Start a new run with another --out.",
+                "Name those that it began with by --data, or start a new run with another --out.",
             )
         return dataset
 

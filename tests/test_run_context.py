@@ -7,9 +7,10 @@ import shlex
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from edgenas import run_folder
-from edgenas.errors import InputError, RunFolderError
+from edgenas.errors import DataError, InputError, RunFolderError
 from edgenas.open_run import newest_run_path, open_run
 from edgenas.progress import Silent
 from edgenas.records import DeviceProfile, to_json
@@ -54,6 +55,23 @@ def test_the_training_may_be_changed_until_there_is_one(tmp_path: Path) -> None:
     assert opened(tmp_path / "run", resume=True, batch_size=32).config.epochs == 3
     with pytest.raises(RunFolderError, match="--batch-size 32, not with --batch-size 16"):
         opened(tmp_path / "run", resume=True, batch_size=16)
+
+
+def test_images_may_move_but_not_change(tmp_path: Path) -> None:
+    for folder, classes in (("here", "ab"), ("there", "ab"), ("others", "ac")):
+        for name in classes:
+            (tmp_path / folder / name).mkdir(parents=True)
+            for index in range(4):
+                image = Image.new("RGB", (8, 8), (20 * index, 90, 200 if name == "a" else 0))
+                image.save(tmp_path / folder / name / f"{index}.png")
+    first = opened(tmp_path / "run", data=f"imagefolder:{tmp_path / 'here'}")
+    identity = first.dataset.identity
+    moved = opened(tmp_path / "run", resume=True, data=f"imagefolder:{tmp_path / 'there'}")
+    assert moved.dataset.identity == identity
+    assert "there" in opened(tmp_path / "run", resume=True).config.data
+    changed = opened(tmp_path / "run", resume=True, data=f"imagefolder:{tmp_path / 'others'}")
+    with pytest.raises(DataError, match="changed since"):
+        _ = changed.dataset
 
 
 def test_a_board_that_was_probed_is_not_asked_for_its_scheme(tmp_path: Path) -> None:
