@@ -10,6 +10,7 @@ import numpy as np
 
 from edgenas.measured_table import MeasuredTable
 from edgenas.predictors import design, mains
+from edgenas.predictors.encodings import PLAIN
 from edgenas.predictors.table import TableRegression
 
 # The design chooses among the first so many of the run's random sequence.
@@ -85,6 +86,7 @@ def fit(
         categorical=table.categorical,
         cost=cost,
         cell=cells[0] if cells and not cost else None,
+        encoded=PLAIN,  # the target file says what its choices are
         logarithm=False,  # limits and margins are of the response as it is
     )
 

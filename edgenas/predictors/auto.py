@@ -53,17 +53,18 @@ def build(
             found, chosen = _better(found, chosen, other, response)
     if found.cell is not None:
         table = found.cell.cut(table)
-    if {level.name for level in found.levels} <= unnamed.LEVELS:
-        return unnamed.build(found, table, numeric, response)
+    plain = unnamed.nameless(found, chosen, response)
+    if plain is not None:
+        return unnamed.build(plain, table, numeric, response)
     repeats = _with_repeats(found, table, categorical)
     if repeats is not None:
         found, chosen = _better(found, chosen, repeats, response)
     curved = logarithms.add(found, table, numeric)
     if curved is not None:
         found, chosen = _better(found, chosen, curved, response)
-    plain = products.add(found, shrinkage.effects(found.matrix, found.levels, chosen))
-    if plain is not None:
-        found, chosen = _better(found, chosen, plain, response)
+    multiplied = products.add(found, shrinkage.effects(found.matrix, found.levels, chosen))
+    if multiplied is not None:
+        found, chosen = _better(found, chosen, multiplied, response)
     return found
 
 

@@ -17,7 +17,9 @@ import numpy as np
 from edgenas.errors import PredictorError, nearest
 from edgenas.predictors import (
     atoms,
+    codes,
     document,
+    encodings,
     formulas,
     hardware,
     lookup,
@@ -30,6 +32,7 @@ from edgenas.predictors import (
 )
 from edgenas.predictors.base import Prediction, TrainingData
 from edgenas.predictors.cells import Cell
+from edgenas.predictors.encodings import PLAIN, Encoded
 from edgenas.predictors.one_thread import one_thread
 from edgenas.predictors.table_columns import (
     Rows,
@@ -62,6 +65,9 @@ class TableRegression:
     regression : the fitted `Regression`. fitted : what `to_json` writes.
     """
 
+    fitted: Fitted
+    regression: regression.Regression
+
     def __init__(
         self,
         terms: str = "auto",
@@ -88,6 +94,7 @@ class TableRegression:
         cell: Cell | None = None,
         bootstrap: int = 0,
         logarithm: bool | None = None,
+        encoded: Encoded | None = None,
     ) -> TableRegression:
         """Fit `response`, a column of `table` (a mapping of columns or a DataFrame).
 
@@ -96,6 +103,8 @@ class TableRegression:
             errors that admit it (`selection.bootstrap`); 0 keeps those of the one fit.
         logarithm : of terms "auto", whether the terms add up to the response's logarithm
             (`magnitude.choose`); None lets the rows tell, if there are no priors.
+        encoded : how columns are to be read; None finds out (`encodings.find`, `codes.read`), if
+            terms are no formula.
 
         The other arguments are those of `choose_rows`. Raises `PredictorError` on what cannot be
         fitted.
@@ -106,10 +115,15 @@ class TableRegression:
                 "A prior is adapted with the terms auto or main, and without a bootstrap.",
                 "Leave out --terms and --bootstrap, or --prior.",
             )
+        columns, read = as_columns(table), encoded or PLAIN
+        if self.priors:
+            read = encodings.merged([prior.fitted.encoded for prior in self.priors.values()])
+        elif encoded is None and self.terms in table_terms.VOCABULARIES:
+            read = encodings.find(columns, features, (response, *categorical, *exclude))
         rows = choose_rows(
-            as_columns(table),
+            read.read(columns),
             response,
-            features=features,
+            features=read.named(features),
             categorical=categorical,
             exclude=exclude,
             cost=cost,
@@ -120,8 +134,11 @@ class TableRegression:
                 f"skipped), at least {regression.LEAST_ROWS} are needed.",
                 "Measure more.",
             )
+        numbers = rows.numeric
         if self.priors:
             logarithm = False
+        elif encoded is None and self.terms in table_terms.VOCABULARIES:
+            rows = codes.read(rows)
         made = table_terms.make(self.terms, rows, self.seed, cell, logarithm)
         data = made.data
         adapted = self._adapt(rows, data) if self.priors else None
@@ -152,11 +169,14 @@ class TableRegression:
             priors={name: prior.to_json() for name, prior in self.priors.items()},
             transfer=adapted,
             logarithm=data.logarithm,
+            encoded=read,
+            codes=tuple(name for name in numbers if name not in rows.numeric),
         )
         return self
 
     def predict(self, table: Any) -> np.ndarray:
         """Return the predicted means of the rows of `table`, float64 [n]."""
+        table = self.fitted.encoded.read(table)
         if self.fitted.formula or self.priors:
             return self._measured(self.regression.predict(self.matrix(table)))
         fitted = self.fitted
@@ -193,6 +213,7 @@ class TableRegression:
         They do where a category is new, where a column differs that never varied, or where
         `Regression.outside` is over 1.
         """
+        table = self.fitted.encoded.read(table)
         by_name = {atom.name: atom for atom in self.fitted.atoms}
         products = [
             name in by_name and by_name[name].kind == "product" for name in self.regression.terms
@@ -216,6 +237,7 @@ class TableRegression:
         ------
         PredictorError : a column is missing, or has missing numbers or text instead of them.
         """
+        table = self.fitted.encoded.read(table)
         needed = {name for atom in self.fitted.atoms for name in atom.columns}
         for name in sorted(needed):
             self._column(table, name)

@@ -11,6 +11,7 @@ from edgenas.predictors import selection
 from edgenas.predictors.atoms import Atom
 from edgenas.predictors.base import EXTRAPOLATION, Coefficient
 from edgenas.predictors.cells import Cell
+from edgenas.predictors.encodings import PLAIN, Encoded
 from edgenas.predictors.regression import Regression
 
 
@@ -48,6 +49,8 @@ class Fitted:
     labels: tuple[str, ...] = ()  # text columns left out: another text in each row
     cell: Cell | None = None  # the graph of which edges that nothing uses are cut off
     logarithm: bool = False  # the regression is of the response's natural logarithm
+    encoded: Encoded = PLAIN  # columns that are made of others
+    codes: tuple[str, ...] = ()  # columns of numbers that are read as categories
 
 
 # What the standard errors of each kind of terms rest on.
@@ -98,7 +101,9 @@ def report(table: Fitted, fitted: Regression) -> dict[str, Any]:
 
 def notes(table: Fitted) -> list[str]:
     """Return what the rows told of the engine and of the response, in words."""
-    found = []
+    found = table.encoded.notes()
+    if table.codes:
+        found.append(f"Read as categories, not as amounts: {', '.join(table.codes)}.")
     if table.cell is not None and not table.priors:  # priors are adapted by terms of their own
         found.append(
             f"An operation whose result nothing uses counts as '{table.cell.nothing}': the engine "

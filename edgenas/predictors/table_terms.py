@@ -56,7 +56,7 @@ def make(
     if len(matrix) < len(rows.response):
         columns = rows.columns if found.cell is None else found.cell.cut(rows.columns)
         matrix = atoms.evaluate(found.atoms, columns)
-    limits = rising.of_blocks(names, matrix) if rows.cost else None
+    limits = _rising(found.atoms, matrix) if rows.cost else None
     response = np.log(rows.response) if logarithm else rows.response
     data = TrainingData(
         rows.name, "", names, matrix, response, found.levels, rising=limits, logarithm=logarithm
@@ -94,6 +94,17 @@ def _vocabulary(
     if terms == "annealed":
         return auto.annealed(*given, rows.response, seed), False
     return mains.main(*given), False
+
+
+def _rising(found: tuple[Atom, ...], matrix: np.ndarray) -> np.ndarray | None:
+    """Return `rising.of_blocks` of the columns among the terms, float64 [c, p]; None if it is."""
+    columns = np.flatnonzero([atom.kind == "column" for atom in found])
+    limits = rising.of_blocks([found[index].name for index in columns], matrix[:, columns])
+    if limits is None:
+        return None
+    spread = np.zeros((len(limits), len(found)))
+    spread[:, columns] = limits
+    return spread
 
 
 def _telling(rows: Rows) -> np.ndarray:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgenas.predictors import heredity, logarithms, products, shrinkage
+from edgenas.predictors import heredity, logarithms, products, shrinkage, vocabulary
 from edgenas.predictors.atoms import Table
 from edgenas.predictors.mains import Vocabulary
 from edgenas.predictors.shrinkage import Level, Shrinkage
 
-LEVELS = {"own", "categories"}
+LEVELS, PLACES = {"own", "categories"}, {"shared", "smooth"}
 # An optional level stays if it takes at least this share off the error of rows left out.
 WORTHWHILE = 0.02
 # Levels are chosen from so many rows; logarithms are of so many columns.
@@ -33,6 +33,25 @@ class _Tried:
     chosen: Shrinkage
     effects: np.ndarray
     error: float
+
+
+def nameless(found: Vocabulary, chosen: Shrinkage, response: np.ndarray) -> Vocabulary | None:
+    """Return the main terms `found` without what names tell of places, None if they tell something.
+
+    Columns that are all called "x3" or the like may be one quantity in many places, or just
+    columns: places count if they take enough off the leave-one-out error.
+    """
+    left = tuple(level for level in found.levels if level.name not in PLACES)
+    if {level.name for level in left} - LEVELS:
+        return None
+    if len(left) == len(found.levels):
+        return found
+    kinds = {vocabulary.parse(x.name).kind for x in found.atoms if x.kind == "column"}
+    if len(kinds) > 1:
+        return None
+    alone = shrinkage.choose(found.matrix, response, left).projection.error()
+    told = chosen.projection.error() < (1 - WORTHWHILE) ** 2 * alone
+    return None if told else replace(found, levels=left)
 
 
 def build(
