@@ -22,6 +22,7 @@ from edgenas.records import Architecture, from_json, to_json
 from edgenas.run_context import SAMPLING
 from edgenas.run_folder import read_json, write_bytes, write_json
 from edgenas.subnet_accuracy import Evaluator, shared
+from edgenas.trained_size import trained_size
 
 if TYPE_CHECKING:
     from edgenas.data.base import Dataset
@@ -58,7 +59,7 @@ def package(
         progress = progress if workers.first else Silent()
         dataset = _dataset(data, about, files, progress)
         create = plugins.load("spaces", about["space"]["name"]).create
-        space = create(len(dataset.class_names), len(dataset.mean), files.image_size())
+        space = create(len(dataset.class_names), len(dataset.mean), trained_size(files))
         supernet, sha256 = load(weights, space), _sha256(weights)
         evaluator = Evaluator(supernet, sha256, space, dataset, find_engine(ENGINE), SCHEME)
         work = _Work(files, evaluator, workers, about["settings"]["seed"], progress)
@@ -202,7 +203,7 @@ def _dataset(data: str, about: dict[str, Any], files: Package, progress: Progres
     from edgenas.data import base
 
     seed = about["settings"]["seed"]
-    dataset = base.load(data, seed=seed, progress=progress, image_size=files.image_size())
+    dataset = base.load(data, seed=seed, progress=progress, image_size=trained_size(files))
     if dataset.identity != about["data"]["identity"]:
         raise DataError(
             f"{files.weights} was trained on other images than those of {data}.",

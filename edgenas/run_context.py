@@ -75,9 +75,9 @@ class RunContext:
         if self.images_of is not None:
             dataset = self.images_of.dataset
         else:
-            size = self.pretrained.image_size() if self.pretrained else base.LARGEST_IMAGE_SIZE
+            most = self._trained_size or base.LARGEST_IMAGE_SIZE
             dataset = base.load(
-                self.config.data, seed=self.config.seed, progress=self.progress, image_size=size
+                self.config.data, seed=self.config.seed, progress=self.progress, image_size=most
             )
         card = dataset.card()
         if not self.folder.data.exists():
@@ -109,8 +109,14 @@ class RunContext:
     def space_arguments(self) -> tuple[int, int, int]:
         """What the space is made with: number of classes, number of channels, image size."""
         card = self.data_card
-        size = self.pretrained.image_size() if self.pretrained else card.image_size
-        return len(card.class_names), len(card.mean), size
+        return len(card.class_names), len(card.mean), self._trained_size or card.image_size
+
+    @cached_property
+    def _trained_size(self) -> int | None:
+        """The size of the images that a pretrained supernet's space was made for."""
+        from edgenas.trained_size import trained_size
+
+        return trained_size(self.pretrained) if self.pretrained else None
 
     @cached_property
     def pretrained(self) -> Package | None:

@@ -46,7 +46,7 @@ LAYERS: list[set[str]] = [
         "challenges",
         "reporting",
     },
-    {"term_rows", "deployable", "space_card", "predictor_report"},
+    {"term_rows", "deployable", "space_card", "predictor_report", "trained_size"},
     {"measured_table", "subnet_accuracy", "file_check"},
     {
         "table_problem",

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from edgenas import packaging, pipeline, submission
+from edgenas import packaging, pipeline, plugins, submission
 from edgenas.config import with_supernet
 from edgenas.data import base
 from edgenas.data.base import Dataset
@@ -28,6 +29,7 @@ from edgenas.supernet import files, synthesis
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.recalibrate import calibrated_subnet, to_input
 from edgenas.supernet.settings import TrainSettings
+from edgenas.trained_size import trained_size
 
 SIZE = 10  # the smallest with two resolutions
 SPACE = mbv3_tiny.create(10, 1, SIZE)
@@ -213,6 +215,34 @@ def test_without_images_only_the_table_says_what_is_accurate(
         train.run(context)
         with pytest.raises(DataError, match="without images there can be none"):
             evaluate.run(context)
+
+
+def test_images_of_other_channels_are_one_clear_line(made: Package, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for index in range(3):
+            colour = (90 * index, 9, 200 * (name == "a"))
+            Image.new("RGB", (8, 8), colour).save(tmp_path / "images" / name / f"{index}.png")
+    asked = {"supernet": str(made.weights), "data": f"imagefolder:{tmp_path / 'images'}"}
+    with (
+        pytest.raises(InputError, match="takes images of 1 channels, imagefolder:images has 3"),
+        open_run(tmp_path / "run", asked, Silent(), resume=False) as context,
+    ):
+        train.run(context)
+
+
+@pytest.mark.parametrize("space", ["mbv3-tiny", "mbv3-cpu", "mbv3-tpu", "foxnas-cpu"])
+def test_a_supernet_of_any_image_size_is_of_its_own_space(
+    space: str, digits: Dataset, tmp_path: Path
+) -> None:
+    create = plugins.load("spaces", space).create
+    for size in range(8, 65):
+        made = create(10, 1, size)
+        path = tmp_path / "any.safetensors"
+        files.write_tensors(path, {}, files.metadata("supernet", made, digits, TrainSettings()))
+        found = trained_size(Package(path))
+        assert found >= size  # so that images keep their size
+        assert create(10, 1, found) == made
 
 
 def test_what_was_packaged_before_is_reused(

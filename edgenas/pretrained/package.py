@@ -82,10 +82,6 @@ class Package:
         kind, where = SyntheticLoss, f"What {self.card} says of synthetic images"
         return None if found is None else from_json(found, kind, where, RunFolderError)
 
-    def image_size(self) -> int:
-        """Return the side of the largest images that it was trained on, in pixels."""
-        return int(max(self.metadata()["space"]["resolutions"]))
-
     def table(self) -> EvaluationTable | None:
         """Return the evaluated subnets, None if there is no table; `RunFolderError` if damaged."""
         if not self.evaluations.exists():

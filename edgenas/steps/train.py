@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgenas.config import option_of
-from edgenas.errors import DataError
+from edgenas.errors import DataError, InputError
 from edgenas.run_context import RunContext
 from edgenas.run_folder import write_bytes
 
@@ -74,7 +74,14 @@ def _reheaded(context: RunContext, package: Package) -> Supernet | None:
     """Return the supernet with a new classifier for the run's classes, None if it knows them."""
     from edgenas.supernet.files import load, load_for
 
-    known = package.metadata()["class_names"]
+    about = package.metadata()
+    known, channels = about["class_names"], len(context.data_card.mean)
+    if channels != about["space"]["in_channels"]:
+        raise InputError(
+            f"The supernet '{context.config.supernet}' takes images of "
+            f"{about['space']['in_channels']} channels, {context.data_card.name} has {channels}.",
+            "Leave --supernet out to train one of these images.",
+        )
     if known == list(context.data_card.class_names):
         load(package.weights, context.space)
         return None
