@@ -132,8 +132,8 @@ class Trainer:
             raise TrainingError(
                 f"Training on {self.data.name} diverged in epoch {epoch + 1}, step {index + 1}: "
                 f"the loss is {loss:g}, the gradients' norm {norm:g}.",
-                "Look at the images' labels, then train again: with another --seed, or with -o and a "
-                "smaller --learning-rate.",
+                "Look at the images' labels, then train again: with another --seed, or with -o "
+                "and a smaller --learning-rate.",
             )
         self.optimizer.step()
         self._average()
