@@ -174,7 +174,8 @@ class RunConfig:
             return {}
         if not hasattr(optimizer, "REWARDS"):
             raise InputError(
-                f"The optimizer {self.optimizer} has no rewards.", "Use --reward with monas."
+                f"The optimizer {self.optimizer} has no rewards.",
+                "Use --reward with monas; --reward none drops that of a run.",
             )
         return {"reward": self.reward}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -175,25 +174,6 @@ class RunContext:
     def measurements(self) -> list[Measurement]:
         """Return the newest measurement of each architecture on the run's target."""
         return self.store.measurements(self.target.name)
-
-    def command(self) -> str:
-        """Return the command line that does the same again."""
-        options = {k: v for k, v in to_json(self.config).items() if v is not None}
-        if self.replays:
-            from edgenas.table_run import WITHOUT_MEANING
-
-            options = {k: v for k, v in options.items() if k not in WITHOUT_MEANING}
-        limit_ms, seconds = options.pop("max_latency_ms", None), options.pop("device_time_s", None)
-        several = {name: options.pop(name) for name in ("objectives", "constraints")}
-        words = [
-            f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
-            for name, value in options.items()
-        ]
-        for name, texts in several.items():
-            words += [f"--{name.removesuffix('s')} {shlex.quote(text)}" for text in texts]
-        words += [] if limit_ms is None else [f"--max-latency {limit_ms:g}ms"]
-        words += [] if seconds is None else [f"--device-time {seconds:g}s"]
-        return " ".join(["edgenas search", *words])
 
     def device_seconds(self) -> float:
         """Return the time that the target spent in timed inferences of the run."""

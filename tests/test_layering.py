@@ -60,6 +60,7 @@ LAYERS: list[set[str]] = [
     {"binding", "picking", "run_context", "published_search"},
     {
         "latency_model",
+        "reproduction",
         "exported_graph",
         "finetuning",
         "warm_start",

@@ -102,6 +102,14 @@ def test_no_budget_is_bad_input(optimizer, problem):
         optimizer.best_under(problem, 9.0, seed=0, budget=0, count=1)
 
 
+def test_what_only_one_optimizer_takes_reaches_it(problem):
+    with pytest.raises(InputError, match="no reward 'power'"):
+        under_limit.best_under(
+            plugins.load("optimizers", "monas"), problem, 9.0, seed=0, budget=9, count=1,
+            reward="power",
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize("name", plugins.names("optimizers"))
 def test_any_optimizer_answers_under_one_limit(name, problem):
     optimizer = plugins.load("optimizers", name)

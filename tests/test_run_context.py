@@ -10,10 +10,14 @@ import pytest
 from PIL import Image
 
 from edgenas import run_folder
+from edgenas.cli.options import given
+from edgenas.cli.search import search
+from edgenas.config import RunConfig
 from edgenas.errors import DataError, InputError, RunFolderError
 from edgenas.open_run import newest_run_path, open_run
 from edgenas.progress import Silent
 from edgenas.records import DeviceProfile, to_json
+from edgenas.reproduction import command
 from edgenas.run_context import RunContext
 from edgenas.run_folder import write_json
 
@@ -36,9 +40,23 @@ def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_the_command_that_does_the_same_again_can_be_pasted(tmp_path: Path) -> None:
-    context = opened(tmp_path / "run", data="imagefolder:my flowers (2)")
-    words = shlex.split(context.command())
-    assert words[words.index("--data") + 1] == "imagefolder:my flowers (2)"
+    asked: dict[str, object] = {
+        "data": "imagefolder:my flowers (2)",
+        "max_latency_ms": 0.123456789,
+        "device_time_s": 90.5,
+        "target_mape": 0.03,
+        "batch_size": 32,
+        "objectives": ("accuracy", "model_bytes"),
+        "constraints": ("size<=80kB", "p90<=3ms"),
+        "optimizer": "monas",
+        "reward": "mixed",
+    }
+    context = opened(tmp_path / "run", **asked)
+    words = shlex.split(command(context))
+    assert words[:2] == ["edgenas", "search"]
+    with search.make_context("search", words[2:]) as parsed:
+        options = {k: v for k, v in parsed.params.items() if k not in ("targets", "engines")}
+    assert RunConfig(**given(options)) == context.config
 
 
 def test_resuming_may_change_the_limit_but_not_the_seed(tmp_path: Path) -> None:

@@ -200,6 +200,9 @@ def test_other_goals_are_searched_for_and_picked_from_the_frontier(
     slowest = result["frontier"][-1]["latency_ms"]["upper"]
     picked = edgenas("pick", str(run), "--max-latency", f"{slowest}ms", "--json")
     assert json.loads(picked.stdout)["predicted"]["latency_ms"]["upper"] <= slowest
+    refused = edgenas("optimize", str(run), "--reward", "mixed")
+    assert (refused.returncode, "has no rewards" in refused.stderr) == (2, True)
+    assert edgenas("optimize", str(run), "--reward", "none").returncode == 0
     nothing = edgenas("optimize", str(run), "--constraint", "size<=1kB", "--json")
     assert nothing.returncode == 3
     assert "cannot be kept by any" in nothing.stderr

@@ -202,6 +202,7 @@ def test_says_which_limit_nothing_meets(tmp_path: Path) -> None:
         ({"finetune": 3}, "--finetune means nothing"),
         ({"device_time_s": 3.0}, "--device-time means nothing"),
         ({"constraints": ("peak_rss<=4MB",)}, "no response 'peak_rss'"),
+        ({"reward": "mixed"}, "exact has no rewards"),
         ({"objectives": ("enrgy_mj",)}, "Did you mean 'energy_mj'"),
     ],
 )

@@ -37,7 +37,7 @@ class Quantity(click.ParamType):
     ) -> float:
         if isinstance(value, float):
             return value
-        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e-?[0-9]+)?)\s*([a-z%]*)\s*", value)
+        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[-+]?[0-9]+)?)\s*([a-z%]*)\s*", value)
         if match is None or match.group(2) not in {"", *self._units}:
             self.fail(f"'{value}' is not a {self.name}; write {self._examples}", param, ctx)
         return float(match.group(1)) * self._units.get(match.group(2), 1.0)
@@ -137,7 +137,9 @@ CONFIG_OPTIONS = {
         "--budget", type=int, help="Evaluations that the search may spend.  [by method]"
     ),
     "reward": option(
-        "--reward", help="Of the optimizer monas: mixed, power_limited, accuracy_floor."
+        "--reward",
+        help="Of the optimizer monas: mixed, power_limited, accuracy_floor; none drops that of the "
+        "run.",
     ),
 }
 ACCESS_OPTIONS = [
@@ -189,7 +191,8 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration options that the user gave."""
     names = ("target", "engine", *CONFIG_OPTIONS)
     asked = {name: options[name] for name in names if options.get(name) not in (None, ())}
-    return asked | {"constraints": ()} if asked.get("constraints") == ("none",) else asked
+    dropped = {"constraints": (("none",), ()), "reward": ("none", None)}
+    return asked | {name: to for name, (said, to) in dropped.items() if asked.get(name) == said}
 
 
 def refuse_others(options: dict[str, Any], known: Collection[str], what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +22,10 @@ def best_under(
     seed: int,
     budget: int,
     count: int,
+    **options: Any,
 ) -> Found:
     """Return the `count` best points within `limit` by the optimizer's own `best_under`, or by its
-    `optimize`, whose gap is not known.
+    `optimize`, whose gap is not known. options : what only this optimizer's `optimize` takes.
 
     Raises
     ------
@@ -34,7 +36,9 @@ def best_under(
         found: Found = optimizer.best_under(problem, limit, seed=seed, budget=budget, count=count)
         return found
     try:
-        archive = optimizer.optimize(as_problem(problem, limit), seed=seed, budget=budget)
+        archive = optimizer.optimize(
+            as_problem(problem, limit), seed=seed, budget=budget, **options
+        )
     except NoneFeasibleError as none:
         least = int(np.argmin(none.archive.values[:, 1]))
         raise InfeasibleError(

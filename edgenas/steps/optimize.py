@@ -73,6 +73,7 @@ def _best_under(context: RunContext, optimizer: ModuleType, started: float) -> S
             seed=context.config.seed,
             budget=context.config.budget or optimizer.BUDGET,
             count=context.config.top,
+            **context.config.search_options(optimizer),
         )
     except InfeasibleError as proof:
         least = predictors.candidates([layout.architecture(proof.least_point or ())])[0]

@@ -12,6 +12,7 @@ from edgenas.reporting.document import (
     VerifiedCandidate,
 )
 from edgenas.reporting.page import render
+from edgenas.reproduction import command
 from edgenas.run_context import RunContext
 from edgenas.run_folder import read_json, write_bytes
 from edgenas.versions import installed
@@ -36,7 +37,7 @@ def report_data(context: RunContext) -> ReportData:
         status="fail" if winner is None else "pass",
         limit_ms=result.limit_ms,
         confidence=result.confidence,
-        command=context.command(),
+        command=command(context),
         seed=context.config.seed,
         environment=_environment(context, shown),
         data=context.data_card,

@@ -16,6 +16,7 @@ from edgenas.graph.pixels import take_pixels, with_background
 from edgenas.host_engine import logits
 from edgenas.parity_gate import reference_logits
 from edgenas.records import VerifiedModel, to_json
+from edgenas.reproduction import command
 from edgenas.run_context import RunContext
 from edgenas.versions import installed
 
@@ -87,7 +88,7 @@ def _entry(context: RunContext, winner: VerifiedModel) -> Entry:
         },
         class_names=model.class_names,
         card=_card(context, winner),
-        command=context.command(),
+        command=command(context),
         evidence=_evidence(context),
     )
 

@@ -133,10 +133,11 @@ def _problem(replay: TableRun, wanted: Wanted, predicted: dict[str, Predicted]) 
 def _searched(replay: TableRun, problem: Problem, progress: Progress) -> Archive:
     """Return every network, or those that an optimizer other than `exact` looked at, each once."""
     name = replay.config.optimizer
+    optimizer = plugins.load("optimizers", name)
+    options = replay.config.search_options(optimizer)
     if name == "exact":
         points = replay.problem.points
         return Archive(points, problem.evaluate(points), True, 0.0, len(points))
-    optimizer = plugins.load("optimizers", name)
     budget = replay.config.budget or optimizer.BUDGET
     with progress.task(f"Searching with {name}", budget) as task:
         archive: Archive = optimizer.optimize(
@@ -144,7 +145,7 @@ def _searched(replay: TableRun, problem: Problem, progress: Progress) -> Archive
             seed=replay.config.seed,
             budget=budget,
             progress=task,
-            **replay.config.search_options(optimizer),
+            **options,
         )
     networks = replay.problem.networks(archive.points)
     first = np.sort(np.unique(networks, return_index=True)[1])

@@ -7,6 +7,7 @@ from edgenas.records import from_json
 from edgenas.reporting.document import PredictorReport
 from edgenas.reporting.replay_page import render
 from edgenas.reporting.replayed import ReplayData
+from edgenas.reproduction import command
 from edgenas.run_context import RunContext
 from edgenas.run_folder import read_json, write_bytes
 from edgenas.versions import installed
@@ -18,7 +19,7 @@ def run(context: RunContext) -> str:
     path = folder.require(folder.explanation, "explain")
     data = ReplayData(
         run=str(folder.path),
-        command=context.command(),
+        command=command(context),
         seed=context.config.seed,
         card=replay.stored_card(),
         search=replay.search_result(),
