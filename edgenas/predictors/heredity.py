@@ -38,7 +38,8 @@ def inherit(
     start: np.ndarray,
     noise: np.ndarray | None = None,
 ) -> tuple[Level, ...]:
-    """Return `levels` with those of pairs made as wide as effects in the fit of all before them.
+    """Return `levels` with those of pairs made as wide as effects in the fit of all before them,
+    and of themselves from the second time on.
 
     start, noise : as for `shrinkage.choose`.
     """
@@ -49,12 +50,20 @@ def inherit(
             found.append(level)
             continue
         near = len(level.before) == len(found)
-        before = np.array(level.before) if near else start[: len(found)]
-        steps = AGAIN_STEPS if near else FIRST_STEPS
-        chosen = shrinkage.choose(matrix, response, found, before, steps, noise=noise)
-        sizes = shrinkage.effects(matrix, found, chosen)
-        root = _strengths(sizes, level.pairs, spreads)
-        found.append(replace(level, root=root, before=tuple(chosen.variances.tolist())))
+        begin = np.array(level.before) if near else start[: len(found)]
+        steps, fitted, first = AGAIN_STEPS if near else FIRST_STEPS, found, level.before
+        root = level.root
+        for time in range(level.times):
+            chosen = shrinkage.choose(matrix, response, fitted, begin, steps, noise=noise)
+            root = _strengths(shrinkage.effects(matrix, fitted, chosen), level.pairs, spreads)
+            if time == 0:
+                first = tuple(chosen.variances.tolist())
+            fitted = [*found, replace(level, root=root)]
+            begin, steps = (
+                np.append(chosen.variances[: len(found)], chosen.variances[-1]),
+                AGAIN_STEPS,
+            )
+        found.append(replace(level, root=root, before=first))
     return tuple(found)
 
 

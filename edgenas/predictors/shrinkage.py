@@ -32,6 +32,8 @@ class Level:
     pairs : int64 [p, 2], which two terms each term is the product of (-1: none). The level is then
         as wide as the product of their effects, and a term that is its own pair as wide as its own
         (heredity.py).
+    times : how often widths are found, each time from effects under those found before: the more
+        often, the fewer terms are left.
     before : of such a level, float64, the variances of the levels before it in the fit that its
         widths are from; () where nothing was fitted yet.
     """
@@ -40,6 +42,7 @@ class Level:
     root: np.ndarray
     pairs: np.ndarray | None = None
     flat: bool = False
+    times: int = 1
     before: tuple[float, ...] = ()
 
 

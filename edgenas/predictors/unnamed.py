@@ -20,9 +20,13 @@ from edgenas.predictors.shrinkage import Level, Shrinkage
 LEVELS, PLACES = {"own", "categories"}, {"shared", "smooth"}
 # An optional level stays if it takes at least this share off the error of rows left out.
 WORTHWHILE = 0.02
+# Of many products, some fit a few rows by chance.
+PRODUCTS_WORTHWHILE = 0.05
 # Levels are chosen from so many rows; logarithms are of so many columns.
 MOST_ROWS = 120
 MOST_CURVES = 32
+# How often widths by effect are found; more often pays, and is cheap, where rows are few.
+TIMES, MORE_TIMES, FEW_ROWS = 2, 8, 120
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,13 @@ def build(
     best = _tried(found, response)
     curved = logarithms.add(found, table, _largest(best, numeric))
     mains = [found] if curved is None else [found, curved]
-    best = _best(best, [*(_few(x) for x in mains), *mains[1:]], response)
+    few = [made for x in mains for made in _few(x, len(response))]
+    best = _best(best, [*few, *mains[1:]], response)
     plain = products.add(best.found, best.effects, alike=True)
     if plain is not None:
         before = len(best.found.atoms)
-        best = _best(best, [plain, _own(plain, "interactions by own effect", before)], response)
+        own = _own(plain, "interactions by own effect", before)
+        best = _best(best, [plain, own], response, PRODUCTS_WORTHWHILE)
     given = best.found.levels, best.chosen.variances
     return replace(best.found, levels=heredity.inherit(best.found.matrix, response, *given))
 
@@ -77,25 +83,28 @@ def _largest(tried: _Tried, numeric: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in numeric if name in ranked[:MOST_CURVES])
 
 
-def _few(found: Vocabulary) -> Vocabulary:
-    """Return `found` with terms as wide as their effects, twice: few may matter."""
-    return _own(_own(found, "by effect"), "by effect again")
+def _few(found: Vocabulary, n: int) -> list[Vocabulary]:
+    """Return `found` with terms as wide as their effects: a share of them, or few, may matter."""
+    often = [TIMES] if n > FEW_ROWS else [TIMES, MORE_TIMES]
+    return [_own(found, "by effect", times=times) for times in often]
 
 
-def _own(found: Vocabulary, name: str, first: int = 0) -> Vocabulary:
+def _own(found: Vocabulary, name: str, first: int = 0, times: int = 1) -> Vocabulary:
     """Return `found` with a level of its terms from `first` on, each as wide as its effect."""
     pairs = np.full((len(found.atoms), 2), -1)
     pairs[first:] = np.arange(first, len(pairs))[:, None]
-    level = Level(name, np.zeros((len(pairs), 0)), pairs)
+    level = Level(name, np.zeros((len(pairs), 0)), pairs, times=times)
     return replace(found, levels=(*found.levels, level))
 
 
-def _best(best: _Tried, others: Sequence[Vocabulary], response: np.ndarray) -> _Tried:
+def _best(
+    best: _Tried, others: Sequence[Vocabulary], response: np.ndarray, worthwhile: float = WORTHWHILE
+) -> _Tried:
     """Return the vocabulary of least error on rows left out, `best` unless one is worth it."""
     start = best
     for other in others:
         tried = _tried(other, response, start)
-        if tried.error < (1 - WORTHWHILE) ** 2 * start.error and tried.error < best.error:
+        if tried.error < (1 - worthwhile) ** 2 * start.error and tried.error < best.error:
             best = tried
     return best
 
