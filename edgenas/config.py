@@ -11,16 +11,10 @@ from typing import Any
 
 from edgenas import table_target
 from edgenas.errors import InputError, RunFolderError
+from edgenas.goals import Limit, Objective, parse_constraints, parse_objectives
 from edgenas.records import SearchResult, from_json, to_json
 from edgenas.records.tables import TableSearch
-from edgenas.responses import (
-    REGISTRY,
-    Limit,
-    Objective,
-    ResponseKind,
-    parse_constraints,
-    parse_objectives,
-)
+from edgenas.responses import REGISTRY, ResponseKind
 from edgenas.run_folder import FORMAT_VERSION, RunFolder, read_json, write_json
 
 # A resumed run may change these; anything else would make its finished work mean something else.

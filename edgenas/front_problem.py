@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 
 from edgenas.errors import InputError, PredictorError
+from edgenas.goals import Limit, Objective
 from edgenas.optimizers.problem import Problem, Response, Sums
-from edgenas.responses import REGISTRY, Limit, Objective, ResponseKind
+from edgenas.responses import REGISTRY, ResponseKind
 from edgenas.search_problem import (
     Grid,
     OptionRows,

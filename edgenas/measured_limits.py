@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from edgenas.goals import Limit
 from edgenas.records import Layer, Measurement, VerifiedModel
-from edgenas.responses import REGISTRY, Limit
+from edgenas.responses import REGISTRY
 
 # Judged by the verification itself, from its own passes.
 JUDGED_BEFORE = "latency_ms"

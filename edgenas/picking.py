@@ -10,6 +10,7 @@ from typing import Any
 
 from edgenas.config import RunConfig, read_config
 from edgenas.errors import InfeasibleError, InputError, RunFolderError
+from edgenas.goals import Limit, limit_text
 from edgenas.records import (
     Architecture,
     Candidate,
@@ -20,7 +21,7 @@ from edgenas.records import (
     from_json,
 )
 from edgenas.records.tables import LookedUp, LookedUpRows, TableCard, TableSearch
-from edgenas.responses import REGISTRY, Limit, ResponseKind, limit_text, observed, of_column
+from edgenas.responses import REGISTRY, ResponseKind, observed, of_column
 from edgenas.run_folder import RunFolder, read_json
 from edgenas.store import Store
 

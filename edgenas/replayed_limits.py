@@ -10,9 +10,10 @@ from edgenas.challenges import evidence
 from edgenas.challenges.figures import Check, number
 from edgenas.config import RunConfig
 from edgenas.errors import RunFolderError
+from edgenas.goals import Limit
 from edgenas.measured_limits import JUDGED_BEFORE
 from edgenas.records import Verification, VerifiedModel, from_json
-from edgenas.responses import REGISTRY, Limit
+from edgenas.responses import REGISTRY
 
 _RUN = "run.json"
 

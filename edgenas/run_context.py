@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgenas import __version__, plugins, responses
+from edgenas import __version__, goals, plugins, responses
 from edgenas.config import RunConfig, write_config
 from edgenas.errors import DataError, RunFolderError
 from edgenas.graph.engines import Engine, find_engine
@@ -238,7 +238,7 @@ class RunContext:
         if asked is not None and asked.at_most is not None:
             return asked.at_most
         if self.folder.search.exists() and (before := self.search_result()).limited:
-            dropped = responses.parse_constraints(before.constraints).get("latency_ms")
+            dropped = goals.parse_constraints(before.constraints).get("latency_ms")
             if dropped is None or dropped.at_most is None:
                 return before.limit_ms
         return default()

@@ -11,11 +11,12 @@ from edgenas import plugins
 from edgenas.binding import reach
 from edgenas.errors import InputError, PredictorError
 from edgenas.front_problem import FrontLayout, lay_out_front, spread
+from edgenas.goals import Objective, parse_constraints
 from edgenas.optimizers.dominance import nondominated
 from edgenas.optimizers.problem import NoneFeasibleError
 from edgenas.predictors.base import FittedPredictor, TrainingData
 from edgenas.records import Architecture
-from edgenas.responses import REGISTRY, Objective, parse_constraints
+from edgenas.responses import REGISTRY
 from edgenas.search_problem import Predictors
 from edgenas.spaces.base import MobileSpace, StageSpec
 from edgenas.term_rows import TermRows

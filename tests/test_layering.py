@@ -25,6 +25,7 @@ LAYERS: list[set[str]] = [
         "run_folder",
         "records",
         "plugins",
+        "goals",
         "readings",
         "responses",
         "toml_file",

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from reporting_sample import SPACE, sample
 
+from edgenas.goals import parse_constraints
 from edgenas.measured_limits import judged
 from edgenas.records import ExportedModel, Verification, VerifiedModel
-from edgenas.responses import parse_constraints
 
 DATA = sample()
 MEASUREMENT = next(m for m in DATA.measurements if m.outcome.peak_rss_bytes is not None)

@@ -16,6 +16,7 @@ from edgenas.cli.pick import pick as command
 from edgenas.cli.render import step_result
 from edgenas.config import RunConfig, write_config
 from edgenas.errors import InfeasibleError, InputError, RunFolderError
+from edgenas.goals import parse_constraints
 from edgenas.picking import Front, pick, read_front
 from edgenas.records import Interval, Measurement, Outcome, SearchResult, to_json
 from edgenas.records.tables import (
@@ -27,7 +28,6 @@ from edgenas.records.tables import (
     TableResponse,
     TableSearch,
 )
-from edgenas.responses import parse_constraints
 from edgenas.run_folder import RunFolder, write_json
 from edgenas.store import Store
 
@@ -174,7 +174,7 @@ def test_a_search_is_printed_with_its_goals_and_limits(capsys: pytest.CaptureFix
 def test_nothing_heavy_is_imported(run: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from edgenas.picking import *; "
-        "from edgenas.responses import parse_constraints as p; "
+        "from edgenas.goals import parse_constraints as p; "
         f"pick(read_front(Path({str(run)!r})), p(['latency<=0.15ms'])); "
         "bad = {'torch', 'statsmodels', 'scipy', 'matplotlib', 'onnx', 'onnxruntime', 'sklearn'}; "
         "sys.exit(str(bad & set(sys.modules)) if bad & set(sys.modules) else 0)"

@@ -8,18 +8,15 @@ from typing import cast
 import pytest
 
 from edgenas.errors import InputError
-from edgenas.records import Architecture, Latency, Measurement, Outcome
-from edgenas.responses import (
-    REGISTRY,
+from edgenas.goals import (
     Limit,
-    find,
-    observed,
-    of_column,
     parse_constraint,
     parse_constraints,
     parse_objective,
     parse_objectives,
 )
+from edgenas.records import Architecture, Latency, Measurement, Outcome
+from edgenas.responses import REGISTRY, find, observed, of_column
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from edgenas.goals import parse_constraint, parse_constraints
 from edgenas.records import Candidate, SearchResult, from_json
-from edgenas.responses import REGISTRY, ResponseKind, parse_constraint, parse_constraints
+from edgenas.responses import REGISTRY, ResponseKind
 
 USUAL = ("accuracy", "latency_ms")
 

@@ -37,9 +37,9 @@ def pick(
       edgenas pick runs/pi4 --max-latency 3ms
       edgenas pick runs/pi4 --max-latency 3ms --constraint "model_bytes<=80kB" --json
     """
+    from edgenas.goals import parse_constraints
     from edgenas.picking import pick as best_of
     from edgenas.picking import read_front
-    from edgenas.responses import parse_constraints
 
     started = time.perf_counter()
     front = read_front(run)

@@ -5,19 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
+from edgenas.goals import Limit, limit_text, parse_constraints, tightest
 from edgenas.records import Architecture, Candidate, Interval
 from edgenas.reporting import front_plots
 from edgenas.reporting.document import ReportData, VerifiedCandidate
 from edgenas.reporting.fronts import FrontAxis, FrontData, FrontMark, axis
 from edgenas.reporting.plot import Plot
-from edgenas.responses import (
-    REGISTRY,
-    Limit,
-    limit_text,
-    observed,
-    parse_constraints,
-    tightest,
-)
+from edgenas.responses import REGISTRY, observed
 
 # The trade-off that every report draws, with more detail.
 USUAL = ("accuracy", "latency_ms")

@@ -13,13 +13,13 @@ from edgenas.advice import extrapolations
 from edgenas.binding import LimitReach, reach
 from edgenas.errors import InfeasibleError
 from edgenas.front_problem import FrontLayout, lay_out_front, spread
+from edgenas.goals import Limit, tightest
 from edgenas.optimizers.base import Point
 from edgenas.optimizers.dominance import nondominated
 from edgenas.optimizers.problem import Archive, NoneFeasibleError
 from edgenas.optimizers.under_limit import best_under
 from edgenas.pathology import slow_kernels
 from edgenas.records import Candidate, SearchResult, to_json
-from edgenas.responses import Limit, tightest
 from edgenas.run_context import RunContext
 from edgenas.run_folder import write_json
 from edgenas.search_problem import Layout, half_way, lay_out

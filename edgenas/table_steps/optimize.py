@@ -10,11 +10,11 @@ import numpy as np
 
 from edgenas import plugins
 from edgenas.errors import InfeasibleError
+from edgenas.goals import Limit, limit_text, parse_constraints
 from edgenas.optimizers.problem import Archive, Problem, Response
 from edgenas.progress import Progress
 from edgenas.records import to_json
 from edgenas.records.tables import TableLimit, TableSearch
-from edgenas.responses import Limit, limit_text, parse_constraints
 from edgenas.run_context import RunContext
 from edgenas.run_folder import write_json
 from edgenas.table_predictors import Predicted
