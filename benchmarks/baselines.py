@@ -30,10 +30,10 @@ from trained_networks import Recipe, million_macs, open_recipe
 
 from edgenas.data.base import Split
 from edgenas.deployable import Deployable
+from edgenas.graph.parity import wilson
 from edgenas.open_run import open_run
 from edgenas.progress import Progress, Silent
 from edgenas.records import Architecture
-from edgenas.reporting.formats import wilson
 from edgenas.spaces.base import MobileSpace
 from edgenas.targets.base import MeasureSettings, ModelFile
 
@@ -220,7 +220,7 @@ def _row(one: Contender, n_test: int, latency: dict[str, Any]) -> dict[str, Any]
         "mmac": one.mmac,
         "params": one.network.graph.params,
         "accuracy": one.accuracy,
-        "accuracy_ci95": wilson(one.accuracy, n_test),
+        "accuracy_ci95": wilson(one.accuracy * n_test, n_test),
         "val_accuracy": one.val_accuracy,
         **latency,
     }

@@ -12,10 +12,10 @@ from edgenas import plugins
 from edgenas.data.base import Dataset, Split
 from edgenas.deployable import Deployable, deployable
 from edgenas.graph.engines import Engine, find_engine
+from edgenas.graph.parity import wilson
 from edgenas.host_engine import logits
 from edgenas.progress import Progress, Silent
 from edgenas.records import Architecture
-from edgenas.reporting.formats import wilson
 from edgenas.spaces.base import MobileSpace, StageSpec
 from edgenas.spaces.baselines import baseline
 from edgenas.supernet.files import load
@@ -104,5 +104,5 @@ def million_macs(space: MobileSpace, architecture: Architecture) -> float:
 def percent(right: np.ndarray) -> str:
     """Return the share that is right and its 95 % interval (Wilson): "71.2 (69.9 to 72.4)"."""
     share = float(right.mean())
-    low, high = wilson(share, len(right))
+    low, high = wilson(share * len(right), len(right))
     return f"{100 * share:.1f} ({100 * low:.1f} to {100 * high:.1f})"

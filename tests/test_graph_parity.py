@@ -109,3 +109,8 @@ def test_engines_agree_within_their_tolerance(engine: str, tmp_path: Path) -> No
     assert found.mean_steps <= found.tolerance.mean_steps, found
     assert found.max_steps <= 8, found
     # The classes of random weights say nothing: their logits are too close to each other.
+
+
+def test_wilson_interval_as_published() -> None:
+    # Newcombe (1998), Statistics in Medicine 17, table I: 81 of 263 gives 0.2553 to 0.3662
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)

@@ -114,7 +114,7 @@ def find_tolerance(engine: str) -> Tolerance:
     return known[engine]
 
 
-def wilson(right: int, n: int) -> tuple[float, float]:
+def wilson(right: float, n: int) -> tuple[float, float]:
     """Return the 95 % interval of a fraction of `right` in `n` (Wilson 1927)."""
     z2 = _Z975**2
     centre = (right + z2 / 2) / (n + z2)

@@ -105,15 +105,6 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def wilson(fraction: float, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a proportion seen in `n` trials (Wilson, 1927)."""
-    z = 1.959964
-    centre = fraction + z**2 / (2 * n)
-    half = z * math.sqrt(fraction * (1 - fraction) / n + z**2 / (4 * n**2))
-    scale = 1 + z**2 / n
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
-
-
 def _decimals(value: float, digits: int) -> int:
     if value == 0 or not math.isfinite(value):
         return digits - 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
+from edgenas.graph.parity import wilson
 from edgenas.reporting import formats
 from edgenas.reporting.document import ReportData, VerifiedCandidate
 
@@ -107,7 +108,7 @@ def accuracy_fact(winner: VerifiedCandidate) -> Fact:
     if winner.device_accuracy is None:
         return Fact("Accuracy on the target", formats.MISSING, note, bad=True)
     if n:
-        low, high = (100 * bound for bound in formats.wilson(winner.device_accuracy, n))
+        low, high = (100 * bound for bound in wilson(n * winner.device_accuracy, n))
         note = f"Of {n:,} held-out images; 95 % interval {low:.1f} to {high:.1f} %. {note}"
     value = formats.percent(winner.device_accuracy, n)
     return Fact("Accuracy on the target", value, note)
