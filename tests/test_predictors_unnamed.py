@@ -56,7 +56,9 @@ def test_effects_that_multiply_are_told_in_percent_with_intervals_in_the_unit():
     assert 0.82 < np.mean((found.lower <= response[40:]) & (response[40:] <= found.upper)) < 0.97
     share = np.mean(np.abs(found.mean / response[40:] - 1))
     assert report["heldout"]["mape"] == pytest.approx(share, rel=0.3)
-    effects = {x["change"]: x for x in explanation(fitted, 0.95)["effects"]}
+    explained = explanation(fitted, 0.95)
+    assert (explained["unit"], explained["effects_in"]) == ("ms", "%")
+    effects = {x["change"]: x for x in explained["effects"]}
     effect = effects["batch: 4 instead of 1"]
     assert effect["lower"] < 100 * (4**0.8 - 1) < effect["upper"]
     assert effect["upper"] - effect["lower"] < 50

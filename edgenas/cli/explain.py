@@ -114,8 +114,9 @@ def _ratios(second: dict[str, Any], first: dict[str, Any]) -> list[dict[str, Any
     mine = {report["response"]: report for report in first["result"]}
     for report in second["result"]:
         known = mine.get(report["response"])
-        alike = known is not None and all(known[x] == report[x] for x in ("confidence", "unit"))
-        if known is None or not alike:
+        if known is None or known["confidence"] != report["confidence"]:
+            continue
+        if _effects_in(known) != _effects_in(report):
             continue
         effects = {effect["change"]: effect for effect in known["effects"]}
         for effect in report["effects"]:
@@ -137,6 +138,12 @@ def _ratios(second: dict[str, Any], first: dict[str, Any]) -> list[dict[str, Any
     return sorted(found, key=lambda one: (one["label"] != "latency", -one["ratio"]))
 
 
+def _effects_in(report: dict[str, Any]) -> str:
+    """Return the unit of a report's effects: of its response, but for a table's logarithms."""
+    unit: str = report.get("effects_in", report["unit"])
+    return unit
+
+
 def _comparison(console: Console, document: dict[str, Any]) -> None:
     here, there = document["run"], document["compared_with"]["run"]
     ratios = document["compared_with"]["ratios"]
@@ -155,6 +162,7 @@ _SHOWN_IN = {"fraction": (100.0, "points"), "bytes": (1e-3, "kB")}
 
 def _predictor(console: Console, report: dict[str, Any]) -> None:
     scale, unit = _SHOWN_IN.get(report["unit"], (1.0, report["unit"]))
+    effects_in = report.get("effects_in", unit)
     errors = report["heldout"]
     if errors is not None:
         console.print(
@@ -168,7 +176,7 @@ def _predictor(console: Console, report: dict[str, Any]) -> None:
     interval = f"{report['confidence']:.0%} interval"
     if report["effects"]:
         largest = sorted(report["effects"], key=lambda effect: -abs(effect["effect"]))
-        title = f"What a choice does to {report['label']}, in {unit}"
+        title = f"What a choice does to {report['label']}, in {effects_in}"
         console.print(_effects(title, ("change", "effect", interval), largest, scale))
     if report["breakdown"]:
         title = f"Where the {report['label']} of the winner comes from, in {unit}"
@@ -184,10 +192,13 @@ def _effects(
     for column in columns:
         table.add_column(column, justify="left" if column == columns[0] else "right")
     for effect in effects:
-        lower, upper = effect["lower"] * scale, effect["upper"] * scale
-        interval = f"{lower:+.3g} … {upper:+.3g}"
-        table.add_row(escape(effect["change"]), f"{effect['effect'] * scale:+.3g}", interval)
+        mean, lower, upper = (_signed(effect[x] * scale) for x in ("effect", "lower", "upper"))
+        table.add_row(escape(effect["change"]), mean, f"{lower} … {upper}")
     return table
+
+
+def _signed(value: float) -> str:
+    return f"{value:+,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:+.3g}"
 
 
 def _savings(savings: list[dict[str, Any]]) -> Table:

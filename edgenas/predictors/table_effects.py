@@ -21,7 +21,8 @@ def explanation(model: TableRegression, confidence: float) -> dict[str, Any]:
 
     A category is compared with the first of its column; a number's lowest measured value with its
     highest. All else is at its average: products with other columns, which are standardised, add
-    nothing, and edges of a cell are used. Of a logarithm, effects are in percent of the response.
+    nothing, and edges of a cell are used. Effects are in the response's unit, or in percent of it
+    where terms add up to its logarithm (`effects_in`).
 
     Raises
     ------
@@ -53,7 +54,8 @@ def explanation(model: TableRegression, confidence: float) -> dict[str, Any]:
     return {
         "response": model.fitted.response,
         "label": model.fitted.response,
-        "unit": _unit(model),
+        "unit": (unit := _unit(model)),
+        "effects_in": "%" if model.fitted.logarithm else unit,
         "n": fitted.n,
         "confidence": confidence,
         "heldout": None if fitted.heldout is None else asdict(fitted.heldout),
@@ -67,8 +69,6 @@ def explanation(model: TableRegression, confidence: float) -> dict[str, Any]:
 
 
 def _unit(model: TableRegression) -> str:
-    if model.fitted.logarithm:
-        return "%"
     return "ms" if "ms" in re.split("[^a-z]+", model.fitted.response.lower()) else "units"
 
 
