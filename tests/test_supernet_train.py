@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -106,6 +107,13 @@ def test_all_subnets_learn(data: Dataset, trained: tuple[Path, TrainReport]) -> 
         assert accuracy(subnet, data.test, data) > 0.9
     largest = calibrated_subnet(supernet, SPACE.largest(), data)
     assert report.largest_accuracy == accuracy(largest, data.val, data)
+
+
+def test_numbers_next_to_nothing_are_read_again_after_a_training(
+    trained: tuple[Path, TrainReport],
+) -> None:
+    assert trained[1].losses
+    assert json.dumps(json.loads("5e-320")) == "5e-320"  # as a predictor's file may have it
 
 
 @pytest.mark.parametrize("steps", [3, 10, STEPS])

@@ -19,6 +19,7 @@ from edgenas.run_folder import write_bytes
 from edgenas.supernet.allocator import keep_freed_memory
 from edgenas.supernet.augment import augment
 from edgenas.supernet.blocks import Subnet
+from edgenas.supernet.denormals import denormals_flushed
 from edgenas.supernet.files import copy_tensors, read_state
 from edgenas.supernet.interfaces import Data
 from edgenas.supernet.network import Supernet
@@ -42,7 +43,6 @@ class FineTuning:
         self, supernet: Supernet, architecture: Architecture, data: Data, settings: TrainSettings
     ) -> None:
         keep_freed_memory()
-        torch.set_flush_denormal(True)
         self.data, self.settings = data, settings
         self.largest = calibrated_subnet(supernet, supernet.space.largest(), data)
         self.subnet = supernet.subnet(architecture)
@@ -60,12 +60,12 @@ class FineTuning:
         """Train; the subnet is calibrated and rounds nothing when this has ended."""
         self.subnet.train()
         self.subnet.round_like_int8(True)
-        for step in range(self.total_steps):
-            for group in self.optimizer.param_groups:
-                group["lr"] = (
-                    LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step / self.total_steps))
-                )
-            yield self._step(step)
+        with denormals_flushed():
+            for step in range(self.total_steps):
+                cosine = 0.5 * (1 + math.cos(math.pi * step / self.total_steps))
+                for group in self.optimizer.param_groups:
+                    group["lr"] = LEARNING_RATE * cosine
+                yield self._step(step)
         self.subnet.round_like_int8(False)
         images = self.data.calibration(CALIBRATION_IMAGES).resized(self.subnet.resolution).images
         recalibrate(self.subnet, images, self.data)

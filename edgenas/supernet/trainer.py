@@ -20,6 +20,7 @@ from edgenas.errors import TrainingError
 from edgenas.records import Architecture, from_json
 from edgenas.supernet import files
 from edgenas.supernet.augment import augment, cut_out, mix, recolour
+from edgenas.supernet.denormals import denormals_flushed
 from edgenas.supernet.interfaces import Data, Space
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.parallel import Workers
@@ -68,7 +69,6 @@ class Trainer:
         initial: Supernet | None = None,
         workers: Workers | None = None,
     ) -> None:
-        torch.set_flush_denormal(True)  # denormals in dying channels slow a CPU several times
         self.space, self.data, self.settings, self.checkpoint = space, data, settings, checkpoint
         self.device, self.workers = device, workers or Workers()
         self.supernet = (initial or Supernet(space, settings.seed)).to(device)
@@ -88,6 +88,10 @@ class Trainer:
 
         ended : called after each epoch.
         """
+        with denormals_flushed():
+            yield from self._steps(ended)
+
+    def _steps(self, ended: Callable[[], None] | None) -> Iterator[float]:
         saved_at = time.monotonic()
         while self.state.step < self.total_steps:
             loss = self._step()
