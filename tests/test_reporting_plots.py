@@ -17,10 +17,13 @@ MARKS = (
 )
 
 
-def small_tradeoff(marks: tuple[plots.Mark, ...] = MARKS) -> plots.Plot:
+LABELS = ("Latency (ms)", "Accuracy (%)")
+
+
+def small_tradeoff(marks: tuple[plots.Mark, ...] = MARKS, limit: float = 1.5) -> plots.Plot:
     series = (plots.Series("board one", "known", marks, "here"),)
     frontier = ((1.0, 90.0), (2.0, 92.0))
-    return plots.tradeoff("t", series, frontier, limit=1.5, labels=("Latency (ms)", "Accuracy (%)"))
+    return plots.tradeoff("t", series, frontier, limit=limit, labels=LABELS)
 
 
 def texts(svg: str, tag: str) -> list[str]:
@@ -109,3 +112,11 @@ def test_other_formats() -> None:
     assert formats.effect(Interval(0.412, 0.38, 0.44)) == "+0.41 [+0.38, +0.44]"
     assert formats.least_sufficient(0.06612) == "0.0662 ms"
     assert formats.p_value(0.0001) == "< 0.001" and formats.compact(math.inf) == "∞"
+
+
+def test_a_budget_far_off_does_not_press_the_networks_together() -> None:
+    near, far = (small_tradeoff(limit=limit) for limit in (1.5, 500.0))
+    assert "budget" in texts(near.svg(), "text")
+    assert "budget \N{RIGHTWARDS ARROW}" in texts(far.svg(), "text")
+    with far.drawing() as axes:
+        assert axes.get_xlim()[1] < 10

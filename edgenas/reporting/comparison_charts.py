@@ -13,6 +13,7 @@ from edgenas.reporting import formats
 from edgenas.reporting.charts import rising
 from edgenas.reporting.compared import ComparedChoice, ComparisonData, FinishedBoard
 from edgenas.reporting.plot import BLUE, GREEN, GREY, INK, ORANGE, RED, Plot
+from edgenas.reporting.plots import draw_budget
 
 MOST_CHOICES = 18
 _COLOURS = (BLUE, ORANGE, GREEN, RED, INK, GREY)
@@ -34,20 +35,11 @@ def frontiers(data: ComparisonData) -> Plot | None:
         ]
         for number, board in enumerate(boards):
             _winner(plot, axes, board, number)
-        for row, (limit, colour) in enumerate(_budgets(boards).items()):
-            axes.axvline(limit, color=colour, lw=1.1, ls=(0, (4, 3)), zorder=2)
-            axes.annotate(
-                f"budget {formats.milliseconds(limit)}",
-                (limit, 1.0),
-                xycoords=("data", "axes fraction"),
-                xytext=(0, 3 + 10 * row),  # budgets may be close to each other
-                textcoords="offset points",
-                color=colour,
-                ha="center",
-            )
         if max(latencies) > _LOG_FROM * min(latencies):
             _log_scale(axes)
         axes.margins(0.06)
+        for row, (limit, colour) in enumerate(_budgets(boards).items()):  # may be near each other
+            draw_budget(axes, limit, f"budget {formats.milliseconds(limit)}", colour, row)
         _legend(plot)
     return plot
 

@@ -18,6 +18,7 @@ Look = Literal["fitted", "known", "half_known", "predicted", "verified", "winner
 
 _HALF_PAGE_IN = 5.2  # two stand side by side, so that their text is as large as the page's
 
+MOST_BEYOND = 1.0  # widths of the plot: a limit farther off would press all else together
 WIDE = 50.0  # times, above which the smaller values would stand in one place
 
 # marker, size, face, edge, order
@@ -94,18 +95,30 @@ def tradeoff(
         if wide:
             axes.set_xlabel(f"{labels[0]}, logarithmic")
         if limit is not None:
-            axes.axvline(limit, color=RED, lw=1.3, ls=(0, (5, 3)), zorder=2)
-            axes.text(
-                limit,
-                1.01,
-                limit_text,
-                transform=axes.get_xaxis_transform(),
-                color=RED,
-                ha="center",
-                va="bottom",
-            )
+            draw_budget(axes, limit, limit_text, RED)
         _legend(plot, ncols=3)
     return plot
+
+
+def draw_budget(axes: Any, limit: float, text: str, colour: str, row: int = 0) -> None:
+    """Draw a limit on x as a line; of one far beyond what is drawn already, say where it lies.
+
+    row : of the text, from the bottom, above the axes.
+    """
+    scale = math.log10 if axes.get_xscale() == "log" else float
+    left, right, place = map(scale, (*axes.get_xlim(), limit))
+    near = place <= right + MOST_BEYOND * (right - left)
+    if near:
+        axes.axvline(limit, color=colour, lw=1.2, ls=(0, (5, 3)), zorder=2)
+    axes.annotate(
+        text if near else f"{text} \N{RIGHTWARDS ARROW}",
+        (limit if near else 1.0, 1.0),
+        xycoords=axes.get_xaxis_transform() if near else axes.transAxes,
+        xytext=(0, 3 + 10 * row),
+        textcoords="offset points",
+        color=colour,
+        ha="center" if near else "right",
+    )
 
 
 def _is_wide(values: Sequence[float]) -> bool:
