@@ -20,5 +20,12 @@ def command(context: RunContext) -> str:
     words = ["edgenas search"]
     for name, value in options.items():
         for one in value if isinstance(value, (list, tuple)) else [value]:
-            words.append(f"{option_of(name)} {shlex.quote(str(one) + _UNITS.get(name, ''))}")
+            words.append(f"{option_of(name)} {shlex.quote(_shown(one) + _UNITS.get(name, ''))}")
     return " ".join(words)
+
+
+def _shown(value: object) -> str:
+    """Return a value as a user writes it: a float without needless digits, and with all others."""
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return str(value)
