@@ -3,8 +3,9 @@
     python benchmarks/other_tables.py --results results.jsonl
 
 Needs scikit-learn and torch. Prints, for each kind and number of rows, the median RMSE over splits
-beside the best peer's, coverage of the 90 % intervals, Kendall tau and CPU seconds of a fit.
-Results are added to the file as they come, and are not done again. Peers get standardised numbers,
+and in brackets over that of the best peer; coverage of the 90 % intervals, Kendall tau (in brackets
+the best peer's) and CPU seconds of a fit. Results are added to the file as they come, and are not
+done again. Peers get standardised numbers,
 and categories one-hot.
 """
 
@@ -77,23 +78,25 @@ def encoded(columns: Columns, n: int) -> np.ndarray:
     return np.column_stack(parts)
 
 
-def table(results: Results, peers: list[str]) -> str:
-    """Return Markdown: a line for each kind and number of rows."""
-    head = ("table", "n", OURS, *peers, "over best", "90 % covers", "tau", "best tau", "fit s")
+def table(results: Results, peers: list[str], sizes: list[int]) -> str:
+    """Return Markdown, a line for each kind: RMSE and in brackets over that of the best peer, by
+    number of rows; the best peer, coverage, Kendall tau and that of the best peer, and seconds."""
+    head = ["table", *(f"n = {n}" for n in sizes), "best peer", "90 % covers", "tau", "fit s"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for kind in results.tasks():
-        for n in results.sizes(kind):
+        cells, best, covers, taus, seconds = [kind], [], [], [], []
+        for n in sizes:
             found = {name: list(x.values()) for name, x in results.of(kind, n).items()}
-            if OURS not in found:
-                continue
-            ours = found[OURS]
-            errors = [median(found[name], "rmse") for name in (OURS, *peers)]
-            taus = [median(found[name], "kendall_tau") for name in peers]
-            cover = 100 * float(np.mean([x.coverage for x in ours]))
-            cells = [kind, str(n), *(f"{x:.4g}" for x in errors)]
-            cells += [f"{errors[0] / min(errors[1:]):.3f}", f"{cover:.0f}"]
-            cells += [f"{median(ours, 'kendall_tau'):.3f}", f"{max(taus):.3f}"]
-            lines.append(f"| {' | '.join(cells)} | {median(ours, 'seconds'):.2f} |")
+            errors = {name: median(found[name], "rmse") for name in peers}
+            best.append(min(peers, key=errors.__getitem__))
+            ours = median(found[OURS], "rmse")
+            cells.append(f"{ours:.3g} ({ours / errors[best[-1]]:.2f})")
+            covers.append(f"{100 * np.mean([x.coverage for x in found[OURS]]):.0f}")
+            theirs = max(median(found[name], "kendall_tau") for name in peers)
+            taus.append(f"{median(found[OURS], 'kendall_tau'):.2f} ({theirs:.2f})")
+            seconds.append(median(found[OURS], "seconds"))
+        cells += [", ".join(dict.fromkeys(best)), ", ".join(covers), ", ".join(taus)]
+        lines.append(f"| {' | '.join(cells)} | {min(seconds):.1f} to {max(seconds):.1f} |")
     return "\n".join(lines)
 
 
@@ -118,7 +121,7 @@ def main() -> None:
                 for method in (OURS, *peers):
                     if (kind, n, split, method) not in results.known:
                         results.add(compare(kind, made, n, split, method))
-    print(table(results, peers))
+    print(table(results, peers, list(options.sizes)))
 
 
 if __name__ == "__main__":
