@@ -48,6 +48,17 @@ def coded(picked: np.ndarray) -> dict[str, np.ndarray]:
     return {f"op_{edge}": picked[:, i].astype(float) for i, edge in enumerate(EDGES)}
 
 
+def test_numbers_in_names_of_categories_are_no_sizes():
+    """Columns x0 to x29, as arrays become tables: that x3 costs more than x4 is for rows to say."""
+    picked, latency = cells(300)
+    flags = (picked[:, :, None] == np.arange(5)).reshape(300, 30).astype(float)
+    columns = {f"x{i}": flag for i, flag in enumerate(flags.T)}
+    train = {name: flag[:100] for name, flag in columns.items()}
+    fitted = TableRegression().fit({**train, "latency_ms": latency[:100]}, "latency_ms")
+    means = fitted.predict({name: flag[100:] for name, flag in columns.items()})
+    assert np.sqrt(np.mean((means - latency[100:]) ** 2)) < 0.3  # of which 0.2 is noise
+
+
 @pytest.mark.parametrize("write", [marked, written, coded])
 def test_predictions_are_those_of_the_choices_by_name(write):
     picked, latency = cells()

@@ -97,13 +97,8 @@ def _vocabulary(
 
 
 def _rising(found: tuple[Atom, ...], matrix: np.ndarray) -> np.ndarray | None:
-    """Return `rising.of_blocks` of the terms that may be blocks, float64 [c, p]; None if it is.
-
-    These are columns, and categories such as "k3_e6": not numbers of blocks that are categories.
-    """
-    columns = np.flatnonzero(
-        [x.kind == "column" or any(map(str.isalpha, x.category)) for x in found]
-    )
+    """Return `rising.of_blocks` of the columns among the terms, float64 [c, p]; None if it is."""
+    columns = np.flatnonzero([atom.kind == "column" for atom in found])
     limits = rising.of_blocks([found[index].name for index in columns], matrix[:, columns])
     if limits is None:
         return None
