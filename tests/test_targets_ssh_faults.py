@@ -62,6 +62,29 @@ def test_cut_link_is_made_again(work: AtWork) -> None:
     assert work.starts() == 1
 
 
+def python_that(board: LoopbackBoard, does: str) -> str:
+    path = board.folder / "python"
+    path.write_text(f"#!/bin/sh\n{does}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_link_cut_before_python_greets_is_no_broken_python(work: AtWork) -> None:
+    began = work.board.folder / "began"
+    work.target = work.new_target(python=python_that(work.board, f"touch {began}; sleep 60"))
+    work.start()
+    wait_until(began.exists)
+    work.board.link.cut()
+    with pytest.raises(LinkLostError, match="was lost"):
+        work.join()
+
+
+def test_python_that_is_killed_is_said_to_be(work: AtWork) -> None:
+    work.target = work.new_target(python=python_that(work.board, "kill -9 $$"))
+    with pytest.raises(TargetError, match=r"python' on target 'board' was killed: silently"):
+        work.start().join()
+
+
 def test_silent_link_is_noticed(work: AtWork) -> None:
     work.target = work.new_target(silence_s=2)
     work.start().wait_for_passes(2)

@@ -18,6 +18,7 @@ from edgenas.targets.transport import Link, LinkLostError
 
 LONG_S = 300.0  # unpacking on a slow card, importing an engine for the first time
 _STATUS_S = 1.0
+_NO_STATUS = -1  # of a process that a signal ended, or whose link was lost
 _LEAST_PYTHON = (3, 8)
 _MAX_LINE_BYTES = 1 << 20
 _MAX_PAYLOAD_BYTES = 1 << 24
@@ -123,7 +124,7 @@ class Connection:
                 if line.startswith(_GREETING):
                     break
         except LinkLostError:
-            if self._channel.status_event.wait(_STATUS_S):  # it comes after the end of the output
+            if self._python_ended():
                 raise self._no_python(python) from None
             raise
         try:
@@ -138,6 +139,16 @@ class Connection:
                 '[board] python = "/usr/bin/python3.11"',
             )
 
+    def _python_ended(self) -> bool:
+        """Return whether Python there ended, and not the link to it."""
+        if not self._channel.status_event.wait(_STATUS_S):  # it comes after the end of the output
+            return False
+        if self._channel.recv_exit_status() != _NO_STATUS:
+            return True
+        transport = self._channel.get_transport()
+        transport.join(_STATUS_S)  # a link that is lost closes its channels before it ends
+        return transport.is_alive()
+
     def _no_python(self, python: str) -> TargetError:
         status = self._channel.recv_exit_status()
         said = self._channel.recv_stderr(600).decode("utf-8", "replace").strip()
@@ -147,9 +158,8 @@ class Connection:
                 "On the board: sudo apt install python3. Or name the one it has in the target "
                 'file: [board] python = "/usr/bin/python3.11"',
             )
-        return TargetError(
-            f"'{python}' on target '{self._name}' ended with status {status}: {said or 'silently'}."
-        )
+        how = "was killed" if status == _NO_STATUS else f"ended with status {status}"
+        return TargetError(f"'{python}' on target '{self._name}' {how}: {said or 'silently'}.")
 
     def _send(self, content: bytes) -> None:
         view = memoryview(content)
