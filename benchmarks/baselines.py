@@ -2,14 +2,14 @@
 
 Run: OMP_NUM_THREADS=1 python benchmarks/baselines.py --data imagefolder:DIR [--epochs 1]
      [--baselines mobilenetv2-0.35-stem2 …] [--runs RUN …] [--test-images 10000] [--work FOLDER]
-     [--docs docs]
+     [--docs docs/benchmarks]
      OMP_NUM_THREADS=1 python benchmarks/baselines.py --ranks 8 --data digits --epochs 5
 
 The supernet and each baseline see the same images for the same epochs. --runs takes
 finished searches with the same weights; their winners are compared too. "-stem2" after a baseline's
 name halves the image in its stem, as mbv3-tiny does from 17 px on; without it stems of small images
 keep the size. Weights and what was found stay in --work, so that a run goes on where it was
-stopped; --redraw only writes the tables again. --docs replaces the text in benchmarks.md.
+stopped; --redraw only writes the tables again. --docs replaces the text in index.md there.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from baselines_page import page, ranks_page
 from rank_agreement import agreement
 from trained_networks import Recipe, million_macs, open_recipe
 
+from edgenas.core.progress import Progress, Silent
+from edgenas.core.records import Architecture
+from edgenas.core.records.intervals import wilson
 from edgenas.data.base import Split
-from edgenas.deployable import Deployable
-from edgenas.graph.parity import wilson
-from edgenas.open_run import open_run
-from edgenas.progress import Progress, Silent
-from edgenas.records import Architecture
+from edgenas.runs.open import open_run
 from edgenas.spaces.base import MobileSpace
+from edgenas.supernet.deploy import Deployable
 from edgenas.targets.base import MeasureSettings, ModelFile
 
 BASELINES = ["mobilenetv2-0.35-stem2", "mobilenetv3-small-stem2", "mobilenetv2-0.5-stem2"]
@@ -237,7 +237,7 @@ def main() -> None:
     parser.add_argument("--test-images", type=int, default=10_000)
     parser.add_argument("--ranks", type=int, metavar="N", help="rank agreement of N subnets")
     parser.add_argument("--work", type=Path, default=Path("baselines-work"))
-    parser.add_argument("--docs", type=Path, help="write into this folder's benchmarks.md")
+    parser.add_argument("--docs", type=Path, help="write into this folder's index.md")
     parser.add_argument("--redraw", action="store_true", help="only write what was found again")
     options = parser.parse_args()
     torch.set_num_threads(1)

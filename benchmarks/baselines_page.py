@@ -1,12 +1,15 @@
-"""What `baselines.py` found as Markdown and as a plot; replaces the text in docs/benchmarks.md."""
+"""What `baselines.py` found as Markdown and as a plot; replaces the text in docs/benchmarks."""
 
 from __future__ import annotations
 
+import io
 import itertools
 from pathlib import Path
 from typing import Any
 
-from edgenas.reporting.plot import BLUE, RED, Plot
+from matplotlib.figure import Figure
+
+from edgenas.reporting.plots.plot import BLUE, RED
 
 PLOT = "baselines.png"
 MARKS = "sD^vPX*"
@@ -45,9 +48,10 @@ def page(found: dict[str, Any], docs: Path | None) -> str:
 def ranks_page(tables: list[Path], docs: Path | None) -> str:
     """Return the tables of rank agreement, one file each; with `docs` write them there too."""
     introduction = """`OMP_NUM_THREADS=1 python benchmarks/baselines.py --ranks 8 --data NAME
---epochs N --docs docs`: subnets of `mbv3-tiny`, the smallest, the largest, and others even in the
-rank of their MACs; int8 accuracy with the supernet's weights against that of the same network
-trained alone, with the same images, epochs and recipe, from its own random weights; one seed."""
+--epochs N --docs docs/benchmarks`: subnets of `mbv3-tiny`, the smallest, the largest, and others
+even in the rank of their MACs; int8 accuracy with the supernet's weights against that of the same
+network trained alone, with the same images, epochs and recipe, from its own random weights; one
+seed."""
     text = "\n".join([introduction, "", *(path.read_text("utf-8") for path in tables)])
     if docs:
         replace_between(docs, "ranks", text)
@@ -55,8 +59,8 @@ trained alone, with the same images, epochs and recipe, from its own random weig
 
 
 def replace_between(docs: Path, name: str, text: str) -> None:
-    """Replace what stands between the markers called `name` of benchmarks.md."""
-    path = docs / "benchmarks.md"
+    """Replace what stands between the markers called `name` of docs/benchmarks/index.md."""
+    path = docs / "index.md"
     start, end = f"<!-- {name}:start -->\n", f"<!-- {name}:end -->"
     before, rest = path.read_text("utf-8").split(start)
     path.write_text(before + start + text.rstrip("\n") + "\n" + end + rest.split(end)[1], "utf-8")
@@ -79,7 +83,7 @@ def _introduction(found: dict[str, Any]) -> str:
     source = f"{kind}:DIR" if kind == "imagefolder" else kind
     return f"""`OMP_NUM_THREADS=1 python benchmarks/baselines.py --data {source}
 --epochs {epochs} --baselines {names}
---test-images {found["n_test"]}{" --runs RUN …" * (winners > 0)} --docs docs`:
+--test-images {found["n_test"]}{" --runs RUN …" * (winners > 0)} --docs docs/benchmarks`:
 {found["data"]}, {trained} for the supernet and for each baseline by one recipe
 (`edgenas.supernet.settings`, batches of 64), one seed. Accuracy of the int8 models in the host's
 engine on {found["n_test"]:,} test images. All were timed in one job on the local target, pass by
@@ -123,25 +127,27 @@ def draw(found: dict[str, Any]) -> bytes:
     """Return the plot of accuracy against latency as PNG; each baseline has a mark of its own."""
     ours = [row for row in found["rows"] if row["family"] == "searched"]
     others = [row for row in found["rows"] if row["family"] == "baseline"]
-    plot = Plot("baselines", 7.4, 4.0)
-    with plot.drawing() as axes:
-        _marks(axes, ours, "o", BLUE, f"searched in {found['space']}")
-        for row, mark in zip(others, itertools.cycle(MARKS), strict=False):
-            _marks(axes, [row], mark, RED, row["name"].replace("mobilenetv", "MobileNetV"))
-        epochs = f"{found['epochs']} epoch{'s' * (found['epochs'] > 1)}"
-        axes.set(
-            xscale="log",
-            xlabel="int8 latency on the local target, ms",
-            ylabel="int8 accuracy on test images, %",
-            title=f"{found['data']}: {found['n_train']:,} training images, {epochs}",
-        )
-        axes.xaxis.set_minor_formatter("")
-        greatest = max(row["latency_ms"] for row in found["rows"])
-        least = min(row["latency_ms"] for row in found["rows"])
-        ticks = [tick for tick in TICKS_MS if least / 1.5 < tick < greatest * 1.5]
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
-    return plot.png()
+    figure = Figure(figsize=(7.4, 4.0), layout="constrained")
+    axes = figure.add_subplot()
+    _marks(axes, ours, "o", BLUE, f"searched in {found['space']}")
+    for row, mark in zip(others, itertools.cycle(MARKS), strict=False):
+        _marks(axes, [row], mark, RED, row["name"].replace("mobilenetv", "MobileNetV"))
+    epochs = f"{found['epochs']} epoch{'s' * (found['epochs'] > 1)}"
+    axes.set(
+        xscale="log",
+        xlabel="int8 latency on the local target, ms",
+        ylabel="int8 accuracy on test images, %",
+        title=f"{found['data']}: {found['n_train']:,} training images, {epochs}",
+    )
+    axes.xaxis.set_minor_formatter("")
+    greatest = max(row["latency_ms"] for row in found["rows"])
+    least = min(row["latency_ms"] for row in found["rows"])
+    ticks = [tick for tick in TICKS_MS if least / 1.5 < tick < greatest * 1.5]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=160)
+    return drawn.getvalue()
 
 
 def _marks(axes: Any, rows: list[dict[str, Any]], mark: str, colour: str, label: str) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from predictor_tasks import Columns, live_and_distinct, tasks
 
-from edgenas.predictors.table import TableRegression
-from edgenas.predictors.table_columns import read_csv
+from edgenas.core.tables.file import read_table
+from edgenas.predictors.tables.regression import TableRegression
 
 COLUMNS = (
     "device", "scratch", "mean of priors, affine", "best prior, affine", "with hindsight",
@@ -24,7 +24,7 @@ TARGETS = (
 def devices(data: Path) -> tuple[Columns, dict[str, np.ndarray]]:
     """Return operations and latencies by device, of NAS-Bench-201's distinct, live networks."""
     raspi4 = next(task for task in tasks(data) if task.name == "nb201 raspi4")
-    table_ = read_csv(data / "nb201_help_latency" / "nb201_help_latency.csv.gz")
+    table_ = read_table(data / "nb201_help_latency" / "nb201_help_latency.csv.gz")
     kept = live_and_distinct(data, table_)
     measured = {k.removeprefix("lat_ms_"): v[kept] for k, v in table_.items() if "lat_ms_" in k}
     for estimated in ("eyeriss", "fpga"):

@@ -11,9 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from challenge_packages import BROKEN
-
-from edgenas import plugins
+from edgenas.core import plugins
+from helpers.challenge_packages import BROKEN
 
 
 def main() -> None:

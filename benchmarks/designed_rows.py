@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from predictor_tasks import Columns, Task, tasks
 
-from edgenas.predictors import mains
-from edgenas.predictors.design import choose, prior_rows
-from edgenas.predictors.table import TableRegression
+from edgenas.predictors.linear.d_optimal import choose, prior_rows
+from edgenas.predictors.tables import main_terms
+from edgenas.predictors.tables.regression import TableRegression
 
 SIZES = (25, 30)
 POOL, TESTED = 200, 100
@@ -41,6 +41,6 @@ def _error(task: Task, split: int, n: int, how: str) -> float:
 def _chosen(pool: Columns, response: str, n: int, criterion: str) -> np.ndarray:
     """Return which rows of `pool` to measure; responses are not looked at."""
     names = [name for name in pool if name != response]
-    found = mains.main(pool, names, ())
+    found = main_terms.main(pool, names, ())
     terms = prior_rows(found.levels, found.matrix)
     return choose(terms, n, criterion="D" if criterion == "D" else "I")

@@ -14,22 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from boards.emulated import IMAGE, EmulatedBoard
 from subnets import drawn, model_files, user_of
 
-from edgenas import plugins
-from edgenas.measuring_plan import plan
-from edgenas.optimizers.base import StageProblem
-from edgenas.pathology import kernel_networks
+from edgenas.core import plugins
+from edgenas.core.progress import Silent, Task
+from edgenas.core.records import Architecture, Candidate
+from edgenas.explain.slow_kernels import kernel_networks
+from edgenas.optimize.layout import Predictors, lay_out
+from edgenas.optimize.optimizers.base import StageProblem
+from edgenas.optimize.plan import plan
+from edgenas.optimize.term_rows import TermRows
 from edgenas.predictors.base import FittedPredictor, TrainingData
-from edgenas.progress import Silent, Task
-from edgenas.records import Architecture, Candidate
-from edgenas.search_problem import Predictors, lay_out
+from edgenas.runs.sources.board_machine import POOL
 from edgenas.spaces.base import MobileSpace
-from edgenas.steps.measure import POOL
 from edgenas.targets.base import MeasureSettings, Target
 from edgenas.targets.config import open_target, read
-from edgenas.term_rows import TermRows
+from helpers.boards.emulated import IMAGE, EmulatedBoard
 
 CONFIDENCE = 0.9
 N_FITTED = N_PREDICTED = 30

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from edgenas import plugins
-from edgenas.graph.ir import Graph
-from edgenas.graph.lower import lower
-from edgenas.graph.random_state import random_state
-from edgenas.graph.ranges import Ranges, random_ranges
-from edgenas.records import Architecture, Layer
+from edgenas.core import plugins
+from edgenas.core.records import Architecture, Layer
+from edgenas.int8.graph.ir import Graph
+from edgenas.int8.graph.lower import lower
+from edgenas.int8.graph.random_weights import random_state
+from edgenas.int8.graph.ranges import Ranges, random_ranges
 from edgenas.spaces import foxnas_cpu, mbv3_tiny
 from edgenas.spaces.base import MobileSpace
 

@@ -25,11 +25,11 @@ from ai_edge_quantizer.utils import qsv_utils
 from export import networks
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from edgenas import plugins
-from edgenas.graph.ir import Graph
-from edgenas.graph.lower import lower
-from edgenas.graph.random_state import random_state
-from edgenas.graph.ranges import calibrate
+from edgenas.core import plugins
+from edgenas.int8.graph.ir import Graph
+from edgenas.int8.graph.lower import lower
+from edgenas.int8.graph.random_weights import random_state
+from edgenas.int8.graph.ranges import calibrate
 
 IMAGES, REPEATS = 16, 3
 

@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import nn
 
+from edgenas.core.progress import Silent
 from edgenas.data import base
 from edgenas.data.base import Dataset, Split
-from edgenas.progress import Silent
 from edgenas.spaces import mbv3_tiny
 from edgenas.supernet.augment import augment
 from edgenas.supernet.recalibrate import to_input

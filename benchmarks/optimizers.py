@@ -1,11 +1,11 @@
 """Every optimizer on measured tables whose true front is known by enumeration.
 
 Run: python benchmarks/optimizers.py [--seeds 20] [--budgets 100 300 1000] [--tables pi5 …]
-     [--optimizers surrogate …] [--data ../shared/data] [--docs docs]
+     [--optimizers surrogate …] [--data ../shared/data] [--docs docs/benchmarks]
 
 One search a seed, to the greatest budget: what it saw first is what it sees with a smaller one.
 `exact` is left out, as it is the enumeration that the others are held against. With all tables and
-optimizers the results replace those in docs/benchmarks.md and docs/optimizers.svg.
+optimizers the results replace those in docs/benchmarks/index.md and docs/benchmarks/optimizers.svg.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import wilcoxon
 
-from edgenas import plugins
-from edgenas.optimizers.dominance import hypervolume, nondominated
-from edgenas.optimizers.problem import Problem, Response
+from edgenas.core import plugins
+from edgenas.optimize.optimizers.dominance import hypervolume, nondominated
+from edgenas.optimize.optimizers.problem import Problem, Response
 
 ROOT = Path(__file__).parents[1]
 START, END = "<!-- optimizers:start -->\n", "<!-- optimizers:end -->"
@@ -205,7 +205,7 @@ def main() -> None:
     parser.add_argument("--optimizers", nargs="+", choices=known, default=known)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--jobs", type=int, default=1, help="searches that run side by side")
-    parser.add_argument("--docs", type=Path, help="write into this folder's benchmarks.md and plot")
+    parser.add_argument("--docs", type=Path, help="write into this folder's index.md and plot")
     options = parser.parse_args()
     budgets = sorted(options.budgets)
     tables = read_tables(options.data, options.tables)
@@ -227,15 +227,16 @@ def main() -> None:
 
 
 def write(docs: Path, n_seeds: int, tables: str, engines: str) -> None:
-    """Replace what stands between the markers of docs/benchmarks.md."""
-    page = docs / "benchmarks.md"
+    """Replace what stands between the markers of docs/benchmarks/index.md."""
+    page = docs / "index.md"
     before, rest = page.read_text("utf-8").split(START)
-    text = f"""`python benchmarks/optimizers.py --jobs 2 --docs docs`: {n_seeds} seeds, one thread,
-machine busy. Share: hypervolume of what was seen over that of the true front, median (least); the
-reference point is 10 % of the front's range beyond its worst corner. p: paired one-sided Wilcoxon
-test over seeds. Regret: accuracy points missed at three latency limits (quartiles of the true
-front), mean of the seeds that met the limit. ms: CPU time per evaluation at the greatest budget.
-The constants of `surrogate` were chosen on `pi5` and `pi5-energy`, 2 to 5 of these seeds.
+    text = f"""`python benchmarks/optimizers.py --jobs 2 --docs docs/benchmarks`: {n_seeds} seeds,
+one thread, machine busy. Share: hypervolume of what was seen over that of the true front, median
+(least); the reference point is 10 % of the front's range beyond its worst corner. p: paired
+one-sided Wilcoxon test over seeds. Regret: accuracy points missed at three latency limits
+(quartiles of the true front), mean of the seeds that met the limit. ms: CPU time per evaluation at
+the greatest budget. The constants of `surrogate` were chosen on `pi5` and `pi5-energy`, 2
+to 5 of these seeds.
 
 {tables}
 ![hypervolume missed by evaluations](optimizers.svg)

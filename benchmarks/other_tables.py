@@ -2,6 +2,12 @@
 
     python benchmarks/other_tables.py --results results.jsonl
 
+`--structured` takes those whose structure is known instead (structured_tables.py): slots behind
+gates, cells, codes, products, derived columns, outliers, families.
+
+`--rows 1000000` times `edgenas fit` and `edgenas predict` instead, each in a process of its own, on
+a table of 30 columns with so many rows (structured_tables.thirty_columns).
+
 Needs scikit-learn and torch. Prints, for each kind and number of rows, the median RMSE over splits
 and in brackets over that of the best peer; coverage of the 90 % intervals, Kendall tau (in brackets
 the best peer's) and CPU seconds of a fit. Results are added to the file as they come, and are not
@@ -12,23 +18,30 @@ and categories one-hot.
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import structured_tables
 import torch
 from made_up_tables import KINDS, Columns, Made
 from predictor_results import Result, Results, median
 from predictor_tasks import PEERS
 from scipy import stats
+from structured_tables import STRUCTURED
 
-from edgenas.predictors.table import TableRegression
+from edgenas.predictors.tables.regression import TableRegression
 
 SIZES = (20, 40, 100, 200)
 TEST_ROWS = 600
 OURS = "edgenas"
+TABLES = {**KINDS, **STRUCTURED}
 CONFIDENCE = 0.9
 
 
@@ -100,24 +113,69 @@ def table(results: Results, peers: list[str], sizes: list[int]) -> str:
     return "\n".join(lines)
 
 
+def long_table(rows: int) -> None:
+    """Print what a table of `rows` rows costs, and how far its predictor is from the truth."""
+    import pandas
+
+    from edgenas.core.tables.file import read_table
+
+    with tempfile.TemporaryDirectory() as made_in:
+        folder = Path(made_in)
+        response, columns, measured, mean = structured_tables.thirty_columns(
+            np.random.default_rng(0), rows
+        )
+        frame = pandas.DataFrame(columns)
+        frame.to_csv(folder / "new.csv", index=False)
+        frame[response] = measured
+        frame.to_csv(folder / "measured.csv", index=False)
+        edgenas = [sys.executable, "-m", "edgenas"]
+        fit = ["fit", "measured.csv", "--response", response, "-o", "fitted.json"]
+        predict = ["predict", "fitted.json", "new.csv", "-o", "predicted.csv"]
+        for command in (fit, predict):
+            started = time.perf_counter()
+            made = subprocess.Popen([*edgenas, *command], cwd=folder, stdout=subprocess.DEVNULL)
+            _, status, used = os.wait4(made.pid, 0)
+            print(
+                f"{command[0]}: exit {os.waitstatus_to_exitcode(status)}, "
+                f"{time.perf_counter() - started:.1f} s, "
+                f"{used.ru_utime + used.ru_stime:.1f} CPU s, peak {used.ru_maxrss / 1e6:.2f} GB"
+            )
+        fitted, new = TableRegression.read(folder / "fitted.json"), read_table(folder / "new.csv")
+        fitted.predict(new)
+        started = time.process_time()
+        found = fitted.predict(new)
+        print(f"means: {rows / (time.process_time() - started) / 1e6:.2f} M rows a CPU second")
+        off = np.sqrt(np.mean((found - mean) ** 2))
+        noise = np.sqrt(np.mean((measured - mean) ** 2))
+        left_out = fitted.heldout.rmse if fitted.heldout else float("nan")
+        print(
+            f"RMSE to the truth {off:.3f}, noise {noise:.3f}, said of rows left out {left_out:.3f}"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--kinds", nargs="+", choices=TABLES, default=list(KINDS))
+    parser.add_argument("--structured", action="store_true", help="Tables of known structure.")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--splits", type=int, default=6)
     parser.add_argument("--results", type=Path, help="JSON lines to read and to add to.")
+    parser.add_argument("--rows", type=int, help="Time one long table instead.")
     parser.add_argument("--again", action="store_true", help="Fit our side once more.")
     options = parser.parse_args()
+    if options.rows:
+        long_table(options.rows)
+        return
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     peers = [name for name in PEERS if not name.startswith("MLP")]
     results = Results(options.results)
     if options.again:
         results.forget([OURS])
-    for kind in options.kinds:
+    for kind in list(STRUCTURED) if options.structured else options.kinds:
         for n in options.sizes:
             for split in range(options.splits):
-                made = KINDS[kind](np.random.default_rng([split, n]), n + TEST_ROWS)
+                made = TABLES[kind](np.random.default_rng([split, n]), n + TEST_ROWS)
                 for method in (OURS, *peers):
                     if (kind, n, split, method) not in results.known:
                         results.add(compare(kind, made, n, split, method))

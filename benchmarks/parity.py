@@ -21,24 +21,24 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import numpy as np
-from boards.loopback import LoopbackBoard
-from boards.userland import userland_board
 from subnets import user_of
 
-from edgenas import plugins
-from edgenas.errors import EdgeNasError
-from edgenas.exported_graph import exported_graph
-from edgenas.graph import int8_reference, reference
-from edgenas.graph.engines import find_engine
-from edgenas.graph.ir import OUTPUT
-from edgenas.graph.parity import compare
-from edgenas.graph.quantize import quantize, stored_scheme
-from edgenas.host_engine import logits
-from edgenas.open_run import open_run
-from edgenas.progress import Silent
-from edgenas.run_context import RunContext
+from edgenas.core import plugins
+from edgenas.core.errors import EdgeNasError
+from edgenas.core.progress import Silent
+from edgenas.int8.checks.parity import compare
+from edgenas.int8.engines.facts import find_engine
+from edgenas.int8.engines.host import logits
+from edgenas.int8.graph import float_reference, integer_reference
+from edgenas.int8.graph.ir import OUTPUT
+from edgenas.int8.graph.quantize import quantize, stored_scheme
+from edgenas.runs.models.exported import exported_graph
+from edgenas.runs.open import open_run
+from edgenas.runs.run import RunContext
 from edgenas.targets.base import ModelFile, Preprocess, Target
 from edgenas.targets.config import TargetConfig, open_target
+from helpers.boards.loopback import LoopbackBoard
+from helpers.boards.userland import userland_board
 
 KINDS = {
     "onnxruntime": ("u8s8", "s8s8", "fp32"),
@@ -64,10 +64,10 @@ def rows(context: RunContext, target: Target, machine: str) -> Iterator[str]:
         scheme = "s8s8" if kind == "fp32" else kind
         quantization = quantize(graph, ranges, stored_scheme(scheme, exporter_name))
         if kind == "fp32":
-            content, expected = exporter.emit(graph, None), reference.run(graph, images)
+            content, expected = exporter.emit(graph, None), float_reference.run(graph, images)
         else:
             content = exporter.emit(graph, ranges, scheme=kind)
-            expected = int8_reference.run(graph, quantization, images)
+            expected = integer_reference.run(graph, quantization, images)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"model{exporter.FILE_SUFFIX}"
             path.write_bytes(content)

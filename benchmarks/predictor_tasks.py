@@ -16,7 +16,7 @@ from sklearn.linear_model import LassoCV, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from edgenas.predictors.table_columns import read_csv
+from edgenas.core.tables.file import read_table
 
 Columns = dict[str, np.ndarray]
 
@@ -88,12 +88,12 @@ PEERS: dict[str, Callable[[], object]] = {
 
 def tasks(data: Path) -> Iterator[Task]:
     """Yield every response; NAS-Bench-201 with one row per distinct, live architecture."""
-    fox = read_csv(data / "fox_nas_cpu256" / "fox_nas_cpu256.csv")
+    fox = read_table(data / "fox_nas_cpu256" / "fox_nas_cpu256.csv")
     terms = {k: v for k, v in fox.items() if k not in ("acc", "latency", "acc/latency")}
     for name in ("latency", "acc"):
         yield Task(f"fox_nas_cpu256 {name}", name, {**terms, name: fox[name]}, False, 300)
-    help_ = read_csv(data / "nb201_help_latency" / "nb201_help_latency.csv.gz")
-    pi5 = read_csv(data / "nb201_hw360_pi5_pixel" / "nb201_hw360.csv.gz")
+    help_ = read_table(data / "nb201_help_latency" / "nb201_help_latency.csv.gz")
+    pi5 = read_table(data / "nb201_hw360_pi5_pixel" / "nb201_hw360.csv.gz")
     keep = live_and_distinct(data, help_)
     responses = {name: help_[f"lat_ms_{name}"] for name in ("raspi4", "pixel3")}
     for kind in ("lat_ms", "energy_mj"):
@@ -106,7 +106,7 @@ def tasks(data: Path) -> Iterator[Task]:
 
 def live_and_distinct(data: Path, help_: Columns) -> np.ndarray:
     """Return one row of each distinct architecture with a live path, bool [n]."""
-    distinct = read_csv(data / "nb201_accuracy" / "nb201_accuracy.csv.gz")["iso_rep_arch_idx"]
+    distinct = read_table(data / "nb201_accuracy" / "nb201_accuracy.csv.gz")["iso_rep_arch_idx"]
     on = {k: v != 0 for k, v in help_.items() if k.startswith("op_")}
     live = on["op_0_3"] | on["op_0_1"] & on["op_1_3"] | on["op_0_2"] & on["op_2_3"]
     live |= on["op_0_1"] & on["op_1_2"] & on["op_2_3"]

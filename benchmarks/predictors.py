@@ -4,7 +4,7 @@
 
 Needs scikit-learn and torch. Every method's errors on a split are added to the results file as they
 come: a run that was stopped goes on where it was, `--only` does some methods, `--again` does all
-that some methods did once more. `--docs` writes the tables of the file into docs/benchmarks.md,
+that some methods did once more. `--docs` writes the tables of the file into docs/benchmarks,
 between the predictors markers, and a plot beside it. Peers get standardised numbers, or one-hot
 categories, at usual settings.
 """
@@ -26,8 +26,8 @@ from predictor_tasks import PEERS, Task, tasks
 from predictors_page import OURS, page, plot, write
 from scipy import stats
 
-from edgenas.errors import PredictorError
-from edgenas.predictors.table import TableRegression
+from edgenas.core.errors import PredictorError
+from edgenas.predictors.tables.regression import TableRegression
 
 SIZES = (20, 30, 50, 100, 200, 270)
 CONFIDENCE = 0.9
@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="JSON lines to read and to add to.")
     parser.add_argument("--only", nargs="+", metavar="METHOD", choices=[*TERMS, *PEERS])
     parser.add_argument("--again", nargs="+", metavar="METHOD", choices=[*TERMS, *PEERS])
-    parser.add_argument("--docs", type=Path, help="Folder of benchmarks.md, which is written.")
+    parser.add_argument("--docs", type=Path, help="Folder of index.md, which is written.")
     parser.add_argument("--speed", action="store_true", help="Print predictions a second only.")
     parser.add_argument("--transfer", action="store_true", help="Print adapting to boards only.")
     parser.add_argument("--design", action="store_true", help="Print choosing rows only.")
@@ -146,7 +146,7 @@ def main() -> None:
     print(page(results))
     if options.docs is not None:
         plot(options.docs / "predictors.png", results)
-        write(options.docs / "benchmarks.md", page(results))
+        write(options.docs / "index.md", page(results))
 
 
 if __name__ == "__main__":

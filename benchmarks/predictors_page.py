@@ -27,8 +27,8 @@ def page(results: Results) -> str:
     said = f" (fewer: {', '.join(fewer)})" if fewer else ""
     return "\n".join(
         [
-            f"`python benchmarks/predictors.py --results FILE --docs docs`: medians over {most}",
-            f"random splits{said}, the same for",
+            "`python benchmarks/predictors.py --results FILE --docs docs/benchmarks`: medians",
+            f"over {most} random splits{said}, the same for",
             "all; one thread. RMSE by number of rows (ms, mJ, top-1 points); MAPE, Kendall τ, mean",
             "coverage of the 90 % intervals and CPU seconds of the fit are at the greatest n.",
             "",

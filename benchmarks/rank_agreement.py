@@ -6,9 +6,9 @@ import numpy as np
 from scipy.stats import kendalltau
 from trained_networks import Recipe, alone, million_macs, percent
 
+from edgenas.core.progress import Progress
+from edgenas.core.records import Architecture
 from edgenas.data.base import Split
-from edgenas.progress import Progress
-from edgenas.records import Architecture
 from edgenas.spaces.base import MobileSpace
 
 DRAWN = 200

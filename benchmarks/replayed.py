@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas import measured_table, table_predictors
-from edgenas.measured_table import MeasuredTable
-from edgenas.table_target import Column, TableTarget
+from edgenas.optimize import table_predictors
+from edgenas.targets.table import measured_table
+from edgenas.targets.table.measured_table import MeasuredTable
+from edgenas.targets.table.target_file import Column, TableTarget
 
 LIMITS = (0.1, 0.25, 0.5, 0.75)
 START, END = "<!-- replayed:start -->", "<!-- replayed:end -->"
@@ -125,7 +126,7 @@ the limit, median / 90th percentile. `python benchmarks/replayed.py`
 winners, known | keep the limit | regret |
 |---|---|---|---|---|---|---|---|
 """
-    write(options.docs / "benchmarks.md", text + "\n".join(rows))
+    write(options.docs / "index.md", text + "\n".join(rows))
 
 
 def cells(found: list[Winner]) -> str:

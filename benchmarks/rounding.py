@@ -24,8 +24,8 @@ from trained_networks import Recipe, million_macs, percent
 from edgenas.cli.progress_bars import Bars
 from edgenas.data import base
 from edgenas.data.base import Split
-from edgenas.graph.quantize import quantize, stored_scheme
-from edgenas.graph.sensitivity import sensitivity
+from edgenas.int8.checks.sensitivity import sensitivity
+from edgenas.int8.graph.quantize import quantize, stored_scheme
 from edgenas.spaces.base import MobileSpace
 from edgenas.supernet import files
 from edgenas.supernet.allocator import keep_freed_memory

@@ -11,7 +11,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from edgenas.published_search import search
+from edgenas.optimize.published import search
 
 SPACE, PREDICTORS = "foxnas-cpu", "foxnas-192px"
 # Both top-1 values agree to the last published digit of the coefficients.

@@ -21,18 +21,18 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from boards.at_work import PASSES, AtWork, passes
-from boards.emulated import IMAGE
-from boards.loopback import LoopbackBoard
 from subnets import drawn, model_files, user_of
 
-from edgenas import plugins
-from edgenas.progress import Silent
-from edgenas.records import Outcome
+from edgenas.core import plugins
+from edgenas.core.progress import Silent
+from edgenas.core.records import Outcome
 from edgenas.targets.base import MeasureSettings
 from edgenas.targets.config import open_target
-from edgenas.targets.transport import LinkLostError
-from edgenas.targets.wheels import cache_folder
+from edgenas.targets.remote.transport import LinkLostError
+from edgenas.targets.remote.wheels import cache_folder
+from helpers.boards.at_work import PASSES, AtWork, passes
+from helpers.boards.emulated import IMAGE
+from helpers.boards.loopback import LoopbackBoard
 
 
 def overhead() -> dict[str, Any]:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas import plugins
-from edgenas.graph.lower import lower
-from edgenas.graph.random_state import random_state
-from edgenas.graph.ranges import random_ranges
-from edgenas.records import Architecture
+from edgenas.core import plugins
+from edgenas.core.records import Architecture
+from edgenas.int8.graph.lower import lower
+from edgenas.int8.graph.random_weights import random_state
+from edgenas.int8.graph.ranges import random_ranges
 from edgenas.spaces.base import MobileSpace
 from edgenas.targets.base import ModelFile
 
@@ -34,7 +34,7 @@ def model_files(
     space: MobileSpace, architectures: Iterable[Architecture], scheme: str, folder: Path
 ) -> list[ModelFile]:
     """Write int8 models with random weights into `folder`; return them in order."""
-    from scripted_runtime import model_file
+    from helpers.scripted_runtime import model_file
 
     folder.mkdir(parents=True, exist_ok=True)
     files = []

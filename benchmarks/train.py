@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgenas import plugins
+from edgenas.core import plugins
 from edgenas.data.base import Dataset, Split, assemble
 from edgenas.supernet import batch_norm, blocks
 from edgenas.supernet.allocator import keep_freed_memory

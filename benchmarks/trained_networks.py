@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas import plugins
+from edgenas.core import plugins
+from edgenas.core.progress import Progress, Silent
+from edgenas.core.records import Architecture
+from edgenas.core.records.intervals import wilson
 from edgenas.data.base import Dataset, Split
-from edgenas.deployable import Deployable, deployable
-from edgenas.graph.engines import Engine, find_engine
-from edgenas.graph.parity import wilson
-from edgenas.host_engine import logits
-from edgenas.progress import Progress, Silent
-from edgenas.records import Architecture
+from edgenas.int8.engines.facts import Engine, find_engine
+from edgenas.int8.engines.host import logits
 from edgenas.spaces.base import MobileSpace, StageSpec
 from edgenas.spaces.baselines import baseline
+from edgenas.supernet.deploy import Deployable, deployable
 from edgenas.supernet.files import load
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.settings import default_settings

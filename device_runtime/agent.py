@@ -8,22 +8,23 @@ repeated after a cut.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.metadata
 import os
 import re
 import shutil
+import site
 import subprocess
 import sys
-import tarfile
 import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from device_runtime import inventory, machine
+from device_runtime import interpreter, inventory, machine, own_folder
 from device_runtime.board_files import BLOCK_BYTES, BoardFiles, read_block, require
 from device_runtime.board_lock import BoardLock
-from device_runtime.wire import Wire
+from device_runtime.wire import HostGoneError, Wire
 
 _POLL_S = 0.2  # rare enough not to disturb what is being timed
 _SEND_EVERY_S = 1.0
@@ -40,8 +41,9 @@ class Agent:
     """What the host can ask for: every public method is one request."""
 
     def __init__(self, root: str) -> None:
-        cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-        self._files = BoardFiles(Path(root).expanduser() if root else Path(cache) / "edgenas")
+        home = Path("~").expanduser()
+        cache = home / (os.environ.get("XDG_CACHE_HOME") or ".cache")
+        self._files = BoardFiles(home / Path(root).expanduser() if root else cache / "edgenas")
         self._lock = BoardLock()
         self._children: List[Any] = []
 
@@ -51,24 +53,28 @@ class Agent:
         distributions : engine -> the names under which it may be installed here.
         """
         installed = {engine: _installed(names) for engine, names in distributions.items()}
-        root = self._files.root
+        root, refused = self._files.folder, ""
         there = next(folder for folder in (root, *root.parents) if folder.exists())
+        try:
+            own_folder.require(root) if own_folder.is_there(root) else own_folder.require_safe(root)
+        except OSError as problem:
+            refused = str(problem)
         return {
             "machine": {**machine.describe(), **inventory.describe()},
             "state": machine.state(there),
             "engines": {engine: known for engine, known in installed.items() if known},
             "folder": str(root),
             "writable": os.access(str(there), os.W_OK),
+            "refused": refused,
             "holder": self._lock.holder(),
         }
 
     def have(self, blobs: List[str], packages: List[str]) -> Dict[str, Any]:
         """Say what is here: bytes of each blob, -1 where it is whole; packages; free space."""
         files = self._files
-        files.root.mkdir(parents=True, exist_ok=True)
         return {
             "blobs": {name: files.blob_size(name) for name in blobs},
-            "packages": [name for name in packages if files.package(name).is_dir()],
+            "packages": [name for name in packages if files.has_package(name)],
             "free_bytes": shutil.disk_usage(str(files.root)).free,
         }
 
@@ -84,16 +90,16 @@ class Agent:
 
     def drop(self, package: str) -> Dict[str, Any]:
         """Remove a package."""
-        shutil.rmtree(str(self._files.package(package)), ignore_errors=True)
+        self._files.drop(package)
         return {}
 
     def check(self, packages: List[str], own: bool, engine: str) -> Answer:
         """Run the runtime's own probe with these packages; what it prints is the payload."""
         require(_NAME.match(engine), engine)
         done = subprocess.run(
-            [sys.executable, "-m", "device_runtime", "--probe", str(self._files.root), engine],
-            cwd=str(self._files.root),
-            env=self._environment(packages, own),
+            self._command(packages, own, "--probe", str(self._files.root), engine),
+            cwd=interpreter.NEUTRAL_FOLDER,
+            env=self._environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -113,7 +119,7 @@ class Agent:
         journal = self._journal(job)
         content = journal.read_bytes() if journal.exists() else b""
         same = len(content) >= size and hashlib.sha256(content[:size]).hexdigest() == sha256
-        return {"same": same, "running": self._lock.held_for(job)}
+        return {"same": same, "running": self._lock.held_for(self._files.job(job))}
 
     def restore(self, pieces: Iterator[bytes], job: str) -> Dict[str, Any]:
         """Put the host's journal in the place of the one here."""
@@ -124,7 +130,7 @@ class Agent:
 
     def start(self, job: str, packages: List[str], own: bool, host: str) -> Dict[str, Any]:
         """Start the runtime on a job, detached; it holds the board's lock until it ends."""
-        if self._lock.held_for(job):
+        if self._lock.held_for(self._files.job(job)):
             return {"state": "running"}
         held = self._lock.take({"job": job, "host": host, "since": time.time()})
         if held is None:
@@ -133,9 +139,9 @@ class Agent:
         try:
             with (folder / "errors.txt").open("wb") as errors:
                 child = subprocess.Popen(
-                    [sys.executable, "-m", "device_runtime", str(folder)],
-                    cwd=str(folder),
-                    env=self._environment(packages, own),
+                    self._command(packages, own, str(folder)),
+                    cwd=interpreter.NEUTRAL_FOLDER,
+                    env=self._environment(),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=errors,
@@ -153,7 +159,7 @@ class Agent:
         journal = self._journal(job)
         began = time.monotonic()
         while True:
-            running = self._lock.held_for(job)
+            running = self._lock.held_for(self._files.job(job))
             size = journal.stat().st_size if journal.exists() else 0
             waited = time.monotonic() - began
             if not running or waited >= wait_s or (size > offset and waited >= _SEND_EVERY_S):
@@ -164,7 +170,8 @@ class Agent:
         said: Dict[str, Any] = {"running": running, "size": size}
         errors = self._files.job(job) / "errors.txt"
         if not running:
-            said["errors"] = _end_of(errors.read_bytes() if errors.exists() else b"")
+            size = errors.stat().st_size if errors.exists() else 0
+            said["errors"] = _end_of(read_block(errors, max(0, size - _TAIL_BYTES)))
             said["free_bytes"] = shutil.disk_usage(str(self._files.root)).free
         content = read_block(journal, offset)
         return said, _lasting(content) if running else content
@@ -177,8 +184,8 @@ class Agent:
 
     def stop(self, job: str) -> Dict[str, Any]:
         """Stop the runtime if it works on this job; its journal stays."""
-        if self._lock.held_for(job):
-            self._lock.end_holder()
+        if self._lock.held_for(self._files.job(job)):
+            self._lock.end_holder(self._files.job(job))
         return {}
 
     def forget(self, job: str) -> Dict[str, Any]:
@@ -186,36 +193,45 @@ class Agent:
         shutil.rmtree(str(self._files.job(job)), ignore_errors=True)
         return {}
 
+    def room(self) -> Dict[str, Any]:
+        """Say what of the disk is free, and what of it this folder takes."""
+        there = next(f for f in (self._files.folder, *self._files.folder.parents) if f.exists())
+        return {
+            "folder": str(self._files.folder),
+            "kept_bytes": self._files.kept_bytes(),
+            "free_bytes": shutil.disk_usage(str(there)).free,
+        }
+
     def clean(self) -> Dict[str, Any]:
         """Remove all that is kept here, unless the board is measuring."""
         held = self._lock.take({})
         if held is None:
             return {"state": "busy", "holder": self._lock.holder()}
-        root = self._files.root
         try:
-            there = root.is_dir()
-            if there:
-                shutil.rmtree(str(root))
+            there, left = self._files.clean()
             self._lock.remove()
         finally:
             os.close(held)
-        return {"state": "cleaned" if there else "empty", "folder": str(root)}
+        folder = str(self._files.folder)
+        return {"state": "cleaned" if there else "empty", "folder": folder, "left": left}
 
     def _journal(self, job: str) -> Path:
         return self._files.job(job) / "journal.jsonl"
 
-    def _environment(self, packages: List[str], own: bool) -> Dict[str, str]:
-        """own : what the board's user installed may be imported."""
-        path = os.pathsep.join(str(self._files.package(name)) for name in packages)
-        scratch = self._files.root / "scratch"  # engines keep things of their own: no trace of them
-        scratch.mkdir(parents=True, exist_ok=True)
-        return {
-            **os.environ,
-            "PYTHONPATH": path,
-            "PYTHONNOUSERSITE": "" if own else "1",
-            "XDG_CACHE_HOME": str(scratch),
-            "TMPDIR": str(scratch),
-        }
+    def _command(self, packages: List[str], own: bool, *arguments: str) -> List[str]:
+        """Return the words that start the runtime with these packages.
+
+        own : what the board's user installed may be imported, too.
+        """
+        folders = [str(self._files.verified(name)) for name in packages]
+        users = interpreter.user_site() if own else []
+        if own:
+            folders += interpreter.python_path()
+        return interpreter.command("device_runtime", arguments, folders, users)
+
+    def _environment(self) -> Dict[str, str]:
+        scratch = str(self._files.scratch)  # engines keep things of their own: no trace of them
+        return {**os.environ, "XDG_CACHE_HOME": scratch, "TMPDIR": scratch}
 
 
 def _installed(names: List[str]) -> Optional[str]:
@@ -256,9 +272,17 @@ def serve(agent: Agent, wire: Wire) -> None:
         try:
             done = getattr(agent, name)(**request)
             fields, payload = done if isinstance(done, tuple) else (done, b"")
-        except (OSError, subprocess.SubprocessError, tarfile.TarError) as problem:
+        except HostGoneError:
+            raise
+        except Exception as problem:  # noqa: BLE001 - an agent that ends looks like a lost link
+            named = isinstance(problem, (OSError, subprocess.SubprocessError))
+            text = str(problem) if named else f"{type(problem).__name__}: {problem}"
             number = getattr(problem, "errno", None)
-            fields, payload = {"error": {"errno": number, "text": str(problem)}}, b""
+            foreign = isinstance(problem, own_folder.ForeignFolderError)
+            error = {"errno": number, "text": text, "foreign": foreign}
+            if number in (errno.ENOSPC, errno.EDQUOT):
+                error.update(agent.room())
+            fields, payload = {"error": error}, b""
         for _ in pieces:
             pass  # what was not taken because of an error
         wire.answer(fields, payload)
@@ -266,10 +290,14 @@ def serve(agent: Agent, wire: Wire) -> None:
 
 def main(root: str) -> None:
     """Say hello and serve; `root` is the folder to keep things in, empty for the usual one."""
+    os.umask(0o077)  # what is kept here is nobody else's
     wire = Wire(os.dup(0), os.dup(1))
     os.dup2(2, 1)  # whatever else is printed is no answer
     wire.answer({"hello": "edgenas"})
+    sys.path += interpreter.python_path()
+    for folder in interpreter.user_site():  # what the user installed is seen, too
+        site.addsitedir(folder)
     try:
         serve(Agent(root), wire)
-    except (BrokenPipeError, EOFError, ConnectionError):
+    except (HostGoneError, ConnectionError):
         return

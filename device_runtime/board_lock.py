@@ -1,7 +1,8 @@
 """The lock of a board: one measurement at a time, whichever host or user asked for it.
 
-A file in the machine's folder for temporary files, held by `flock`: it is free again the moment
-its holder ends, however that was, and after every reboot.
+A file in /tmp, held by `flock`: it is free again the moment its holder ends, however that was, and
+after every reboot. Every user may write to it, so what it says is only ever shown, or checked: a
+process that it names is ended only if that is a runtime of this user that holds the lock.
 """
 
 from __future__ import annotations
@@ -11,20 +12,25 @@ import fcntl
 import json
 import os
 import signal
-import tempfile
+import stat
 import time
 from pathlib import Path
 from typing import Any, Dict, Optional
 
+PATH_VARIABLE = "EDGENAS_BOARD_LOCK"  # for several boards on one machine, as in tests
+
+_PATH = "/tmp/edgenas-board.lock"  # one for all users, whatever their TMPDIR is
 _TRY_S = 0.5  # another agent that only looks holds it for a moment
 _END_S = 10.0
+_MOST_BYTES = 4096
+_PROCESSES = Path("/proc")
 
 
 class BoardLock:
     """The machine's lock, and what its holder wrote into it: job, host, since, pid."""
 
     def __init__(self) -> None:
-        self._path = Path(tempfile.gettempdir()) / "edgenas-board.lock"
+        self._path = Path(os.environ.get(PATH_VARIABLE) or _PATH)
 
     def take(self, holder: Dict[str, Any]) -> Optional[int]:
         """Return an open file that holds the lock, for a process to inherit; None if it is held."""
@@ -40,63 +46,93 @@ class BoardLock:
             time.sleep(0.02)
 
     def set_pid(self, file: int, pid: int) -> None:
-        _write(file, {**self.holder_text(), "pid": pid})
+        _write(file, {**_read(file), "pid": pid})
 
     def holder(self) -> Dict[str, Any]:
         """Return what the holder wrote; empty if nobody holds it."""
-        if not self._path.exists():
-            return {}
-        file = self._open()
         try:
-            return {} if _locked(file, fcntl.LOCK_SH) else self.holder_text()
+            file = self._open(make=False)
+        except FileNotFoundError:
+            return {}
+        try:
+            return {} if _locked(file, fcntl.LOCK_SH) else {"host": "somebody", **_read(file)}
         finally:
             os.close(file)
 
-    def held_for(self, job: str) -> bool:
-        return self.holder().get("job") == job
+    def held_for(self, folder: Path) -> bool:
+        """Return whether a runtime of this user holds it that works in the job folder."""
+        return self._runtime(folder) is not None
 
-    def holder_text(self) -> Dict[str, Any]:
-        try:
-            text = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return text if isinstance(text, dict) else {}
-
-    def end_holder(self) -> None:
-        """End the holder and what it started; insist if it does not stop by itself."""
-        pid = self.holder().get("pid")
+    def end_holder(self, folder: Path) -> None:
+        """End the runtime that works in the job folder; insist if it does not stop by itself."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             deadline = time.monotonic() + _END_S
-            if isinstance(pid, int) and pid > 1:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(pid, number)
-            while self.holder():
+            pid = self._runtime(folder)
+            if pid is None:
+                return
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, number)
+            while self._runtime(folder) is not None:
                 if time.monotonic() > deadline:
                     break
                 time.sleep(0.05)
-            else:
-                return
 
     def remove(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
+        """Remove the file, if it is this user's."""
+        with contextlib.suppress(FileNotFoundError, PermissionError):
             self._path.unlink()
+
+    def _runtime(self, folder: Path) -> Optional[int]:
+        """Return the holder's process if it is this user's, and runs the job in `folder`.
+
+        It leads a process group, its last word is the folder, and the lock is among its open files.
+        """
+        pid = self.holder().get("pid")
+        if type(pid) is not int or pid <= 1:
+            return None
+        process = _PROCESSES / str(pid)
+        try:
+            words = (process / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+            ours = process.stat().st_uid == os.geteuid() and os.getpgid(pid) == pid
+            lock = self._path.lstat()
+            held = any(_is_file(entry, lock) for entry in (process / "fd").iterdir())
+        except OSError:
+            return None
+        named = words[-1] == os.fsencode(str(folder)) and b"device_runtime" in words
+        return pid if ours and held and named else None
 
     def _is_current(self, file: int) -> bool:
         """Return whether the file is still the one at the path: another may have removed it."""
         try:
-            return os.fstat(file).st_ino == self._path.stat().st_ino
+            return os.fstat(file).st_ino == self._path.lstat().st_ino
         except FileNotFoundError:
             return False
 
-    def _open(self) -> int:
-        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-        with contextlib.suppress(FileNotFoundError):
-            return os.open(str(self._path), flags)  # another user's: a sticky folder allows no more
-        with contextlib.suppress(FileExistsError):
-            file = os.open(str(self._path), flags | os.O_CREAT | os.O_EXCL, 0o666)
-            os.fchmod(file, 0o666)
-            return file
-        return os.open(str(self._path), flags)
+    def _open(self, make: bool = True) -> int:
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            # Another user's: a sticky folder allows no more than that.
+            file = os.open(str(self._path), flags)
+        except FileNotFoundError:
+            if not make:
+                raise
+            with contextlib.suppress(FileExistsError):
+                file = os.open(str(self._path), flags | os.O_CREAT | os.O_EXCL, 0o666)
+                os.fchmod(file, 0o666)
+                return file
+            file = os.open(str(self._path), flags)
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise OSError(f"{self._path} should be a file, the lock of this board: remove it")
+        return file
+
+
+def _is_file(entry: Path, wanted: os.stat_result) -> bool:
+    try:
+        found = entry.stat()
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino)
 
 
 def _locked(file: int, how: int) -> bool:
@@ -105,6 +141,14 @@ def _locked(file: int, how: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _read(file: int) -> Dict[str, Any]:
+    try:
+        said = json.loads(os.pread(file, _MOST_BYTES, 0).decode("utf-8"))
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _write(file: int, holder: Dict[str, Any]) -> None:

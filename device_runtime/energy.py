@@ -14,7 +14,7 @@ from device_runtime.student import t975
 
 @dataclass(frozen=True)
 class EnergySummary:
-    """See `edgenas.records.Energy` for each field."""
+    """See `edgenas.core.records.Energy` for each field."""
 
     energy_mj: float
     ci95_mj: Tuple[float, float]

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import List
 
-from device_runtime.protocol import ProtocolError, Record, Timed, parse_record, write_record
+from device_runtime.protocol import ProtocolError, Record, RecordReader, Timed, write_record
 
 _LOCK_WAIT_S = 5.0  # a runtime that was just told to stop needs a moment to let go
 
@@ -35,7 +35,7 @@ class Journal:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
-            except OSError:
+            except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise JournalBusyError(
                         "another runtime is at work in this job folder"
@@ -58,10 +58,10 @@ class Journal:
 
 
 def _parse_lines(content: bytes) -> List[Record]:
-    records = []
+    records, reader = [], RecordReader()
     for number, line in enumerate(content.split(b"\n")[:-1], start=1):
         try:
-            records.append(parse_record(line.decode("utf-8")))
+            records.append(reader.read(line.decode("utf-8")))
         except (UnicodeDecodeError, ProtocolError) as problem:
             raise ProtocolError(f"journal line {number}: {problem}") from None
     return records

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from device_runtime.inputs import random_values
 from device_runtime.litert_library import DELEGATE, OPERATOR, Event, ProfiledModel
 from device_runtime.ort_profile import middle_mean
-from device_runtime.tflite_session import BUILT_IN, XNNPACK
+from device_runtime.tflite_session import BUILT_IN, XNNPACK, inputs_of
 
 _WARMUP_RUNS = 3
 _DELEGATE_ITSELF = "XNNPack"
@@ -39,11 +40,19 @@ class FileOperator(NamedTuple):
 
 
 def profiled_operators(
-    engine: Any, folder: Path, path: str, threads: int, runs: int, *, xnnpack: bool
+    engine: Any,
+    folder: Path,
+    path: str,
+    threads: int,
+    runs: int,
+    *,
+    shapes: Mapping[str, Sequence[int]],
+    xnnpack: bool,
 ) -> List[Dict[str, Any]]:
     """Return the fields of a `readings.Operator` for each operator, in the order of running.
 
     engine : the module that has `Interpreter`. folder : of the package ai_edge_litert.
+    Raises `ValueError` for a model that has several inputs or a size that is left open.
     """
     interpreter = engine.Interpreter(
         model_path=path,
@@ -51,8 +60,12 @@ def profiled_operators(
     )
     interpreter.allocate_tensors()
     listed = file_operators(interpreter)
+    inputs = inputs_of(interpreter)
+    values = random_values(inputs, shapes)
+    if len(inputs) != 1 or values[inputs[0].name].shape != inputs[0].shape:
+        raise ValueError("LiteRT's profiler takes one input, of a shape that the file fixes")
     model = ProfiledModel(folder, path, threads, xnnpack)
-    model.fill(_values(interpreter.get_input_details()[0]))
+    model.fill(values[inputs[0].name].tobytes())
     for _ in range(_WARMUP_RUNS):
         model.run()
     profiles = [timed(model.profiled_run()) for _ in range(runs)]
@@ -122,13 +135,3 @@ def _fits(event: Event, kind: str) -> bool:
     if event.kind == OPERATOR:
         return event.tag == kind
     return event.tag.startswith(_KERNELS.get(kind, (kind,)))
-
-
-def _values(tensor: Dict[str, Any]) -> bytes:
-    """Return values for the file's input: random, for zeros and denormals take other times."""
-    rng, dtype = np.random.default_rng(0), np.dtype(tensor["dtype"])
-    shape = [max(int(size), 1) for size in tensor["shape"]]
-    if dtype.kind == "f":
-        return rng.standard_normal(shape).astype(dtype).tobytes()
-    limits = np.iinfo(dtype)
-    return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True).tobytes()

@@ -5,28 +5,51 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
-import numpy as np
+from device_runtime.inputs import Input, random_values
 
 _KERNEL = "_kernel_time"
+_TYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(bool)": "bool",
+    **{
+        f"tensor({sign}int{bits})": f"{sign}int{bits}"
+        for sign in ("", "u")
+        for bits in (8, 16, 32, 64)
+    },
+}
+
+
+def inputs_of(session: Any) -> Tuple[Input, ...]:
+    """Return the inputs of a session; `ValueError` for one that is no tensor of numbers."""
+    inputs = []
+    for one in session.get_inputs():
+        if one.type not in _TYPES:
+            raise ValueError(f"the input {one.name} is a {one.type}, not a tensor of numbers")
+        sizes = tuple(n if isinstance(n, int) and n > 0 else None for n in one.shape)
+        inputs.append(Input(one.name, sizes, _TYPES[one.type]))
+    return tuple(inputs)
 
 
 def profiled_operators(
-    open_session: Callable[[str], Any], warmup: int, runs: int
+    open_session: Callable[[str], Any],
+    warmup: int,
+    runs: int,
+    shapes: Mapping[str, Sequence[int]],
 ) -> List[Dict[str, Any]]:
     """Return the fields of a `readings.Operator` for each operator, in the order of running.
 
     open_session : makes a session that profiles into files with the prefix that it is given.
-    The model has one float32 input; a size that it leaves open is 1.
+    shapes : of inputs, by name, that leave a size open.
     """
     with tempfile.TemporaryDirectory() as folder:
         session = open_session(str(Path(folder) / "profile"))
-        (taken,) = session.get_inputs()
-        shape = [size if isinstance(size, int) else 1 for size in taken.shape]
-        values = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        values = random_values(inputs_of(session), shapes)
         for _ in range(warmup + runs):
-            session.run(None, {taken.name: values})
+            session.run(None, values)
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     by_node: Dict[str, List[Dict[str, Any]]] = {}
     for event in events:

@@ -8,13 +8,12 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Optional
 
-from device_runtime import machine
+from device_runtime import interpreter, machine
 from device_runtime.protocol import Job
 
 _TAIL_BYTES = 600  # of stderr, in a failure's reason
@@ -61,17 +60,9 @@ class Worker:
         self.engine_version: Optional[str] = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
         cores = ",".join(map(str, job.affinity))
-        command = [
-            sys.executable,
-            "-m",
-            "device_runtime.worker",
-            job.engine,
-            str(job.threads),
-            cores,
-            str(root),
-        ]
+        arguments = [job.engine, str(job.threads), cores, str(root)]
         self._process = subprocess.Popen(
-            command,
+            interpreter.command_like_this("device_runtime.worker", arguments, _PACKAGE_PARENT),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -117,7 +108,7 @@ class Worker:
 
     def _answer(self) -> Dict[str, Any]:
         while True:
-            answer = json.loads(self._line())
+            answer: Dict[str, Any] = json.loads(self._line())
             if "error" in answer:
                 raise WorkerError(answer["error"])
             if "alive" not in answer:
@@ -167,10 +158,9 @@ def _death(status: int) -> str:
 
 
 def _environment(threads: int) -> Dict[str, str]:
-    # the package by path; no thread pools besides the engine's own
-    path: List[str] = [_PACKAGE_PARENT, *filter(None, [os.environ.get("PYTHONPATH")])]
+    # no thread pools besides the engine's own
     pools = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    return {**os.environ, **pools, "PYTHONPATH": os.pathsep.join(path)}
+    return {**os.environ, **pools}
 
 
 def _close(stream: Any) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zlib
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Optional, Tuple, Union
 
 from device_runtime.readings import Powered, Profiled, Sensed
-from device_runtime.validation import ProtocolError, build, canonical, parse, require
+from device_runtime.validation import ProtocolError as ProtocolError  # noqa: PLC0414 - the host reads it here
+from device_runtime.validation import build, canonical, parse, require
 
 VERSION = 2
 JOB_FILE = "job.json"
@@ -66,14 +68,21 @@ class Settings:
 
 @dataclass(frozen=True)
 class JobModel:
-    """A model of the job; its file is `models/<key>`."""
+    """A model of the job; its file is `models/<key>`.
+
+    shapes : of inputs by name, where the file leaves a size open; the name may be empty for the
+        only one.
+    """
 
     key: str
     sha256: str
+    shapes: Optional[Dict[str, Tuple[int, ...]]] = None
 
     def __post_init__(self) -> None:
         require(_KEY.match(self.key) is not None, f"{self.key!r} is not a file-name-safe key")
         require(_SHA256.match(self.sha256) is not None, "sha256 must be 64 hexadecimal digits")
+        sizes = [size for shape in (self.shapes or {}).values() for size in shape]
+        require(all(0 < size < 2**31 for size in sizes), "a size of a shape is out of range")
 
 
 @dataclass(frozen=True)
@@ -128,8 +137,15 @@ class Job:
         return tuple(model.key for model in self.models)
 
     def to_json(self) -> str:
-        """Return the one text of this job: sorted keys, no spaces."""
-        return canonical(asdict(self))
+        """Return the one text of this job: sorted keys, no spaces, no shapes that nobody asked for.
+
+        So a job is the same as before there were shapes, and its journal goes on.
+        """
+        document = asdict(self)
+        for model in document["models"]:
+            if model["shapes"] is None:
+                del model["shapes"]
+        return canonical(document)
 
     @property
     def job_id(self) -> str:
@@ -267,11 +283,20 @@ _RECORDS: Dict[str, Any] = {
     "ended": Ended,
 }
 _TYPE_OF = {kind: name for name, kind in _RECORDS.items()}
+_SEAL = "crc32"
+_SEAL_LENGTH = len(f',"{_SEAL}":"00000000"}}')
 
 
-def write_record(record: Record) -> str:
-    """Return the journal line of `record`, without the line's end."""
-    return canonical({"type": _TYPE_OF[type(record)], **asdict(record)})
+def write_record(record: Record, sealed: bool = True) -> str:
+    """Return the journal line of `record`, without the line's end; sealed : with its checksum."""
+    text = canonical({"type": _TYPE_OF[type(record)], **asdict(record)})
+    return _sealed(text) if sealed else text
+
+
+def _sealed(text: str) -> str:
+    """Return a JSON object's text with the CRC-32 of that text as its last member."""
+    checksum = zlib.crc32(text.encode("utf-8", "surrogatepass"))
+    return f'{text[:-1]},"{_SEAL}":"{checksum:08x}"}}'
 
 
 def logits_file(first: int) -> str:
@@ -279,13 +304,43 @@ def logits_file(first: int) -> str:
     return f"logits-{first}.npy"
 
 
+def is_sealed(text: str) -> bool:
+    """Return whether a journal line has a checksum, as those of runtimes of before have not."""
+    return f'"{_SEAL}":"' in text[-_SEAL_LENGTH:]
+
+
 def parse_record(text: str) -> Record:
-    """Return the record that a journal line holds; `ProtocolError` if it is not a valid one."""
+    """Return the record that a journal line holds; `ProtocolError` if it is not a valid one.
+
+    Lines of runtimes before checksums have none, and are read too.
+    """
     value = parse(text, "record")
-    if not isinstance(value, dict) or value.get("type") not in _RECORDS:
+    name = value.pop("type", None) if isinstance(value, dict) else None
+    if not isinstance(name, str) or name not in _RECORDS:
         raise ProtocolError("a record has no known type")
-    name = value.pop("type")
-    return build(_RECORDS[name], value, name)
+    if _SEAL in value:
+        del value[_SEAL]
+        require(text == _sealed(f"{text[:-_SEAL_LENGTH]}}}"), "its checksum does not fit: damaged")
+    record: Record = build(_RECORDS[name], value, name)
+    return record
+
+
+class RecordReader:
+    """Reads the lines of one journal in their order."""
+
+    def __init__(self) -> None:
+        self._sealed = False
+
+    def read(self, text: str) -> Record:
+        """Return the next line's record; `ProtocolError` if it is not a valid one.
+
+        Behind a line with a checksum each line has one: a runtime that writes none is an older
+        one, and its lines come first.
+        """
+        record, sealed = parse_record(text), is_sealed(text)
+        require(sealed or not self._sealed, "it has no checksum, and lines before it have one")
+        self._sealed = sealed
+        return record
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import hashlib
 import random
 import time
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -105,6 +105,9 @@ class Runner:
     def _path(self, key: str) -> str:
         return str(self._folder / MODELS_FOLDER / key)
 
+    def _shapes(self, key: str) -> Dict[str, Tuple[int, ...]]:
+        return next(m.shapes or {} for m in self._job.models if m.key == key)
+
     # ------------------------------------------------------------ checks
 
     def _check_models(self) -> None:
@@ -126,7 +129,7 @@ class Runner:
         if problem:
             return Failed(key, "check", problem)
         try:
-            answer = worker.ask(do="check", path=self._path(key))
+            answer = worker.ask(do="check", path=self._path(key), shapes=self._shapes(key))
         except WorkerError as failure:
             return Failed(key, "check", str(failure))
         answer["affinity"] = tuple(answer["affinity"])
@@ -180,6 +183,7 @@ class Runner:
         command = {
             "do": "time",
             "path": self._path(key),
+            "shapes": self._shapes(key),
             "warmup_ms": settings.warmup_ms,
             "run_ms": 0.0 if runs else settings.run_ms,
             "min_runs": runs or settings.min_runs,
@@ -231,7 +235,10 @@ class Runner:
             with power.Sampler(sensor) as sampler:
                 try:
                     answer = self._spare().ask(
-                        do="repeat", path=self._path(key), seconds=max(each_s, _LEAST_POWER_S)
+                        do="repeat",
+                        path=self._path(key),
+                        shapes=self._shapes(key),
+                        seconds=max(each_s, _LEAST_POWER_S),
                     )
                 except WorkerError:  # its latency stands; its energy is missing
                     continue
@@ -261,7 +268,9 @@ class Runner:
     def _operators(self, key: str) -> Record:
         runs = self._job.settings.min_runs
         try:
-            answer = self._spare().ask(do="profile", path=self._path(key), runs=runs)
+            answer = self._spare().ask(
+                do="profile", path=self._path(key), shapes=self._shapes(key), runs=runs
+            )
         except WorkerError as failure:
             return Failed(key, "profile", str(failure))
         return Profiled(key, runs, tuple(Operator(**fields) for fields in answer["operators"]))

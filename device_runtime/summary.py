@@ -34,7 +34,7 @@ _LEAST_GOOD = 2  # passes: one has no spread
 
 @dataclass(frozen=True)
 class LatencySummary:
-    """Latency of one model over its passes; see `edgenas.records.Latency` for each field."""
+    """Latency of one model over its passes; see `edgenas.core.records.Latency` for each field."""
 
     median_ms: float
     p90_ms: float
@@ -104,8 +104,15 @@ class JobState:
         self.profiled: Dict[str, Profiled] = {}
         self.powered: Dict[str, Powered] = {}
         self.spent_s = 0.0
+        self._rows = 0
         self.runs: Dict[str, int] = {}
         self._timings: List[List[Timed]] = [[]]
+
+    @property
+    def steps(self) -> int:
+        """How much of the job is done, in records that add to it."""
+        models = len(self.checked) + len(self.failed) + len(self.profiled) + len(self.powered)
+        return models + len(self.passes) + len(self._timings[-1]) + len(self.inferred)
 
     def apply(self, record: Record) -> None:
         """Take one record; `ProtocolError` if it cannot follow on what came before."""
@@ -154,12 +161,16 @@ class JobState:
         again = any(timed.key == record.key for timed in self._timings[-1])
         if again and record.key != self.job.settings.anchor:
             raise ProtocolError(f"{record.key!r} was timed twice in pass {record.index}")
+        if len(self._timings[-1]) > 2 * len(self.job.keys):  # each once, and the anchor between
+            raise ProtocolError(f"pass {record.index} has more times than the job has models")
         self._timings[-1].append(record)
         self.runs.setdefault(record.key, len(record.samples_ns))
 
     def _apply_pass(self, record: PassEnded) -> None:
         if record.index != len(self.passes):
             raise ProtocolError(f"pass {record.index} ended in pass {len(self.passes)}")
+        if len(self.passes) >= self.job.settings.max_passes * len(self.job.keys):
+            raise ProtocolError(f"pass {record.index} is more than the job asks for")
         samples: Dict[str, Tuple[int, ...]] = {}
         for timed in self._timings[-1]:
             samples[timed.key] = samples.get(timed.key, ()) + timed.samples_ns
@@ -171,11 +182,12 @@ class JobState:
 
     def _apply_inferred(self, record: Inferred) -> None:
         done = self.inferred
-        if record.first != sum(part.rows for part in done):
+        if record.first != self._rows:
             raise ProtocolError(f"logits from image {record.first} on do not follow on the others")
         if done and record.classes != done[0].classes:
             raise ProtocolError("the number of classes changes between images")
         done.append(record)
+        self._rows += record.rows
 
     @property
     def _cores(self) -> int:

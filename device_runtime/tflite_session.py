@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Set, Tuple
+from typing import Any, Dict, List, Mapping, Set, Tuple
 
 import numpy as np
+
+from device_runtime.inputs import Input
 
 XNNPACK = "XNNPACK"
 BUILT_IN = "built-in kernels"
@@ -25,18 +27,29 @@ class TfliteSession:
             model_path=path, num_threads=threads, experimental_op_resolver_type=resolver
         )
         self._interpreter.allocate_tensors()
-        inputs, outputs = (
-            self._interpreter.get_input_details(),
-            self._interpreter.get_output_details(),
-        )
-        if len(inputs) != 1:
-            raise ValueError(f"the model has {len(inputs)} inputs, not one")
-        self._input, self._output = inputs[0], outputs[0]
+        self.inputs: Tuple[Input, ...] = inputs_of(self._interpreter)
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[0]
+        self.provider: str = describe_kernels(self._interpreter._get_ops_details())
+
+    @property
+    def input_shape(self) -> Tuple[int, ...]:
+        if len(self.inputs) != 1:
+            raise ValueError(f"the model has {len(self.inputs)} inputs, not one")
         for end in (self._input, self._output):
             if np.dtype(end["dtype"]) not in (np.float32, np.int8, np.uint8):
                 raise ValueError(f"{end['name']} is {np.dtype(end['dtype'])}, not float or int8")
-        self.input_shape: Tuple[int, ...] = _channels_first(self._input["shape"])
-        self.provider: str = describe_kernels(self._interpreter._get_ops_details())
+        return _channels_first(self._input["shape"])
+
+    def feed(self, values: Mapping[str, np.ndarray]) -> None:
+        """Set all inputs, of the file's own types; an open size becomes that of the values."""
+        details = {entry["name"]: entry for entry in self._interpreter.get_input_details()}
+        for name, given in values.items():
+            if tuple(details[name]["shape"]) != given.shape:
+                self._interpreter.resize_tensor_input(details[name]["index"], given.shape)
+        self._interpreter.allocate_tensors()
+        for name, given in values.items():
+            self._interpreter.set_tensor(details[name]["index"], np.ascontiguousarray(given))
 
     def bind(self, values: np.ndarray) -> None:
         """Set the input, float32 of `input_shape`, in the file's own layout and type."""
@@ -50,6 +63,20 @@ class TfliteSession:
 
     def output(self) -> np.ndarray:
         return _real(self._interpreter.get_tensor(self._output["index"]), self._output)
+
+
+def inputs_of(interpreter: Any) -> Tuple[Input, ...]:
+    """Return the inputs of a loaded file; `ValueError` for one that holds no numbers."""
+    inputs = []
+    for entry in interpreter.get_input_details():
+        dtype = np.dtype(entry["dtype"])
+        if dtype.kind not in "fiub":
+            raise ValueError(f"the input {entry['name']} is of the type {dtype}, not of numbers")
+        signature = entry.get("shape_signature", entry["shape"])
+        sizes = signature if len(signature) == len(entry["shape"]) else entry["shape"]
+        shape = tuple(int(size) if size >= 0 else None for size in sizes)
+        inputs.append(Input(str(entry["name"]), shape, dtype.name))
+    return tuple(inputs)
 
 
 def describe_kernels(operators: List[Dict[str, Any]]) -> str:
@@ -99,7 +126,8 @@ def _real(values: np.ndarray, tensor: Dict[str, Any]) -> np.ndarray:
     if np.dtype(tensor["dtype"]) == np.float32:
         return np.asarray(values, np.float32)
     scale, zero_point = _quantization(tensor)
-    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+    real: np.ndarray = (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+    return real
 
 
 def _quantization(tensor: Dict[str, Any]) -> Tuple[float, int]:

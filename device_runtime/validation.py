@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import fields, is_dataclass
-from typing import Any, Type, TypeVar, get_type_hints
+from functools import lru_cache
+from typing import Any, Dict, Type, TypeVar, get_type_hints
+
+from device_runtime.json_text import read_json_text
 
 Built = TypeVar("Built")
-_MOST_DIGITS = 20  # 64 bits, with a sign
 
 
 class ProtocolError(ValueError):
@@ -19,7 +21,7 @@ def build(kind: Type[Built], value: Any, where: str) -> Built:
     """Return parsed JSON `value` as dataclass `kind`: strict types, no unknown or missing keys."""
     if not isinstance(value, dict):
         raise ProtocolError(f"{where} is not an object")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]
     optional = {f.name for f in fields(kind) if f.default is None}  # type: ignore[arg-type]
     unknown = sorted(set(value) - set(hints))
     missing = sorted(set(hints) - set(value) - optional)
@@ -33,6 +35,11 @@ def build(kind: Type[Built], value: Any, where: str) -> Built:
         raise ProtocolError(f"{where}: {problem}") from None
 
 
+@lru_cache(maxsize=None)  # a journal has thousands of records of few kinds
+def _hints(kind: type) -> Dict[str, Any]:
+    return get_type_hints(kind)
+
+
 def _typed(hint: Any, value: Any, where: str) -> Any:
     arguments: Any = getattr(hint, "__args__", ())
     if type(None) in arguments:
@@ -43,7 +50,10 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple and isinstance(value, list):
         return tuple(_typed(arguments[0], item, where) for item in value)
     if origin is dict and isinstance(value, dict):
-        return {name: _typed(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
+        return {
+            _storable(name, f"a key of {where}"): _typed(arguments[1], item, f"{where}.{name}")
+            for name, item in value.items()
+        }
     if hint is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
     if hint is Any or (hint in (int, str) and type(value) is hint):
@@ -55,7 +65,7 @@ def _storable(value: Any, where: str) -> Any:
     """Return `value` if it can be written as JSON and text again."""
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
-    except ValueError:  # infinite, or half a surrogate pair
+    except (ValueError, RecursionError):  # infinite, half a surrogate pair, or nested too deeply
         raise ProtocolError(f"{where} has a value that cannot be stored") from None
     return value
 
@@ -74,17 +84,6 @@ def canonical(value: Any) -> str:
 def parse(text: str, what: str) -> Any:
     """Return the value of the JSON `text`; `ProtocolError` if it is none, or has a NaN."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_int=_integer)
-    except (ValueError, RecursionError) as problem:
+        return read_json_text(text)
+    except ValueError as problem:
         raise ProtocolError(f"the {what} is not JSON: {problem}") from None
-
-
-def _integer(text: str) -> int:
-    """Return an integer that every reader of it can hold, as a float too."""
-    if len(text) > _MOST_DIGITS:
-        raise ValueError("a number has too many digits")
-    return int(text)
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a number")

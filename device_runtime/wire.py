@@ -11,6 +11,10 @@ _IDLE_S = 120.0  # without a request: the link was dropped silently
 _BLOCK_BYTES = 1 << 16
 
 
+class HostGoneError(Exception):
+    """The connection ended in the middle of a request."""
+
+
 class Wire:
     """Requests in, answers out, with a limit on silence."""
 
@@ -29,10 +33,10 @@ class Wire:
             yield json.loads(line.decode("utf-8"))
 
     def payload(self, size: int) -> Iterator[bytes]:
-        """Yield the next `size` bytes in pieces; `EOFError` if they do not come."""
+        """Yield the next `size` bytes in pieces; `HostGoneError` if they do not come."""
         while size > 0:
             if not self._unread and not self._more():
-                raise EOFError
+                raise HostGoneError
             piece, self._unread = self._unread[:size], self._unread[size:]
             size -= len(piece)
             yield piece

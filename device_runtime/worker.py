@@ -23,8 +23,11 @@ import numpy as np
 from device_runtime import machine, sensors
 from device_runtime.backends import base
 from device_runtime.bench import Heartbeat, timed_runs
+from device_runtime.inputs import random_values
 
 _PR_SET_PDEATHSIG = 1
+Shapes = Dict[str, List[int]]
+
 _CHECK_RUNS = 3  # a second run may allocate what the first one did not
 
 
@@ -41,7 +44,10 @@ def be_first_out_of_memory() -> None:
 
 
 class Models:
-    """The models that this process has loaded, and what can be done with them."""
+    """The models that this process has loaded, and what can be done with them.
+
+    In all of it, `shapes` are those that were asked for, by input name.
+    """
 
     def __init__(self, backend: Any, threads: int, root: Path, beat: Callable[[], None]) -> None:
         self._backend = backend
@@ -50,10 +56,10 @@ class Models:
         self._beat = beat
         self._loaded: Dict[str, base.Session] = {}
 
-    def check(self, path: str) -> Dict[str, Any]:
+    def check(self, path: str, shapes: Shapes) -> Dict[str, Any]:
         """Load and run the model; say what ran it and what memory that took."""
         before, _ = machine.memory_kept_bytes()
-        session = self._load(path)
+        session = self._load(path, shapes)
         for _ in range(_CHECK_RUNS):
             session.run()
         session.output()
@@ -65,14 +71,14 @@ class Models:
             "peak_rss_bytes": peak,
         }
 
-    def time(self, path: str, keep: bool, **how: Any) -> Dict[str, Any]:
+    def time(self, path: str, shapes: Shapes, keep: bool, **how: Any) -> Dict[str, Any]:
         """Return samples_ns, what was sensed around them, and the processor time of all of it.
 
         keep : the model stays loaded for the next pass.
         how : warmup_ms, run_ms, min_runs, max_runs of `bench.timed_runs`.
         """
         began_ns = time.process_time_ns()
-        session = self._loaded.get(path) or self._load(path)
+        session = self._loaded.get(path) or self._load(path, shapes)
         if keep:
             self._loaded[path] = session
         seen: List[Tuple[Dict[str, Any], Dict[str, int]]] = []
@@ -92,9 +98,9 @@ class Models:
             "cpu_s": (time.process_time_ns() - began_ns) / 1e9,
         }
 
-    def repeat(self, path: str, seconds: float) -> Dict[str, Any]:
+    def repeat(self, path: str, shapes: Shapes, seconds: float) -> Dict[str, Any]:
         """Run the model for so long; say when by `time.monotonic`, and how often."""
-        session = self._loaded.get(path) or self._load(path)
+        session = self._loaded.get(path) or self._load(path, shapes)
         heartbeat = Heartbeat(self._beat)
         session.run()
         began, runs = time.monotonic(), 0
@@ -104,19 +110,27 @@ class Models:
             heartbeat.tick(time.perf_counter_ns())
         return {"began": began, "ended": time.monotonic(), "runs": runs}
 
-    def profile(self, path: str, runs: int) -> Dict[str, Any]:
+    def profile(self, path: str, shapes: Shapes, runs: int) -> Dict[str, Any]:
         """Return {"operators": […]}, each the fields of a `readings.Operator`."""
         profile = getattr(self._backend, "profile", None)
         if profile is None:
             name = self._backend.__name__.rpartition(".")[2]
             raise NotImplementedError(f"the engine {name} offers no timing by operator")
-        return {"operators": profile(path, self._threads, runs)}
+        return {"operators": profile(_told(path), self._threads, runs, shapes)}
 
     def infer(
-        self, path: str, images: str, output: str, *, first: int, rows: int, mean: list, std: list
+        self,
+        path: str,
+        images: str,
+        output: str,
+        *,
+        first: int,
+        rows: int,
+        mean: List[float],
+        std: List[float],
     ) -> Dict[str, Any]:
         """Run the model on images `first` to `first + rows`; write their logits to `output`."""
-        session = self._loaded.get(path) or self._load(path)
+        session = self._loaded.get(path) or self._load(path, {})
         self._loaded[path] = session
         pixels = np.load(images, mmap_mode="r", allow_pickle=False)[first : first + rows]
         heartbeat = Heartbeat(self._beat)
@@ -129,17 +143,27 @@ class Models:
         logits = np.stack(outputs)
         return {"classes": logits.shape[1], "sha256": _write_array(output, logits)}
 
-    def _load(self, path: str) -> base.Session:
-        session: base.Session = self._backend.open_model(path, self._threads)
-        values = np.random.default_rng(0).standard_normal(session.input_shape)
-        session.bind(values.astype(np.float32))
+    def _load(self, path: str, shapes: Shapes) -> base.Session:
+        session: base.Session = self._backend.open_model(_told(path), self._threads)
+        session.feed(random_values(session.inputs, shapes))
         return session
 
 
-def preprocess(pixels: np.ndarray, mean: list, std: list) -> np.ndarray:
+def _told(path: str) -> str:
+    """Return a name of the file that engines take: one in UTF-8, by its folder where it is not."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        os.chdir(str(Path(path).parent))
+        return Path(path).name
+    return path
+
+
+def preprocess(pixels: np.ndarray, mean: List[float], std: List[float]) -> np.ndarray:
     """Return (pixels / 255 - mean) / std per channel, float32, for uint8 [n, channels, h, w]."""
     means, stds = (np.asarray(v, np.float32)[:, np.newaxis, np.newaxis] for v in (mean, std))
-    return (pixels.astype(np.float32) / np.float32(255) - means) / stds
+    normalized: np.ndarray = (pixels.astype(np.float32) / np.float32(255) - means) / stds
+    return normalized
 
 
 def _write_array(path: str, values: np.ndarray) -> str:

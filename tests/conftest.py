@@ -7,15 +7,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from boards import loopback
-from boards.loopback import LoopbackBoard
+
+from helpers.boards import loopback
+from helpers.boards.loopback import LoopbackBoard
 
 # Two OpenMP threads that contend with other workers make small networks several times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "emulated: runs ARM64 programs; takes minutes")
+# Fixtures that start an SSH server: a test that has one of them is marked `ssh`.
+SERVERS = {"board", "password_server", "serve"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("ssh")
+    # A worker that begins a file of whole searches last would go on alone.
+    items.sort(key=lambda item: "runs" not in item.path.parts)
 
 
 @pytest.fixture

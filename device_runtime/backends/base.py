@@ -2,7 +2,8 @@
 
 A member is a file, its name is the engine's name in jobs and target files. It defines
 `version() -> str` and `open_model(path: str, threads: int) -> Session`; where the engine can time
-its operators also `profile(path, threads, runs) -> list`, the fields of a `readings.Operator` each.
+its operators also `profile(path, threads, runs, shapes) -> list`, the fields of a
+`readings.Operator` each; `shapes` are those that were asked for, by input name.
 """
 
 from __future__ import annotations
@@ -10,23 +11,34 @@ from __future__ import annotations
 import importlib
 import re
 from pathlib import Path
-from typing import Any, List, Protocol, Tuple
+from typing import Any, List, Mapping, Protocol, Tuple
 
 import numpy as np
 
+from device_runtime.inputs import Input
+
 
 class Session(Protocol):
-    """A loaded model: bind an input, run, read the output.
+    """A loaded model: set its inputs, run, read the output.
 
-    input_shape : of the only input, batch 1.
-    provider : what really runs the model, as the engine says after loading.
+    inputs : as the file has them. provider : what really runs the model, as the engine says after
+    loading.
     """
 
-    input_shape: Tuple[int, ...]
+    inputs: Tuple[Input, ...]
     provider: str
 
+    @property
+    def input_shape(self) -> Tuple[int, ...]:
+        """Of the image that the model takes, batch 1; `ValueError` if it takes anything else."""
+        ...
+
+    def feed(self, values: Mapping[str, np.ndarray]) -> None:
+        """Set all inputs by name, as the file stores them: its own layout and type."""
+        ...
+
     def bind(self, values: np.ndarray) -> None:
-        """Set the input, float32 of `input_shape`."""
+        """Set the only input, an image as float32 of `input_shape`."""
         ...
 
     def run(self) -> None:

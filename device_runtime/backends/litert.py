@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Mapping, Sequence
 
 import ai_edge_litert
 from ai_edge_litert import interpreter
@@ -23,8 +23,10 @@ def open_model(path: str, threads: int) -> TfliteSession:
     return TfliteSession(interpreter, path, threads, xnnpack=True)
 
 
-def profile(path: str, threads: int, runs: int) -> List[Dict[str, Any]]:
+def profile(
+    path: str, threads: int, runs: int, shapes: Mapping[str, Sequence[int]]
+) -> List[Dict[str, Any]]:
     """Return the operators as LiteRT's own profiler times them; see `base`."""
     check_version(version())
     folder = Path(ai_edge_litert.__file__).parent
-    return profiled_operators(interpreter, folder, path, threads, runs, xnnpack=True)
+    return profiled_operators(interpreter, folder, path, threads, runs, shapes=shapes, xnnpack=True)

@@ -5,7 +5,7 @@ Not verified on hardware: no NVIDIA board was at hand, and results say so.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Mapping, Sequence
 
 import onnxruntime
 
@@ -30,17 +30,22 @@ def open_model(path: str, threads: int) -> OnnxSession:
     ------
     RuntimeError : TensorRT does not run the model; ONNX Runtime's own errors.
     """
-    provider = provider_of(profile(path, threads, 1))
+    provider = provider_of(profile(path, threads, 1, {}))
     session = OnnxSession(open_session(onnxruntime, path, threads))
     session.provider = provider
     return session
 
 
-def profile(path: str, threads: int, runs: int) -> List[Dict[str, Any]]:
+def profile(
+    path: str, threads: int, runs: int, shapes: Mapping[str, Sequence[int]]
+) -> List[Dict[str, Any]]:
     """Return the operators as run by a session of their own; see `base`.
 
     What TensorRT takes is one operator, whose name begins with TRTKernel.
     """
     return profiled_operators(
-        lambda prefix: open_session(onnxruntime, path, threads, prefix), _WARMUP_RUNS, runs
+        lambda prefix: open_session(onnxruntime, path, threads, prefix),
+        _WARMUP_RUNS,
+        runs,
+        shapes,
     )

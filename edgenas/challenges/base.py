@@ -1,23 +1,25 @@
 """Challenges: one file each; a member checks, builds and scores a submission by rules kept as data.
 
-A member defines `RULES`, and `lint`, `build` and `score` as below. Rules and parameters are in
-`rules/<name>.json`, each with its source. A figure that the organisers did not publish, or that
-changes, is a parameter without a value: whoever scores gives it, and it is never guessed.
+A member defines `RULES`, and `lint`, `build`, `judging` and `score` as below. Rules and parameters
+are in `rules/<name>.json`, each with its source. A figure that the organisers did not publish, or
+that changes, is a parameter without a value: whoever scores gives it, and it is never guessed.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from edgenas.errors import InputError, nearest
-from edgenas.records import from_json
+from edgenas.core.errors import InputError, nearest
+from edgenas.core.records import ImageInput, from_json
+from edgenas.int8.graph.ir import Graph
+from edgenas.int8.graph.ranges import Ranges
 
-Severity = Literal["error", "warning", "step"]
+Severity = Literal["error", "warning", "unchecked", "step"]
 Parameters = Mapping[str, str]  # as given on the command line: NAME=VALUE
 
 LARGEST_NUMBER = 1e12  # of any parameter: what is larger is no figure of a model
@@ -111,8 +113,8 @@ class Rules:
 class Finding:
     """One thing about a submission.
 
-    severity : "error" it would be rejected; "warning" it may be, or loses points; "step" what
-        remains for the user to do.
+    severity : "error" it would be rejected; "warning" it may be, or loses points; "unchecked" what
+        may be right and cannot be looked into here; "step" what remains for the user to do.
     rule : its name in the rules file. source : where the rule is written.
     """
 
@@ -121,6 +123,31 @@ class Finding:
     message: str
     remedy: str
     source: str
+
+
+class Emit(Protocol):
+    """Writes a graph as a file that holds what was lowered, or raises `ExportError`."""
+
+    def __call__(
+        self,
+        exporter: str,
+        graph: Graph,
+        ranges: Ranges | None,
+        scheme: str,
+        *,
+        made: ImageInput | None = None,
+        class_names: Sequence[str] = (),
+    ) -> bytes: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A lowered network, how its images are made, and how it is written as a file."""
+
+    graph: Graph
+    ranges: Ranges
+    input: ImageInput
+    emit: Emit
 
 
 @dataclass(frozen=True)
@@ -133,6 +160,8 @@ class Entry:
         as "format" that of the file that was verified, "onnx" or "tflite".
     evidence : files (name -> content) that let others recompute the figures.
     command : what reproduces it.
+    network : what the files were made of, to be written as the judge feeds it; None where only
+        files are known.
     """
 
     name: str
@@ -141,6 +170,16 @@ class Entry:
     card: Mapping[str, Any]
     command: str
     evidence: Mapping[str, bytes] = field(default_factory=dict)
+    network: Network | None = None
+
+    def require_network(self, challenge: str) -> Network:
+        """Return the network; `InputError` if it is not known."""
+        if self.network is None:
+            raise InputError(
+                f"{challenge} needs the network of {self.name}, which it has not exported.",
+                "Run: edgenas export",
+            )
+        return self.network
 
     def model(self, kind: str, challenge: str) -> bytes:
         """Return the file of `kind`; `InputError` if the run has none."""
@@ -150,6 +189,12 @@ class Entry:
                 f"It has: {', '.join(sorted(self.models)) or 'none'}. Run: edgenas export",
             )
         return self.models[kind]
+
+
+def status(findings: Iterable[Finding]) -> Literal["fail", "unchecked", "pass"]:
+    """Return what the findings come to: "unchecked" where the worst is what could not be seen."""
+    found = {finding.severity for finding in findings}
+    return "fail" if "error" in found else "unchecked" if "unchecked" in found else "pass"
 
 
 @dataclass(frozen=True)
@@ -162,6 +207,19 @@ class Facts:
     accuracy: float
     latency_ms: float
     n_images: int
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How a judge uses a submission: which file of it, how an image is fed, what the scores mean.
+
+    class_names : in the order in which the judge counts them; the first is number `first_class`.
+    """
+
+    model: Path
+    input: ImageInput
+    class_names: tuple[str, ...]
+    first_class: int = 0
 
 
 @dataclass(frozen=True)
@@ -193,6 +251,15 @@ class Challenge(Protocol):
         Raises
         ------
         InputError : the entry is not one for this challenge; the message says why.
+        """
+        ...
+
+    def judging(self, path: Path, entry: Entry) -> Judging | None:
+        """Return how the judge feeds and scores what `build` made; None where it is run instead.
+
+        Raises
+        ------
+        InputError : the package does not say it.
         """
         ...
 

@@ -9,19 +9,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from device_runtime.json_text import read_json_text
 from edgenas.challenges.base import (
     LARGEST_NUMBER,
     Entry,
     Facts,
     Finding,
+    Judging,
     Parameters,
     Score,
     load_rules,
     require_facts,
 )
-from edgenas.challenges.model_files import UnreadableModelError, read_onnx, read_tflite
-from edgenas.errors import InputError
-from edgenas.run_folder import write_bytes
+from edgenas.challenges.class_order import class_order
+from edgenas.challenges.model_files import (
+    UnreadableModelError,
+    broken_ends,
+    read_onnx,
+    read_tflite,
+)
+from edgenas.core.errors import InputError
+from edgenas.core.files.run_folder import write_bytes
+from edgenas.core.records import ImageInput, from_json
 
 RULES = load_rules("generic")
 SUMS = "SHA256SUMS"
@@ -52,9 +61,11 @@ def build(entry: Entry, out: Path) -> Path:
     kind = kinds[0] if kinds else "int8.onnx"
     files = {
         f"model.{kind.split('.')[1]}": entry.model(kind, RULES.name),
-        "labels.txt": "".join(f"{name}\n" for name in entry.class_names).encode(),
+        "labels.txt": "".join(f"{name}\n" for name in entry.class_names).encode(
+            "utf-8", "backslashreplace"
+        ),
         "card.json": (json.dumps(dict(entry.card), indent=1, allow_nan=False) + "\n").encode(),
-        "REPRODUCE.txt": f"{entry.command}\n".encode(),
+        "REPRODUCE.txt": _utf8(f"{entry.command}\n"),
         **{f"evidence/{name}": content for name, content in entry.evidence.items()},
     }
     sums = [f"{_sha256(content)}  {name}\n" for name, content in sorted(files.items())]
@@ -62,6 +73,16 @@ def build(entry: Entry, out: Path) -> Path:
         write_bytes(out / name, content)
     write_bytes(out / SUMS, "".join(sums).encode())
     return out
+
+
+def judging(path: Path, entry: Entry) -> Judging:
+    """Return what the package says: its model, card.json's input, the order of labels.txt."""
+    (model,) = _models(path)
+    made = _card_input(path, _read_card(path / "card.json") or {})
+    own = tuple(_utf8(name).decode() for name in entry.class_names)
+    labels = (path / "labels.txt").read_text("utf-8").splitlines()
+    order = class_order(own, labels, "labels.txt")
+    return Judging(model, made, tuple(entry.class_names[number] for number in order))
 
 
 def score(path: Path, facts: Facts | None, given: Parameters) -> Score:
@@ -135,6 +156,15 @@ def _card(path: Path) -> Iterator[Finding]:
         value = card.get(name)
         if value is not None and not (isinstance(value, (int, float)) and least <= value <= most):
             yield RULES.broken("card", f"card.json gives {name} as {value!r}.", _REBUILD)
+    if card.get("input") is not None:  # which packages of older versions do not say
+        try:
+            _card_input(path, card)
+        except InputError as problem:
+            yield RULES.broken("card", str(problem.message), _REBUILD)
+
+
+def _card_input(path: Path, card: dict[str, Any]) -> ImageInput:
+    return from_json(card.get("input"), ImageInput, f"The input in {path / 'card.json'}")
 
 
 def _model(path: Path) -> Iterator[Finding]:
@@ -149,11 +179,13 @@ def _one_model(file: Path, labels: Path | None = None) -> Iterator[Finding]:
     except UnreadableModelError as problem:
         yield RULES.broken("model", f"{file.name}: {problem}", "Export the model again.")
         return
+    for found, remedy in broken_ends(model):
+        yield RULES.broken("model", f"{file.name}: {found}", remedy)
     if model.float_operators and _INTEGER & set(model.operators):
         names = ", ".join(model.float_operators[:3])
         found = f"{len(model.float_operators)} layers are computed in float, first {names}."
         yield RULES.broken("integer", found, "Quantize these layers too.", "warning")
-    if labels is not None:
+    if labels is not None and model.outputs:
         count = len(labels.read_text("utf-8", "replace").splitlines())
         scores = {tensor.shape[-1] for tensor in model.outputs if tensor.shape}
         if scores != {count}:
@@ -176,10 +208,14 @@ def _models(path: Path) -> list[Path]:
 
 def _read_card(path: Path) -> dict[str, Any] | None:
     try:
-        card = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        card = read_json_text(path.read_bytes())
+    except (OSError, ValueError):
         return None
     return card if isinstance(card, dict) else None
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")  # of names that are not UTF-8, the numbers
 
 
 def _sha256(content: bytes) -> str:

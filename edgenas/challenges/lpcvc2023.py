@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import sys
 import zipfile
-import zlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
-from edgenas.challenges import referee2023
+from edgenas.challenges import lpcvc2023_referee
 from edgenas.challenges.base import (
     Entry,
     Facts,
@@ -19,20 +19,12 @@ from edgenas.challenges.base import (
     load_rules,
     require_file,
 )
-from edgenas.errors import InputError
+from edgenas.core.errors import InputError
+from edgenas.core.files.archive import open_archive
 
 RULES = load_rules("lpcvc2023")
 _MODEL_SUFFIXES = (".tflite", ".onnx", ".pt", ".pth", ".engine")
 _LARGEST_SOURCE_BYTES = 4 * 2**20
-# damaged, cut short, encrypted, or packed in a way that this Python does not know
-_NOT_A_ZIP = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    OSError,
-    RuntimeError,
-    NotImplementedError,
-)
 
 
 def lint(path: Path) -> tuple[Finding, ...]:
@@ -43,13 +35,14 @@ def lint(path: Path) -> tuple[Finding, ...]:
         return (RULES.broken("task", f"{path.name} is a model, not a package.", remedy),)
     remedy = f"Run: python3.6 -m zipapp solution -p='{RULES.value('file', 'shebang')[2:]}'"
     try:
-        with zipfile.ZipFile(path) as package:
+        with open_archive(path) as package:
             damaged = package.testzip()
             if damaged:
                 return (RULES.broken("file", f"{damaged} in it is damaged.", remedy),)
             inside = tuple(_inside(package))
-    except _NOT_A_ZIP as problem:
-        return (RULES.broken("file", f"{path.name} is no zip file: {problem}.", remedy),)
+    except (OSError, ValueError) as problem:
+        found = f"{path.name} is no zip file that Python can run: {problem}."
+        return (RULES.broken("file", found, remedy),)
     return (*_file(path, remedy), *inside, *RULES.remaining)
 
 
@@ -63,11 +56,16 @@ def build(entry: Entry, out: Path) -> Path:
     )
 
 
+def judging(path: Path, entry: Entry) -> None:
+    """Return None: `score` runs the package on image files as the referee does."""
+
+
 def score(path: Path, facts: Facts | None, given: Parameters) -> Score:
     """Run the package on images and judge what it writes: mean Dice / seconds per image.
 
     given : `images` and `truth`, folders of images and of their class maps with the same names;
-        `python`, the interpreter (default python3.6); `limit_s`.
+        `python`, the interpreter (default python3.6); `limit_s`; `sandbox`, "auto" (default) or
+        "off": see `referee2023.judge`.
 
     Raises
     ------
@@ -75,7 +73,10 @@ def score(path: Path, facts: Facts | None, given: Parameters) -> Score:
     DisqualifiedError : the package fails, is late, or writes what cannot be judged; the message
         says which.
     """
-    RULES.check_names(given, ("images", "truth", "python"))
+    RULES.check_names(given, ("images", "truth", "python", "sandbox"))
+    sandbox = given.get("sandbox", "auto")
+    if sandbox not in ("auto", "off"):
+        raise InputError(f"There is no sandbox '{sandbox}'.", "Give --sandbox auto or off.")
     missing = [name for name in ("images", "truth") if name not in given]
     if missing:
         raise InputError(
@@ -85,17 +86,18 @@ def score(path: Path, facts: Facts | None, given: Parameters) -> Score:
     limit_s = RULES.number("limit_s", given)
     if limit_s <= 0:
         raise InputError(f"A limit of {limit_s:g} s cannot be kept.", "Give --set limit_s=SECONDS.")
-    limits = referee2023.Limits(
+    limits = lpcvc2023_referee.Limits(
         limit_s,
         RULES.value("output", "size"),
         RULES.value("output", "classes"),
     )
-    verdict = referee2023.judge(
+    verdict = lpcvc2023_referee.judge(
         require_file(path),
         Path(given["images"]),
         Path(given["truth"]),
         given.get("python", "python3.6"),
         limits,
+        sandbox="off" if sandbox == "off" else "auto",
     )
     seconds_per_image = verdict.seconds / verdict.n_images
     details = {
@@ -130,7 +132,8 @@ def _inside(package: zipfile.ZipFile) -> Iterator[Finding]:
         yield RULES.broken("file", found, f"Put it there{where}.")
     first = (PurePosixPath(name).parts[:1] for name in names)  # none of "./"
     own = {part.removesuffix(".py") for parts in first for part in parts}
-    known = {*sys.stdlib_module_names, *RULES.value("packages", "modules"), *own}
+    there = (RULES.value("packages", name) for name in ("modules", "with_python", "with_board"))
+    known = {*sys.stdlib_module_names, *chain.from_iterable(there), *own}
     for info in package.infolist():
         if info.filename.endswith(".py") and info.file_size <= _LARGEST_SOURCE_BYTES:
             yield from _source(info.filename, package.read(info), known)

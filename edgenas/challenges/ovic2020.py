@@ -7,25 +7,33 @@ at the model's own latency, and says so when that is above the target.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgenas.challenges.base import (
     Entry,
     Facts,
     Finding,
+    Judging,
+    Network,
     Parameters,
     Score,
     load_rules,
     require_facts,
     require_file,
 )
+from edgenas.challenges.class_order import class_order, plain_name
 from edgenas.challenges.model_files import ModelFile, UnreadableModelError, read_tflite
-from edgenas.errors import InputError
-from edgenas.run_folder import write_bytes
+from edgenas.core.errors import InputError
+from edgenas.core.files.run_folder import write_bytes
+from edgenas.int8.graph.pixels import take_pixels, with_background, with_class_order
 
 RULES = load_rules("ovic2020")
 FILE_NAME = "model.tflite"
+_NUMBER = re.compile(r"n\d{8}(?!\d)")
 
 
 def lint(path: Path) -> tuple[Finding, ...]:
@@ -38,7 +46,7 @@ def lint(path: Path) -> tuple[Finding, ...]:
 
 
 def build(entry: Entry, out: Path) -> Path:
-    """Write the run's uint8 .tflite file, which has a background besides the run's classes."""
+    """Write a uint8 .tflite file that takes pixels: the background, then the judge's classes."""
     path = out / FILE_NAME
     content = entry.model("uint8.tflite", RULES.name)
     own = RULES.value("output", "classes") - 1
@@ -48,8 +56,59 @@ def build(entry: Entry, out: Path) -> Path:
             f"{RULES.name} wants ImageNet's {own}, to which edgenas adds the background.",
             "Search on ImageNet, or hand in a model made elsewhere: edgenas submit --check FILE",
         )
+    order = judged_order(entry.class_names)
+    if order != tuple(range(own)):
+        content = _in_order(entry.require_network(RULES.name), order)
     write_bytes(path, content)
     return path
+
+
+def judged_order(own: Sequence[str]) -> tuple[int, ...]:
+    """Return for each class of the judge which of `own` it is.
+
+    A class is named by its WordNet number, whatever follows it ("n01440764", "n01440764_tench"), or
+    by the first words that WordNet has for it ("tench"), where these name one class only.
+
+    Raises
+    ------
+    InputError : the two do not name the same classes.
+    """
+    judged = [name.split(" ", 1) for name in RULES.value("classes", "names")]
+    words = Counter(plain_name(word) for _, word in judged)
+    numbers = {plain_name(word): number for number, word in judged if words[plain_name(word)] == 1}
+    named = [
+        found[0] if (found := _NUMBER.match(name)) else numbers.get(plain_name(name), name)
+        for name in own
+    ]
+    who = "ImageNet's list, by WordNet number"
+    return class_order(named, [number for number, _ in judged], who)
+
+
+def _in_order(network: Network, order: Sequence[int]) -> bytes:
+    """Return the file whose score number 1 + i is the network's number `order[i]`."""
+    ordered = with_class_order(network.graph, order)
+    mean, std = network.input.mean, network.input.std
+    graph, ranges = take_pixels(ordered, network.ranges, mean, std)
+    return network.emit("tflite", with_background(graph, ranges), ranges, "u8s8")
+
+
+def judging(path: Path, entry: Entry) -> Judging:
+    """Return that raw pixels are fed, channels last, and that class 0 is the background.
+
+    How an image becomes square was not published: it is taken to be as the run's own was.
+    """
+    own = entry.require_network(RULES.name).input
+    channels = len(own.mean)
+    made = replace(
+        own,
+        formula="pixel",
+        dtype="uint8",
+        layout="nhwc",
+        mean=(0.0,) * channels,
+        std=(1.0,) * channels,
+    )
+    names = tuple(entry.class_names[number] for number in judged_order(entry.class_names))
+    return Judging(path, made, names, first_class=1)
 
 
 def score(path: Path, facts: Facts | None, given: Parameters) -> Score:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
+
+from edgenas.cli.console import Terminal
+from edgenas.cli.terminal import say
 
 # in this order; what a card has besides comes after them
 _ROWS = {
@@ -28,7 +29,7 @@ _ROWS = {
     "throttle_flags": "throttling",
     "sensors": "sensors",
 }
-_ELSEWHERE = ("problems", "engines", "offers")
+_ELSEWHERE = ("problems", "engines", "offers", "engine_decision")
 
 
 def card(profile: dict[str, Any]) -> None:
@@ -40,9 +41,11 @@ def card(profile: dict[str, Any]) -> None:
             table.add_row(_ROWS.get(name, name.replace("_", " ")), _shown(name, profile[name]))
     for name, offer in profile["offers"].items():
         table.add_row(f"engine {name}", engine(offer))
-    Console(highlight=False, soft_wrap=True, markup=False).print(table)
+    Terminal().print(table)
+    if profile.get("engine_decision"):
+        say(profile["engine_decision"]["reason"])
     for problem in profile["problems"]:
-        click.echo(f"problem: {problem}")
+        say(f"problem: {problem}")
 
 
 def engine(offer: dict[str, str]) -> str:

@@ -7,16 +7,29 @@ from typing import Any
 
 import click
 from rich import box
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from edgenas.cli import int8_layers
-from edgenas.cli.options import MILLISECONDS, access, access_options, json_option
+import edgenas
+from edgenas.cli import explained_tables, int8_layers, roofline
+from edgenas.cli.console import Terminal
+from edgenas.cli.options import (
+    MILLISECONDS,
+    access_given,
+    access_options,
+    json_option,
+    overwrite_option,
+    space_file_option,
+)
 from edgenas.cli.progress_bars import Bars
-from edgenas.cli.render import emit_json
-from edgenas.errors import InputError
+from edgenas.cli.terminal import emit_json
+from edgenas.cli.verdicts import show_not_verified
+from edgenas.core.errors import InputError
+from edgenas.core.intervals import EXTRAPOLATION
+from edgenas.reporting.words import bars
+from edgenas.runs import commands
 
+MOST_EFFECTS = 30  # of a table's choices; --json has all
+MOST_ON_A_SCREEN, MOST_PARTS = 8, 6
 CONFIDENCE = 0.95  # of the intervals of a table's predictor; a run has its own
 
 
@@ -27,8 +40,24 @@ CONFIDENCE = 0.95  # of the intervals of a table's predictor; a run has its own
 @click.option(
     "--png", type=click.Path(path_type=Path, file_okay=False), help="Write the plots there."
 )
+@click.option(
+    "--rows",
+    "table",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of a predictor file: a table, whose --row is broken down.",
+)
+@click.option(
+    "--row",
+    "row_numbers",
+    type=click.IntRange(min=1),
+    multiple=True,
+    help="From 1 on. Twice: compare.",
+)
+@click.option("--all", "show_all", is_flag=True, help="Print all of it, not one screen.")
 @click.option("--layers", is_flag=True, help="Print what int8 costs every layer of the winner.")
+@overwrite_option
 @access_options
+@space_file_option
 @json_option
 def explain(
     run: Path,
@@ -36,14 +65,19 @@ def explain(
     save_ms: float | None,
     png: Path | None,
     *,
+    table: Path | None,
+    row_numbers: tuple[int, ...],
+    show_all: bool,
     layers: bool,
+    overwrite: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Say what every choice costs, with intervals, and where the time of the winner goes.
 
     RUN is a run folder, or a predictor file of `edgenas fit TABLE.csv`. With OTHER, the same of
-    another board: how much more every choice costs there, as a ratio.
+    another board: how much more every choice costs there, as a ratio. What is printed fits a
+    screen; --all has every response, effect and note.
 
     \b
     Examples:
@@ -52,32 +86,47 @@ def explain(
       edgenas explain runs/pi4 --layers
       edgenas explain runs/pi4 runs/phone
       edgenas explain onnxruntime.json litert.json
+      edgenas explain latency.json --rows measured.csv --row 3 --row 7 --png plots
     """
-    if run.is_file() and (save_ms is not None or png is not None or layers):
-        raise InputError(
-            "--save, --png and --layers are for run folders.", f"Leave them out for {run}."
+    if run.is_file() and (save_ms is not None or layers):
+        raise InputError("--save and --layers are for run folders.", f"Leave them out for {run}.")
+    if not run.is_file() and (table is not None or row_numbers):
+        raise InputError("--rows and --row are for predictor files.", f"Leave them out for {run}.")
+    if run.is_file():
+        document = commands.explain_table(
+            run, CONFIDENCE, table, row_numbers, png, overwrite=overwrite
         )
-    document = _explained(run, options, save_ms, png, layers)
+    else:
+        document = _explained(run, options, save_ms, png, layers=layers, overwrite=overwrite)
     if other is not None:
-        second = _explained(other, options)
+        second = _explained(other, options, like=document)
         document["compared_with"] = {"run": str(other), "ratios": _ratios(second, document)}
     if as_json:
         emit_json(document)
         return
-    from edgenas.predictors.base import EXTRAPOLATION
+    _show(Terminal(), run, document, show_all=show_all, layers=layers)
+    if save_ms is not None and not document["savings"]:
+        Terminal().print("There is no faster network one step away from the winner.")
 
-    console = Console(highlight=False, emoji=False, soft_wrap=True)
-    for report in document["result"]:
-        _predictor(console, report)
-    console.print(EXTRAPOLATION)
+
+def _show(
+    console: Terminal, run: Path, document: dict[str, Any], *, show_all: bool, layers: bool
+) -> None:
+    if document.get("not_verified"):
+        show_not_verified(document)
+    if show_all:
+        for report in document["result"]:
+            _predictor(console, report)
+        console.print(EXTRAPOLATION)
+    else:
+        _one_screen(console, run, document)
     int8_layers.show(console, document["int8"], layers)
+    roofline.show_slowest(console, document.get("roofline"), layers=show_all)
     if document["savings"]:
         console.print(_savings(document["savings"]))
-    elif save_ms is not None:
-        console.print("There is no faster network one step away from the winner.")
     for path in document["plots"]:
-        console.print(f"plot: {path}", markup=False)
-    if other is not None:
+        console.print(f"plot: {path}")
+    if "compared_with" in document:
         _comparison(console, document)
 
 
@@ -86,20 +135,18 @@ def _explained(
     options: dict[str, Any],
     save_ms: float | None = None,
     png: Path | None = None,
+    *,
     layers: bool = False,
+    overwrite: bool = False,
+    like: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the explanation of a run folder or of a table's predictor."""
+    """Return the explanation of a run folder or of a table's predictor; categories are compared
+    with the same ones as in the document `like`."""
     if path.is_file():
-        from edgenas.cli.tables import read_predictor
-        from edgenas.predictors.table_effects import explanation
-
-        report = explanation(read_predictor(path), CONFIDENCE)
-        document = {"run": str(path), "step": "explain", "result": [report]}
-        return {**document, "savings": [], "int8": None, "plots": []}
-    from edgenas import pipeline
-
-    bars = Bars()
-    return pipeline.explain(path, bars, access(options, bars.message), save_ms, png, layers=layers)
+        references = like["result"][0].get("references") if like and like["result"] else None
+        return commands.explain_table(path, CONFIDENCE, references=references)
+    run = edgenas.open_run(path, progress=Bars(), **access_given(options))
+    return run.explain(save_ms, png, layers=layers, overwrite=overwrite).document
 
 
 def _ratios(second: dict[str, Any], first: dict[str, Any]) -> list[dict[str, Any]]:
@@ -107,8 +154,8 @@ def _ratios(second: dict[str, Any], first: dict[str, Any]) -> list[dict[str, Any
 
     Choices whose effect in the first run may be zero have no ratio (`ratio.ratio`).
     """
-    from edgenas.ratio import ratio
-    from edgenas.records import Interval
+    from edgenas.core.intervals import ratio
+    from edgenas.core.records import Interval
 
     found = []
     mine = {report["response"]: report for report in first["result"]}
@@ -144,7 +191,7 @@ def _effects_in(report: dict[str, Any]) -> str:
     return unit
 
 
-def _comparison(console: Console, document: dict[str, Any]) -> None:
+def _comparison(console: Terminal, document: dict[str, Any]) -> None:
     here, there = document["run"], document["compared_with"]["run"]
     ratios = document["compared_with"]["ratios"]
     if not ratios:
@@ -153,52 +200,88 @@ def _comparison(console: Console, document: dict[str, Any]) -> None:
         console.print(
             f"{one['change']}: {one['ratio']:.2g} times the {one['label']} in {there} that it is "
             f"in {here} ({one['lower']:.2g} to {one['upper']:.2g})",
-            markup=False,
         )
 
 
 _SHOWN_IN = {"fraction": (100.0, "points"), "bytes": (1e-3, "kB")}
 
 
-def _predictor(console: Console, report: dict[str, Any]) -> None:
-    scale, unit = _SHOWN_IN.get(report["unit"], (1.0, report["unit"]))
-    effects_in = report.get("effects_in", unit)
+def _one_screen(console: Terminal, run: Path, document: dict[str, Any]) -> None:
+    """Print the verdict, and of the first response its largest effects, parts and errors."""
+    if document.get("status") in ("pass", "looked up"):
+        winner = edgenas.open_run(run).winner
+        if winner is not None:
+            console.print(f"winner: {winner.name}")
+    reports = document["result"]
+    if not reports:
+        return
+    first = reports[0]
+    scale, unit = _scale_and_unit(first)
+    _effects(console, first, MOST_ON_A_SCREEN)
+    explained_tables.show(console, first)
+    if first["breakdown"]:
+        largest = sorted(first["breakdown"], key=lambda part: -part["effect"])[:MOST_PARTS]
+        total = sum(part["effect"] for part in first["breakdown"]) * scale
+        console.print(f"Where the {first['label']} of the winner comes from, of {total:.4g} {unit}")
+        _lines(console, bars.part_lines(largest, scale))
+    _errors(console, first)
+    others = ", ".join(report["label"] for report in reports[1:])
+    notes = sum(len(report["notes"]) for report in reports)
+    more = [f"the same of {others}"] if others else []
+    more += [f"{notes} note{'s' * (notes > 1)}"] if notes else []
+    more += ["all effects"] if len(first["effects"]) > MOST_ON_A_SCREEN else []
+    if more:
+        console.print(f"--all has {', '.join(more)}.")
+
+
+def _predictor(console: Terminal, report: dict[str, Any]) -> None:
+    scale, unit = _scale_and_unit(report)
+    _errors(console, report)
+    for note in report["notes"]:
+        console.print(note)
+    _effects(console, report, MOST_EFFECTS)
+    explained_tables.show(console, report)
+    if report["breakdown"]:
+        total = sum(part["effect"] for part in report["breakdown"]) * scale
+        console.print(
+            f"Where the {report['label']} of the winner comes from, of {total:.5g} {unit}"
+        )
+        _lines(console, bars.part_lines(report["breakdown"], scale))
+
+
+def _scale_and_unit(report: dict[str, Any]) -> tuple[float, str]:
+    return _SHOWN_IN.get(report["unit"], (1.0, report["unit"]))
+
+
+def _errors(console: Terminal, report: dict[str, Any]) -> None:
+    scale, unit = _scale_and_unit(report)
     errors = report["heldout"]
     if errors is not None:
         console.print(
             f"{report['label']}: {report['n']} networks, on networks left out RMSE "
             f"{errors['rmse'] * scale:.3g} {unit}, Kendall tau {errors['kendall_tau']:.2f}, "
             f"{errors['coverage']:.0%} inside their {errors['confidence']:.0%} intervals",
-            markup=False,
         )
-    for note in report["notes"]:
-        console.print(note, markup=False)
-    interval = f"{report['confidence']:.0%} interval"
-    if report["effects"]:
-        largest = sorted(report["effects"], key=lambda effect: -abs(effect["effect"]))
-        title = f"What a choice does to {report['label']}, in {effects_in}"
-        console.print(_effects(title, ("change", "effect", interval), largest, scale))
-    if report["breakdown"]:
-        title = f"Where the {report['label']} of the winner comes from, in {unit}"
-        table = _effects(title, ("part", "adds", interval), report["breakdown"], scale)
-        table.add_row("sum", f"{sum(p['effect'] for p in report['breakdown']) * scale:.5g}", "")
-        console.print(table)
 
 
-def _effects(
-    title: str, columns: tuple[str, str, str], effects: list[dict[str, Any]], scale: float
-) -> Table:
-    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE)
-    for column in columns:
-        table.add_column(column, justify="left" if column == columns[0] else "right")
-    for effect in effects:
-        mean, lower, upper = (_signed(effect[x] * scale) for x in ("effect", "lower", "upper"))
-        table.add_row(escape(effect["change"]), mean, f"{lower} … {upper}")
-    return table
+def _effects(console: Terminal, report: dict[str, Any], most: int) -> None:
+    """Print the largest effects, those that may be zero with a hollow bar."""
+    if not report["effects"]:
+        return
+    scale, unit = _scale_and_unit(report)
+    largest = sorted(report["effects"], key=lambda effect: -abs(effect["effect"]))
+    console.print(
+        f"What a choice does to {report['label']}, in {report.get('effects_in', unit)}, with "
+        f"{report['confidence']:.0%} intervals"
+    )
+    _lines(console, bars.effect_lines(largest[:most], scale))
+    if most == MOST_EFFECTS < len(largest):
+        console.print(f"and {len(largest) - most} smaller ones: --json")
 
 
-def _signed(value: float) -> str:
-    return f"{value:+,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:+.3g}"
+def _lines(console: Terminal, lines: list[str]) -> None:
+    for line in lines:
+        console.print(line)
 
 
 def _savings(savings: list[dict[str, Any]]) -> Table:

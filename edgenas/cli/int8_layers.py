@@ -5,29 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from edgenas.cli.render import WIDEST
+from edgenas.cli.console import Terminal
+from edgenas.cli.show import WIDEST
 
 COLUMNS = ("own output", "logits", "of the noise", "changed", "points lost")
 
 
-def show(console: Console, int8: dict[str, Any] | None, layers: bool) -> None:
+def show(console: Terminal, int8: dict[str, Any] | None, layers: bool) -> None:
     """Print the sentences; with `layers` the table of all layers, in the order of computation."""
     if int8 is None:
         if layers:
             console.print("What int8 costs each layer is not known before edgenas verify.")
         return
     for sentence in int8["says"]:
-        console.print(sentence, markup=False)
+        console.print(sentence)
     if layers:
-        Console(highlight=False, width=WIDEST).print(_table(int8))
+        Terminal(width=WIDEST).print(_table(int8))
 
 
 def _table(int8: dict[str, Any]) -> Table:
-    from edgenas.records import Int8Layers, from_json
-    from edgenas.reporting.int8_layers import kind_of_images, row
+    from edgenas.core.records import Int8Layers, from_json
+    from edgenas.reporting.words.int8_layers import kind_of_images, row
 
     extra = ("noise_shares", "says")
     record = {name: value for name, value in int8.items() if name not in extra}

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgenas.cli.completion import RunPath
 from edgenas.cli.options import (
     EVERY_OPTION,
     PluginName,
@@ -14,27 +15,16 @@ from edgenas.cli.options import (
     json_option,
     refuse_others,
 )
-from edgenas.cli.render import emit_json, published_result
-from edgenas.errors import InputError
-
-PUBLISHED = ("space", "max_latency_ms", "optimizer", "seed")  # what a search with them goes by
+from edgenas.cli.show import published_result
+from edgenas.cli.terminal import emit_json
+from edgenas.core.errors import InputError
+from edgenas.core.run_options import taken_by
+from edgenas.runs import commands
 
 
 @click.command(epilog=EVERY_OPTION)
-@click.argument("run", required=False, type=click.Path(path_type=Path, file_okay=False))
-@config_options(
-    "space",
-    "max_latency_ms",
-    "confidence",
-    "top",
-    "seed",
-    "optimizer",
-    "objectives",
-    "constraints",
-    "warm_start",
-    "budget",
-    "reward",
-)
+@click.argument("run", required=False, type=RunPath())
+@config_options("optimize")
 @click.option(
     "--predictors",
     type=PluginName("published predictors"),
@@ -63,17 +53,15 @@ def optimize(run: Path | None, predictors: str | None, as_json: bool, **options:
 
 
 def _published(predictors: str, options: dict[str, Any], as_json: bool) -> None:
-    from edgenas import published_search
-
     if options["objectives"] or options["constraints"]:
         raise InputError(
             f"The published predictors '{predictors}' know accuracy and latency alone.",
             "Give a limit with --max-latency, and no --objective or --constraint.",
         )
-    refuse_others(options, PUBLISHED, "published predictors")
+    refuse_others(options, taken_by("optimize --predictors"), "published predictors")
     if options["max_latency_ms"] is None:
         raise InputError("A search with published predictors needs a limit.", "--max-latency 55ms")
-    document = published_search.search(
+    document = commands.published_search(
         options["space"] or "mbv3-tiny",
         predictors,
         options["max_latency_ms"],

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
+from click.shell_completion import CompletionItem
 
-from edgenas import plugins
-from edgenas.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    from edgenas.targets.config import Access
+from edgenas.cli.completion import (
+    RunPath,
+    complete_data,
+    complete_engine,
+    complete_supernet,
+    complete_target,
+)
+from edgenas.core import plugins
+from edgenas.core.errors import InputError, nearest
+from edgenas.core.printable import printable
+from edgenas.core.run_options import OPTIONS, TakenBy, help_of, kind_of, option_of, taken_by
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -43,6 +52,25 @@ class Quantity(click.ParamType):
         return float(match.group(1)) * self._units.get(match.group(2), 1.0)
 
 
+class NumberList(click.ParamType):
+    """Numbers with commas between them, such as "0.485,0.456,0.406"."""
+
+    name = "numbers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            numbers = ()
+        if not numbers or not all(map(math.isfinite, numbers)):
+            self.fail(f"'{value}' is no list of numbers; write 0.485,0.456,0.406", param, ctx)
+        return numbers
+
+
 MILLISECONDS = Quantity("duration", {"us": 1e-3, "ms": 1.0, "s": 1e3}, "2ms, 350us or 1.5s")
 SECONDS = Quantity("duration", {"s": 1.0, "m": 60.0, "h": 3600.0}, "10m or 90s")
 SHARE = Quantity("share", {"%": 0.01}, "1% or 0.01")
@@ -62,86 +90,62 @@ class PluginName(click.ParamType):
             self.fail(f"'{value}' is unknown. {nearest(value, known)}", param, ctx)
         return str(value)
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        known = plugins.names(self.family)
+        return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
-# The options of RunConfig by name; None means: not given (the run's own value, or the default).
-TARGET_HELP = "Target: a name in targets/, user@host, or a .toml file"
-ENGINE_HELP = "Inference engine, such as onnxruntime or litert"
-CONFIG_OPTIONS = {
-    "data": option("--data", help="digits, imagefolder:DIR or hf:NAME_OR_PATH.  [digits]"),
-    "space": option("--space", type=PluginName("spaces"), help="Search space.  [mbv3-tiny]"),
-    "max_latency_ms": option(
-        "--max-latency",
-        "max_latency_ms",
-        type=MILLISECONDS,
-        help="Limit, such as 2ms.  [half-way between least and greatest predicted, without kernel "
-        "sizes that the engine is slow at]",
-    ),
-    "confidence": option("--confidence", type=float, help="Of the upper prediction bound.  [0.95]"),
-    "samples": option("--samples", type=int, help="Subnets measured on the target.  [40]"),
-    "target_mape": option(
-        "--target-mape",
-        type=SHARE,
-        help="Measure more subnets until the held-out error is this small, such as 3%.",
-    ),
-    "device_time_s": option(
-        "--device-time",
-        "device_time_s",
-        type=SECONDS,
-        help="Time on the target after which measuring stops.  [10m]",
-    ),
-    "evaluate": option("--evaluate", type=int, help="Subnets whose accuracy is evaluated.  [64]"),
-    "epochs": option("--epochs", type=int, help="Of supernet training.  [by data set]"),
-    "batch_size": option(
-        "--batch-size", type=int, help="Images of a step of supernet training.  [64]"
-    ),
-    "supernet": option(
-        "--supernet",
-        help="Pretrained, instead of training one: a name such as cifar10, or a file.",
-    ),
-    "finetune": option(
-        "--finetune",
-        type=int,
-        help="Epochs that each candidate is trained alone; kept if it is better.  [0]",
-    ),
-    "top": option("--top", type=int, help="Candidates exported and verified.  [3]"),
-    "seed": option("--seed", type=int, help="Of everything that is random.  [0]"),
-    "optimizer": option(
-        "--optimizer",
-        "--method",
-        "optimizer",
-        type=PluginName("optimizers"),
-        help="Search method.  [exact]",
-    ),
-    "objectives": option(
-        "--objective",
-        "objectives",
-        multiple=True,
-        metavar="RESPONSE",
-        help="Response to optimize; again for a trade-off, the first decides.  [accuracy]",
-    ),
-    "constraints": option(
-        "--constraint",
-        "constraints",
-        multiple=True,
-        metavar="TEXT",
-        help='Limit on a response, such as "energy_mj<=12" or "peak_rss<=64MB"; again for more; '
-        '"none" drops those of the run.',
-    ),
-    "warm_start": option(
-        "--warm-start",
-        type=click.Path(file_okay=False),
-        metavar="RUN",
-        help="Learn from an earlier run, on this board or another.",
-    ),
-    "budget": option(
-        "--budget", type=int, help="Evaluations that the search may spend.  [by method]"
-    ),
-    "reward": option(
-        "--reward",
-        help="Of the optimizer monas: mixed, power_limited, accuracy_floor; none drops that of the "
-        "run.",
-    ),
+
+class SpaceName(PluginName):
+    """The name of a space, or a file that defines one: FILE.py or FILE.toml."""
+
+    def __init__(self) -> None:
+        super().__init__("spaces")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if str(value).endswith((".py", ".toml")):
+            return str(value)
+        return super().convert(value, param, ctx)
+
+
+_UNITS = {"ms": MILLISECONDS, "s": SECONDS, "%": SHARE}
+_COMPLETED = {
+    "target": complete_target,
+    "engine": complete_engine,
+    "data": complete_data,
+    "supernet": complete_supernet,
 }
+
+
+def run_option(name: str, *, hidden: bool = False) -> Callable[[Command], Command]:
+    """Return what adds one of `RunOptions`; None means: not given (the run's own value, or the
+    default)."""
+    said, kind = OPTIONS[name], kind_of(name)
+    return click.option(
+        *(option_of(name), *said.also, name),
+        type=_type_of(name),
+        multiple=get_origin(kind) is tuple,
+        metavar=said.metavar,
+        hidden=hidden,
+        help=help_of(name),
+        shell_complete=_COMPLETED.get(name),
+    )
+
+
+def _type_of(name: str) -> Any:
+    said, kind = OPTIONS[name], kind_of(name)
+    if said.unit:
+        return _UNITS[said.unit]
+    if said.family:
+        return SpaceName() if said.family == "spaces" else PluginName(said.family)
+    if get_origin(kind) is Literal:
+        return click.Choice(get_args(kind))
+    if name == "warm_start":
+        return RunPath(str)
+    return kind if kind in (int, float) else None
+
+
 ACCESS_OPTIONS = [
     option(
         "--accept-new-host-key",
@@ -155,50 +159,50 @@ EVERY_OPTION = (
 )
 
 
-def config_options(*shown: str) -> Callable[[Command], Command]:
-    """Return what adds the options of `RunConfig` and of access to a step's command.
+def config_options(step: TakenBy) -> Callable[[Command], Command]:
+    """Return what adds the options of a run and of access to a step's command.
 
     --help shows those that the step works by; the others are taken too, because `train` and
     `measure` may begin a run, and any step may change what the run is to do next.
     """
+    shown = taken_by(step)
 
     def add(command: Command) -> Command:
-        options = {
-            "target": option("--target", help=f"{TARGET_HELP}.  [local]"),
-            "engine": option("--engine", help=f"{ENGINE_HELP}.  [the target's]"),
-            **CONFIG_OPTIONS,
-        }
         for decorate in reversed(ACCESS_OPTIONS):
             command = decorate(hidden="target" not in shown)(command)
-        for name, decorate in reversed(options.items()):
-            command = decorate(hidden=name not in shown)(command)
+        for name in reversed(OPTIONS):
+            command = run_option(name, hidden=name not in shown)(command)
         return command
 
     return add
 
 
 def options_of_several_targets(command: Command) -> Command:
-    """Add the options of `RunConfig` to a command that takes tuples of `targets` and `engines`."""
-    for decorate in reversed(CONFIG_OPTIONS.values()):
-        command = decorate()(command)
-    engines = f"{ENGINE_HELP}; again for each further engine.  [the target's]"
-    command = click.option("--engine", "engines", multiple=True, help=engines)(command)
-    more = f"{TARGET_HELP}; again for each further board.  [local]"
-    return click.option("--target", "targets", multiple=True, help=more)(command)
+    """Add the options of a run to a command that takes tuples of `targets` and `engines`."""
+    for name in reversed(OPTIONS):
+        if name in ("target", "engine"):
+            more = f"; again for each further {'board' if name == 'target' else 'engine'}"
+            decorate = click.option(
+                *(option_of(name), f"{name}s"),
+                multiple=True,
+                shell_complete=_COMPLETED[name],
+                help=help_of(name, more),
+            )
+        else:
+            decorate = run_option(name)
+        command = decorate(command)
+    return command
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration options that the user gave."""
-    names = ("target", "engine", *CONFIG_OPTIONS)
-    asked = {name: options[name] for name in names if options.get(name) not in (None, ())}
+    asked = {name: options[name] for name in OPTIONS if options.get(name) not in (None, ())}
     dropped = {"constraints": (("none",), ()), "reward": ("none", None)}
     return asked | {name: to for name, (said, to) in dropped.items() if asked.get(name) == said}
 
 
 def refuse_others(options: dict[str, Any], known: Collection[str], what: str) -> None:
     """Raise `InputError` for an option of runs that `what` does not go by."""
-    from edgenas.config import option_of
-
     others = sorted(given(options).keys() - set(known))
     if others:
         raise InputError(f"{option_of(others[0])} is of a run, not of {what}.", "Leave it out.")
@@ -211,19 +215,63 @@ def access_options(command: Command) -> Command:
     return command
 
 
-def access(options: dict[str, Any], told: Callable[[str], None]) -> Access:
-    """Return what the user allows a remote target; passwords are asked for on a terminal only."""
-    from edgenas.targets.config import Access
+def access_given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what the user allows a remote target, as functions of `edgenas` take it."""
 
     def ask(prompt: str) -> str:
-        return str(click.prompt(prompt, hide_input=True, err=True))
+        return str(click.prompt(printable(prompt), hide_input=True, err=True))
 
-    return Access(
-        accept_new_host_key=options["accept_new_host_key"],
-        ask_password=ask if sys.stdin.isatty() else None,
-        offline=options["offline"],
-        told=told,
+    return {
+        "accept_new_host_key": options["accept_new_host_key"],
+        "ask_password": ask if sys.stdin.isatty() else None,
+        "offline": options["offline"],
+    }
+
+
+def _name_space(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        from edgenas.runs import commands
+
+        commands.trust_space(Path(value))
+
+
+def is_model(path: Path) -> bool:
+    """Return whether a path that may be of a run names a model file."""
+    return path.suffix.lower() in (".onnx", ".tflite") and not path.is_dir()
+
+
+def preprocessing_options(command: Command) -> Command:
+    """Add how images become the input of a model that the user brings: mean, std and labels."""
+    options = (
+        click.option(
+            "--mean",
+            type=NumberList(),
+            help="Of a channel, of pixels from 0 to 1, such as 0.5,0.5,0.5.  [the file's metadata, "
+            "or ImageNet's]",
+        ),
+        click.option(
+            "--std", type=NumberList(), help="Of a channel, as the mean.  [as for the mean]"
+        ),
+        click.option(
+            "--labels",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="The model's classes, a line each, in the order of its scores.  [the file's "
+            "metadata, or the folders' order]",
+        ),
     )
+    for decorate in reversed(options):
+        command = decorate(command)
+    return command
 
 
+space_file_option = click.option(
+    "--space",
+    metavar="FILE.py",
+    expose_value=False,
+    callback=_name_space,
+    help="The file of the run's space, where that is Python: it runs only if you name it.",
+)
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace a file of that name that edgenas did not write."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

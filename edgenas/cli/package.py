@@ -7,12 +7,14 @@ from typing import Any
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from edgenas.cli.options import json_option
+import edgenas
+from edgenas.cli.console import Terminal
+from edgenas.cli.options import json_option, overwrite_option
 from edgenas.cli.progress_bars import Bars
-from edgenas.cli.render import architecture, emit_json
+from edgenas.cli.show import architecture
+from edgenas.cli.terminal import emit_json, say
 
 
 @click.command()
@@ -27,6 +29,13 @@ from edgenas.cli.render import architecture, emit_json
     help="Let images made from noise calibrate: none of the data set's leaves this computer. "
     "Accuracies of a search without --data are then predicted only.",
 )
+@click.option(
+    "--note",
+    default=None,
+    help="What a reader of its figures must know of the images; stands on the card and in every "
+    "search with it.",
+)
+@overwrite_option
 @json_option
 def package(  # noqa: PLR0917 - the command's options
     supernet: Path,
@@ -35,6 +44,8 @@ def package(  # noqa: PLR0917 - the command's options
     val_images: int,
     test_images: int,
     synthetic: bool,
+    note: str | None,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Put beside SUPERNET what a search needs, so that it starts at once and without the images.
@@ -49,14 +60,17 @@ def package(  # noqa: PLR0917 - the command's options
       edgenas search --supernet flowers.safetensors
       torchrun --nproc-per-node 4 --no-python edgenas package flowers.safetensors --data …
     """
-    from edgenas import packaging
-
-    images: Any = packaging.Excerpt(val_images, test_images)
-    if synthetic:
-        from edgenas.supernet.synthesis import Synthesis
-
-        images = Synthesis()
-    card = packaging.package(supernet, data, evaluate, images, Bars())
+    card = edgenas.package_supernet(
+        supernet,
+        data,
+        evaluate=evaluate,
+        val_images=val_images,
+        test_images=test_images,
+        synthetic=synthetic,
+        note=note,
+        overwrite=overwrite,
+        progress=Bars(),
+    )
     if not card:
         return  # not the first of several processes
     if as_json:
@@ -76,7 +90,9 @@ def _show(supernet: str, card: dict[str, Any]) -> None:
             f"{subnet['fp32_accuracy']:.2%}",
             f"{subnet['int8_accuracy']:.2%}",
         )
-    Console(highlight=False, soft_wrap=True).print(table)
-    click.echo(f"on {card['subnets'][0]['n_images']} test images")
-    click.echo(f"{card['evaluated_subnets']} subnets evaluated on {card['n_val']} images")
-    click.echo(f"search with it: edgenas search --supernet {supernet}")
+    Terminal().print(table)
+    if card.get("note"):
+        say(card["note"])
+    say(f"on {card['subnets'][0]['n_images']} test images")
+    say(f"{card['evaluated_subnets']} subnets evaluated on {card['n_val']} images")
+    say(f"search with it: edgenas search --supernet {supernet}")

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from edgenas.cli.options import MILLISECONDS, json_option
+import edgenas
+from edgenas.cli.completion import RunPath
+from edgenas.cli.options import MILLISECONDS, json_option, space_file_option
+from edgenas.cli.terminal import emit_json, say
+from edgenas.cli.verdicts import NOT_VERIFIED
 
 if TYPE_CHECKING:
-    from edgenas.picking import Front, MeasuredPoint, Picked
+    from edgenas.runs.results import Pick
+    from edgenas.runs.stored_front import Front, MeasuredPoint
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("run", type=RunPath())
 @click.option("--max-latency", "max_latency_ms", type=MILLISECONDS, help="Limit, such as 3ms.")
 @click.option(
     "--constraint",
@@ -24,66 +29,36 @@ if TYPE_CHECKING:
     metavar="TEXT",
     help='Limit on a response, such as "peak_rss<=64MB"; again for more.',
 )
+@space_file_option
 @json_option
 def pick(
     run: Path, max_latency_ms: float | None, constraints: tuple[str, ...], as_json: bool
 ) -> None:
     """Say which network of a run's frontier is best within other limits, at once.
 
-    The limits are on the prediction bounds, as in the search; nothing is searched or measured.
+    The limits are on the prediction bounds, as in the search; nothing is searched or measured. Of
+    evaluated networks that are not measurably worse than the best, it is the fastest.
+
+    The exit code is 8 if something in the run is newer than what was verified.
 
     \b
     Examples:
       edgenas pick runs/pi4 --max-latency 3ms
       edgenas pick runs/pi4 --max-latency 3ms --constraint "model_bytes<=80kB" --json
     """
-    from edgenas.goals import parse_constraints
-    from edgenas.picking import pick as best_of
-    from edgenas.picking import read_front
-
     started = time.perf_counter()
-    front = read_front(run)
-    latency = [] if max_latency_ms is None else [f"latency_ms<={max_latency_ms!r}"]
-    limits = parse_constraints([*latency, *constraints], front.known)
-    picked = best_of(front, limits)
+    best = edgenas.open_run(run).pick(max_latency_ms, constraints)
     if as_json:
-        from edgenas.cli.render import emit_json
-
-        emit_json(_document(front, picked, time.perf_counter() - started))
+        emit_json({**best.document(), "seconds": round(time.perf_counter() - started, 4)})
     else:
-        _print(front, picked)
+        _print(best)
+    if best.front.verdict.outdated:
+        raise click.exceptions.Exit(NOT_VERIFIED)
 
 
-def _document(front: Front, picked: Picked, seconds: float) -> dict[str, Any]:
-    from edgenas.records import to_json
-
-    return {
-        "run": str(front.run),
-        "network": picked.point.name,
-        "architecture": to_json(picked.point.architecture),
-        "objective": front.objective.name,
-        "confidence": front.confidence,
-        "predicted": {name: to_json(value) for name, value in picked.point.predicted.items()},
-        "measured": dict(picked.measured),
-        "between": {
-            "response": picked.between,
-            "below": _point(picked.below),
-            "above": _point(picked.above),
-        },
-        "notes": list(picked.notes),
-        "frontier_points": len(front.points),
-        "seconds": round(seconds, 4),
-    }
-
-
-def _point(measured: MeasuredPoint | None) -> dict[str, Any] | None:
-    if measured is None:
-        return None
-    return {"network": measured.name, "measured": dict(measured.measured)}
-
-
-def _print(front: Front, picked: Picked) -> None:
-    click.echo(picked.point.name)
+def _print(best: Pick) -> None:
+    front, picked = best.front, best.picked
+    say(picked.point.name)
     wide = max(len(front.known[name].label) for name in picked.point.predicted)
     for name, value in picked.point.predicted.items():
         kind = front.known[name]
@@ -91,16 +66,30 @@ def _print(front: Front, picked: Picked) -> None:
         if value.lower < value.upper:
             bounds = f"{kind.shown(value.lower)} to {kind.shown(value.upper)}"
             line += f"  ({bounds} at {front.confidence:.0%})"
-        if name in picked.measured:
+        if name == front.objective.name and picked.point.name in front.evaluated:
+            line += (
+                f"; {front.how_evaluated} {kind.shown(front.evaluated[picked.point.name].value)}"
+            )
+        elif name in picked.measured:
             line += f"; {front.how} {kind.shown(picked.measured[name])}"
-        click.echo(line)
+        say(line)
+    say(best.reason)
+    for one in picked.choice.evaluated:
+        if one.name in picked.choice.alike and one.name != picked.point.name:
+            objective = front.objective.shown(front.evaluated[one.name].value)
+            say(f"{front.how_evaluated}, not measurably worse: {front.objective.label} {objective}")
+            say(f"  {one.name}")
     kind = front.known[picked.between]
     for side, point in (("under it", picked.below), ("over it", picked.above)):
         if point is not None:
-            click.echo(f"{front.how}, nearest {side} in {kind.label}: {_values(front, point)}")
-            click.echo(f"  {point.name}")
+            say(f"{front.how}, nearest {side} in {kind.label}: {_values(front, point)}")
+            say(f"  {point.name}")
     for note in picked.notes:
-        click.echo(f"note: {note}")
+        say(f"note: {note}")
+    for text in front.verdict.outdated:
+        say(f"not verified: {text}")
+    if front.verdict.outdated:
+        say(f"next: {front.verdict.next_command}")
 
 
 def _values(front: Front, point: MeasuredPoint) -> str:

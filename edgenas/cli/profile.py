@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import access, access_options, json_option
+from edgenas.cli.options import access_given, access_options, json_option, space_file_option
 from edgenas.cli.progress_bars import Bars
-from edgenas.cli.render import emit_json, operator_table
+from edgenas.cli.show import operator_table
+from edgenas.cli.terminal import emit_json
+from edgenas.runs import commands
 
 
 @click.command()
@@ -20,6 +22,7 @@ from edgenas.cli.render import emit_json, operator_table
     "--runs", type=click.IntRange(1, 2000), default=30, show_default=True, help="Inferences timed."
 )
 @access_options
+@space_file_option
 @json_option
 def profile(
     what: Path,
@@ -40,12 +43,8 @@ def profile(
       edgenas profile model.onnx --target pi@raspberrypi.local --json
       edgenas profile model.tflite --engine litert_builtin
     """
-    from edgenas.profiling import profile as profiled
-    from edgenas.records import to_json
-
-    bars = Bars()
-    found = profiled(what, target, runs, access(options, bars.message), bars, engine=engine)
+    found = commands.profile(what, target, runs, Bars(), engine=engine, **access_given(options))
     if as_json:
-        emit_json(to_json(found))
+        emit_json(found)
     else:
-        operator_table(to_json(found))
+        operator_table(found)

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from edgenas.progress import Task
+from edgenas.cli import interrupts
+from edgenas.cli.console import Terminal
+from edgenas.cli.terminal import is_quiet, say
+from edgenas.core.printable import printable
+from edgenas.core.progress import Silent, Task
 
 SECONDS_BETWEEN_LINES = 10.0
 
 
 class Bars:
-    """A `edgenas.progress.Progress` that draws; it keeps the warnings for the result.
+    """A `edgenas.core.progress.Progress` that draws; it keeps the warnings for the result.
 
     Several threads may have tasks at once: one live display shows a bar for each.
     """
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = Terminal(err=True)
         self.warnings: list[str] = []
         self._lock = threading.Lock()
         self._live: Progress | None = None
@@ -31,6 +33,11 @@ class Bars:
     @contextmanager
     def task(self, title: str, total: float) -> Iterator[Task]:
         """Show one bar while the block runs."""
+        title = printable(title)
+        if is_quiet():
+            with Silent().task(title, total) as silent:
+                yield silent
+            return
         if not self.console.is_terminal:
             yield _Lines(title, total)
             return
@@ -44,12 +51,22 @@ class Bars:
                 self._finish(live, bar)
 
     def message(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        if not is_quiet():
+            self._print(text)
 
     def warning(self, text: str) -> None:
         if text not in self.warnings:
-            self.console.print(f"warning: {text}", markup=False, style="yellow")
+            self._print(f"warning: {text}", "yellow")
         self.warnings.append(text)
+
+    def close(self) -> None:
+        """End what is drawn."""
+
+    def _print(self, text: str, style: str | None = None) -> None:
+        if self.console.is_terminal:  # above the bars
+            self.console.print(text, style=style)
+        else:
+            say(text, err=True)
 
     def _start(self) -> Progress:
         columns = (
@@ -80,10 +97,11 @@ class _Bar:
         self._task = task
 
     def advance(self, units: float = 1.0) -> None:
+        interrupts.check()
         self._progress.advance(self._task, units)
 
     def note(self, text: str) -> None:
-        self._progress.update(self._task, note=text)
+        self._progress.update(self._task, note=printable(text))
 
 
 class _Lines:
@@ -93,9 +111,10 @@ class _Lines:
         self._title, self._total, self._done, self._note = title, total, 0.0, ""
         self._started = time.monotonic()
         self._printed = self._started
-        self._print(title)
+        say(title, err=True)
 
     def advance(self, units: float = 1.0) -> None:
+        interrupts.check()
         self._done += units
         now = time.monotonic()
         if now - self._printed < SECONDS_BETWEEN_LINES or not self._done:
@@ -103,12 +122,8 @@ class _Lines:
         self._printed = now
         left = (now - self._started) * max(0.0, self._total - self._done) / self._done
         share = 100 * self._done / self._total if self._total else 100
-        self._print(f"{self._title}: {share:.0f} %, {left:.0f} s left {self._note}".rstrip())
+        line = f"{self._title}: {share:.0f} %, {left:.0f} s left {self._note}"
+        say(line.rstrip(), err=True)
 
     def note(self, text: str) -> None:
         self._note = text
-
-    def _print(self, line: str) -> None:
-        # one write: lines of several threads do not run into each other
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()

@@ -6,15 +6,16 @@ from typing import Any
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from edgenas.cli.options import PluginName, json_option
-from edgenas.cli.render import emit_json
+from edgenas.cli.console import Terminal
+from edgenas.cli.options import SpaceName, json_option
+from edgenas.cli.terminal import emit_json
+from edgenas.runs import commands
 
 
 @click.command()
-@click.argument("name", type=PluginName("spaces"))
+@click.argument("name", type=SpaceName())
 @click.option("--image-size", type=click.IntRange(8), default=224, show_default=True)
 @click.option("--classes", type=click.IntRange(2), default=10, show_default=True)
 @click.option("--channels", type=click.IntRange(1), default=3, show_default=True)
@@ -23,15 +24,14 @@ from edgenas.cli.render import emit_json
 def space(name: str, layers: bool, as_json: bool, **images: int) -> None:
     """Say what a search space is: its size, its layers, what engines make of it.
 
+    NAME is that of a space, or a file that defines one: FILE.py or FILE.toml.
+
     \b
     Examples:
       edgenas space mbv3-tiny --image-size 32
       edgenas space mbv3-cpu --image-size 224 --layers
     """
-    from edgenas.records import to_json
-    from edgenas.space_card import space_card
-
-    card = to_json(space_card(name, images["classes"], images["channels"], images["image_size"]))
+    card = commands.space_card(name, images["classes"], images["channels"], images["image_size"])
     if as_json:
         emit_json(card)
     else:
@@ -39,8 +39,8 @@ def space(name: str, layers: bool, as_json: bool, **images: int) -> None:
 
 
 def _show(card: dict[str, Any], layers: bool) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{card['name']}: {card['purpose']}", markup=False)
+    console = Terminal()
+    console.print(f"{card['name']}: {card['purpose']}")
     pixels = ", ".join(map(str, card["resolutions"]))
     console.print(f"{card['size']:.3g} architectures at {pixels} px")
     for which in ("smallest", "largest"):
@@ -50,7 +50,7 @@ def _show(card: dict[str, Any], layers: bool) -> None:
             f"{network['params'] / 1e6:.3g} million params, {len(network['layers'])} layers"
         )
     for engine, obstacles in card["engines"].items():
-        console.print(f"int8 on {engine}: {' '.join(obstacles) or 'all of it'}", markup=False)
+        console.print(f"int8 on {engine}: {' '.join(obstacles) or 'all of it'}")
     if layers:
         console.print(_layers(card["largest"]["layers"]))
 

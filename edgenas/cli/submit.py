@@ -7,13 +7,26 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import PluginName, access, access_options, json_option
+import edgenas
+from edgenas.cli.completion import RunPath
+from edgenas.cli.options import (
+    PluginName,
+    access_given,
+    access_options,
+    json_option,
+    space_file_option,
+)
 from edgenas.cli.progress_bars import Bars
-from edgenas.cli.render import emit_json
-from edgenas.errors import InputError
+from edgenas.cli.terminal import emit_json, say
+from edgenas.cli.verdicts import end_with, show_reservations, strict_option
+from edgenas.core.errors import InputError
+from edgenas.runs import commands
 
-REJECTED = 1
-VERDICT = {False: "is valid, as far as is known", True: "would be rejected"}
+VERDICT = {
+    "pass": "is valid, as far as is known",
+    "fail": "would be rejected",
+    "unchecked": "cannot be checked here",
+}
 
 
 class Setting(click.ParamType):
@@ -33,7 +46,7 @@ class Setting(click.ParamType):
 
 
 @click.command()
-@click.argument("run", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.argument("run", required=False, type=RunPath())
 @click.option(
     "--challenge", required=True, type=PluginName("challenges"), help="Which one: see above."
 )
@@ -49,13 +62,35 @@ class Setting(click.ParamType):
     multiple=True,
     help="A figure that the score needs; one that is missing is named, with where to look for it.",
 )
+@click.option(
+    "--anonymous/--no-anonymous",
+    "private",
+    default=True,
+    show_default=True,
+    help="Leave out of the package what names people, machines and places, and no figure needs.",
+)
+@click.option(
+    "--sandbox",
+    type=click.Choice(["auto", "off"]),
+    default="auto",
+    show_default=True,
+    help="Of a package that is run to be judged: auto shuts it in with bubblewrap (bwrap), without "
+    "network and with files read-only, where that is installed. Else it runs with your rights: run "
+    "none that you do not trust.",
+)
 @access_options
+@strict_option
+@space_file_option
 @json_option
 def submit(
     run: Path | None,
     challenge: str,
     check: Path | None,
     given: tuple[tuple[str, str], ...],
+    *,
+    private: bool,
+    sandbox: str,
+    strict: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -69,7 +104,8 @@ def submit(
       lpcvc2025-track1  model.onnx: input "image" [1,3,224,224] to 64 classes
 
     RUN is a finished search whose winner is packed. The exit code is 0 if the submission is valid
-    as far as is known, and 1 if it would be rejected.
+    as far as is known or cannot be checked here (7 with --strict), 1 if it would be rejected, and 8
+    if something changed since it was verified.
 
     \b
     Examples:
@@ -78,51 +114,64 @@ def submit(
       edgenas submit --check model.tflite --challenge ovic2020 --set accuracy=0.7 \\
         --set latency_ms=28 --set frontier_k=16.89 --set frontier_a0=12
     """
-    from edgenas import submission
-
     if (run is None) == (check is None):
         raise InputError("Name a run folder, or a file with --check: one of the two.")
-    bars = Bars()
     if check is not None:
-        document = submission.check(challenge, check, dict(given))
+        settings = dict(given) if sandbox == "auto" else {**dict(given), "sandbox": sandbox}
+        document = commands.check_submission(challenge, check, settings)
     else:
         assert run is not None
-        allowed = access(options, bars.message)
-        document = submission.submit(run, challenge, dict(given), bars, allowed)
+        opened = edgenas.open_run(run, progress=Bars(), **access_given(options))
+        document = opened.submit(challenge, dict(given), private=private)
     if as_json:
         emit_json(document)
     else:
         _show(document)
-    if document["status"] == "fail":
-        raise click.exceptions.Exit(REJECTED)
+    end_with(document, strict)
 
 
 def _show(document: dict[str, Any]) -> None:
-    rejected, steps = document["status"] == "fail", []
+    steps = []
     for finding in document["findings"]:
         if finding["severity"] == "step":
             steps.append(finding["message"])
             continue
-        click.echo(f"{finding['severity']}: {finding['message']}")
+        mark = {"unchecked": "not checked"}.get(finding["severity"], finding["severity"])
+        say(f"{mark}: {finding['message']}")
         for label in ("remedy", "source"):
             if finding[label]:
-                click.echo(f"    {label}: {finding[label]}")
-    click.echo(f"{document['challenge']}: {document['built']} {VERDICT[rejected]}")
+                say(f"    {label}: {finding[label]}")
+    say(f"{document['challenge']}: {document['built']} {VERDICT[document['status']]}")
+    if referee := document.get("referee"):
+        say(
+            f"referee run: {referee['accuracy']:.2%} of {referee['n_images']:,} image files, fed "
+            f"as the judge feeds them; verified: {referee['verified_accuracy']:.2%}"
+            + _alike(referee)
+        )
+    if document["status"] != "unchecked":
+        show_reservations(document)
     if "evidence" in document:
-        click.echo(f"evidence, for edgenas verify --replay: {document['evidence']}")
-    if rejected:
+        say(f"evidence, for edgenas verify --replay: {document['evidence']}")
+    if document["status"] == "fail":
         return
     _show_score(document["score"])
     if steps:
-        click.echo("what is left for you:")
+        say("what is left for you:")
     for number, step in enumerate(steps, 1):
-        click.echo(f"  {number}. {step}")
+        say(f"  {number}. {step}")
+
+
+def _alike(referee: dict[str, Any]) -> str:
+    """Return on how many images the target and the judge agree; "" where that is not known."""
+    if referee["n_alike"] is None:
+        return ""
+    return f" (the same {referee['n_alike']:,} images right or wrong on the target)"
 
 
 def _show_score(score: dict[str, Any]) -> None:
     if score["value"] is None:
-        click.echo(f"not scored: {score['reason']}")
+        say(f"not scored: {score['reason']}")
     else:
-        click.echo(f"score {score['value']:.4g} = {score['formula']}")
+        say(f"score {score['value']:.4g} = {score['formula']}")
         for note in score["notes"]:
-            click.echo(f"    {note}")
+            say(f"    {note}")

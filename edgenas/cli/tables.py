@@ -3,37 +3,49 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import io
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+import numpy as np
 
-from edgenas.cli.options import EVERY_OPTION, config_options, json_option, refuse_others
-from edgenas.cli.render import emit_json, table_fit
-from edgenas.errors import InputError
-
-if TYPE_CHECKING:
-    from edgenas.predictors.table import TableRegression
+import edgenas
+from edgenas.cli.options import (
+    EVERY_OPTION,
+    config_options,
+    json_option,
+    overwrite_option,
+    refuse_others,
+)
+from edgenas.cli.show import table_fit
+from edgenas.cli.terminal import emit_json, say
+from edgenas.core.errors import InputError
+from edgenas.core.files.outputs import claim
+from edgenas.core.run_options import taken_by
+from edgenas.runs import commands
 
 ADDED = ("mean", "lower", "upper", "outside")
 OF_TABLES = {  # options of fit
     "response": "--response",
+    "drop_rows": "--drop-rows",
     "features": "--features",
     "categorical": "--categorical",
     "exclude": "--exclude",
+    "keep": "--keep",
     "terms": "--terms",
     "bootstrap": "--bootstrap",
     "priors": "--prior",
     "hardware": "--hardware",
     "output": "-o",
 }
-TABLE_SUFFIXES = (".csv", ".csv.gz")
+_MOST_HEADER_BYTES, _MOST_PREDICTOR_BYTES = 1 << 20, 1 << 28
 
 
 class Names(click.ParamType):
-    """Column names, separated by commas; an empty item is refused."""
+    """Column names, separated by commas; names with commas are quoted as in CSV, or stand alone.
+    An empty item is refused. Names are known once the table is read (`_named`)."""
 
     name = "names"
 
@@ -42,19 +54,54 @@ class Names(click.ParamType):
     ) -> tuple[str, ...]:
         if isinstance(value, tuple):
             return value
-        parts = tuple(part.strip() for part in value.split(","))
-        if not all(parts):
+        if not all(_split(value)):
             self.fail(f"'{value}' has an empty name", param, ctx)
-        return parts
+        return (value,)
+
+
+def _split(names: str) -> tuple[str, ...]:
+    row = next(csv.reader([names], skipinitialspace=True), [""])
+    return tuple(part.strip() for part in row)
+
+
+def _named(given: tuple[str, ...], known: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names in an option's value: one of the columns `known`, or several."""
+    return tuple(
+        name for value in given for name in ((value,) if value in known else _split(value))
+    )
+
+
+class RowNumbers(click.ParamType):
+    """Whole numbers from 1 on, separated by commas."""
+
+    name = "rows"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in value.split(",")]
+        if not all(part.isdecimal() and int(part) > 0 for part in parts):
+            self.fail(f"'{value}' is no list of rows, such as 18,61", param, ctx)
+        return tuple(map(int, parts))
 
 
 @click.command(epilog=EVERY_OPTION)
 @click.argument("source", type=click.Path(path_type=Path))
-@config_options("seed", "warm_start")
+@config_options("fit")
 @click.option("--response", help="Of a table: the column to predict.")
+@click.option("--drop-rows", type=RowNumbers(), default=(), help="Rows to leave out, as 18,61.")
 @click.option("--features", type=Names(), default=(), help="Columns to predict from.  [all]")
 @click.option("--categorical", type=Names(), default=(), help="Columns that are categories.")
 @click.option("--exclude", type=Names(), default=(), help="Columns to leave out.")
+@click.option(
+    "--keep",
+    type=Names(),
+    default=(),
+    help="Columns to use although they look like no features: they count rows, name networks or "
+    "runs, or say the response over again.",
+)
 @click.option(
     "--terms", help='auto, main, annealed, foxnas, or a formula such as "a + log(b)".  [auto]'
 )
@@ -84,8 +131,9 @@ class Names(click.ParamType):
     type=click.Path(path_type=Path, dir_okay=False),
     help="Of a table: write the predictor there.",
 )
+@overwrite_option
 @json_option
-def fit(source: Path, as_json: bool, **options: Any) -> None:
+def fit(source: Path, as_json: bool, overwrite: bool, **options: Any) -> None:
     """Fit predictors: of a run folder's measurements, or of a column of a table.
 
     \b
@@ -94,9 +142,9 @@ def fit(source: Path, as_json: bool, **options: Any) -> None:
       edgenas fit pi4.csv --response latency --exclude acc -o latency.json
       edgenas fit pi5-ten-rows.csv --response latency --prior latency.json -o pi5.json
     """
-    if source.is_file() and not source.name.endswith(TABLE_SUFFIXES):
-        raise InputError(f"{source} is no table that edgenas reads.", "Save it as .csv or .csv.gz.")
-    if not source.name.endswith(TABLE_SUFFIXES):
+    from edgenas.core.tables.file import is_table
+
+    if not source.is_file() and not is_table(source):
         from edgenas.cli.steps import run_step
 
         of_table = [option for name, option in OF_TABLES.items() if options[name]]
@@ -104,14 +152,16 @@ def fit(source: Path, as_json: bool, **options: Any) -> None:
             raise InputError(f"{of_table[0]} is of a table, and {source} is none.", "Leave it out.")
         run_step("fit", source, options, as_json)
         return
-    refuse_others(options, ("seed",), "a table")
+    refuse_others(options, taken_by("fit TABLE"), "a table")
     if not options["response"]:
         raise InputError(f"Which column of {source} is to be predicted?", "Say --response COLUMN.")
+    output = options["output"]
+    if output:
+        read = [path for path in (source, *options["priors"], options["hardware"]) if path]
+        output = claim(output, "-o", _is_predictor, inputs=read, overwrite=overwrite)
     fitted = _fit_table(source, options)
-    if options["output"]:
-        from edgenas.run_folder import write_json
-
-        write_json(options["output"], fitted.to_json())
+    if output:
+        fitted.write(output)
     document = fitted.report()
     if as_json:
         emit_json(document)
@@ -119,29 +169,29 @@ def fit(source: Path, as_json: bool, **options: Any) -> None:
         table_fit(document)
 
 
-def _fit_table(source: Path, options: dict[str, Any]) -> TableRegression:
-    from edgenas.predictors.table import TableRegression
-    from edgenas.predictors.table_columns import read_csv
-
+def _fit_table(source: Path, options: dict[str, Any]) -> edgenas.TableRegression:
     priors = _priors(options["priors"])
     boards = None
     if options["hardware"]:
-        from edgenas.toml_file import read_toml
+        from edgenas.core.files.toml import read_toml
 
         if not priors:
             raise InputError("--hardware is for --prior.", "Say --prior PREDICTOR.json.")
         boards = read_toml(options["hardware"])
-    return TableRegression(options["terms"] or "auto", options["seed"] or 0, priors, boards).fit(
-        read_csv(source),
+    terms, seed = options["terms"] or "auto", options["seed"] or 0
+    table = edgenas.read_csv(source, without=options["drop_rows"])
+    return edgenas.TableRegression(terms, seed, priors, boards).fit(
+        table,
         options["response"],
-        features=options["features"],
-        categorical=options["categorical"],
-        exclude=options["exclude"],
+        features=_named(options["features"], table),
+        categorical=_named(options["categorical"], table),
+        exclude=_named(options["exclude"], table),
+        keep=_named(options["keep"], table),
         bootstrap=options["bootstrap"],
     )
 
 
-def _priors(paths: tuple[Path, ...]) -> dict[str, TableRegression]:
+def _priors(paths: tuple[Path, ...]) -> dict[str, edgenas.TableRegression]:
     """Return the predictors in the files, by the names of the files."""
     found = {path.stem: read_predictor(path) for path in paths}
     if len(found) < len(paths):
@@ -149,12 +199,14 @@ def _priors(paths: tuple[Path, ...]) -> dict[str, TableRegression]:
     return found
 
 
-def read_predictor(path: Path) -> TableRegression:
+def read_predictor(path: Path) -> edgenas.TableRegression:
     """Return the predictor that `edgenas fit TABLE.csv` wrote to `path`."""
-    from edgenas.predictors.table import load
-    from edgenas.run_folder import read_json
+    return edgenas.TableRegression.read(path)
 
-    return load(read_json(path, "A predictor is what edgenas fit TABLE.csv writes with -o."))
+
+def _is_predictor(path: Path) -> bool:
+    """Return whether `path` is what `fit` wrote, unedited."""
+    return path.stat().st_size <= _MOST_PREDICTOR_BYTES and commands.is_predictor(path)
 
 
 @click.command()
@@ -162,28 +214,46 @@ def read_predictor(path: Path) -> TableRegression:
 @click.argument("table", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--confidence", default=0.9, show_default=True, help="Of the intervals.")
+@overwrite_option
 @json_option
-def predict(predictor: Path, table: Path, output: Path, confidence: float, as_json: bool) -> None:
+def predict(  # noqa: PLR0917 - the command's options
+    predictor: Path,
+    table: Path,
+    output: Path,
+    confidence: float,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
     """Predict a table's rows: writes it again with columns mean, lower, upper and outside.
 
     outside says 1 where a row is farther from what was measured than any measured row is from the
     others, has a new category, or differs where the measured rows did not: its interval is then no
-    promise.
+    promise. A row that lacks a number is left empty there, and counted.
 
     \b
     Example:
       edgenas predict latency.json new.csv -o predicted.csv
     """
-    from edgenas.predictors.table_columns import read_csv
-    from edgenas.run_folder import write_bytes
+    from edgenas.core.files.run_folder import write_text
+    from edgenas.core.tables.file import widened
 
-    fitted, rows = read_predictor(predictor), read_csv(table)
-    found, outside = fitted.get_prediction(rows, confidence), fitted.outside(rows).astype(int)
-    columns = (found.mean, found.lower, found.upper, outside)
-    added = zip(*(column.tolist() for column in columns), strict=True)
-    write_bytes(output, _widened(table, [ADDED, *added]).encode())
+    there = claim(output, "-o", _is_predicted, inputs=(predictor, table), overwrite=overwrite)
+    fitted, rows = read_predictor(predictor), edgenas.read_csv(table)
+    complete = fitted.complete(rows)
+    whole = bool(complete.all())
+    some = rows if whole else {name: values[complete] for name, values in rows.items()}
+    if complete.any():
+        found, outside = fitted.get_prediction(some, confidence), fitted.outside(some).astype(int)
+        columns = (found.mean, found.lower, found.upper, outside)
+    else:
+        outside, columns = np.zeros(0, int), (np.zeros(0),) * 4
+    answered = zip(*(column.tolist() for column in columns), strict=True)
+    empty = ("",) * len(ADDED)
+    added = [next(answered) if known else empty for known in complete.tolist()]
+    write_text(there, widened(table, [ADDED, *added]))
     document = {
-        "n": len(found.mean),
+        "n": int(complete.sum()),
+        "missing": int((~complete).sum()),
         "outside": int(outside.sum()),
         "output": str(output),
         "confidence": confidence,
@@ -191,22 +261,24 @@ def predict(predictor: Path, table: Path, output: Path, confidence: float, as_js
     if as_json:
         emit_json(document)
         return
-    click.echo(f"{document['n']} rows predicted, in {output}")
+    say(f"{document['n']} rows predicted, in {output}")
+    if document["missing"]:
+        first = int(np.argmin(complete)) + 1
+        say(
+            f"warning: {document['missing']} rows lack a number that the predictor takes (first: "
+            f"row {first}): their cells are empty",
+            err=True,
+        )
     if document["outside"]:
-        click.echo(
+        say(
             f"warning: {document['outside']} of them lie outside what was measured (column "
             "outside): do not rely on their intervals",
             err=True,
         )
 
 
-def _widened(table: Path, added: list[tuple[Any, ...]]) -> str:
-    """Return the text of a CSV file with more cells at the end of each of its rows."""
-    opener = gzip.open if table.suffix == ".gz" else open
-    with opener(table, "rt", newline="", encoding="utf-8-sig") as stream:
-        rows = [row for row in csv.reader(stream) if len(row) > 1 or "".join(row).strip()]
-    text, width = io.StringIO(), len(rows[0])
-    even = ([*row, *[""] * width][:width] for row in rows)  # some rows end early, or in a comma
-    pairs = zip(even, added, strict=True)
-    csv.writer(text, lineterminator="\n").writerows((*row, *cells) for row, cells in pairs)
-    return text.getvalue()
+def _is_predicted(path: Path) -> bool:
+    """Return whether `path` is a table that `predict` wrote: its header ends in what that adds."""
+    with path.open("rb") as stream:
+        header = stream.readline(_MOST_HEADER_BYTES).decode("utf-8")
+    return tuple(re.split(r"[,;\t|]", header.rstrip())[-len(ADDED) :]) == ADDED

@@ -7,9 +7,13 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import access, access_options, json_option
+from edgenas.cli.options import access_given, access_options, json_option
 from edgenas.cli.progress_bars import Bars
-from edgenas.cli.render import emit_json, step_result
+from edgenas.cli.show import step_result
+from edgenas.cli.terminal import emit_json, say
+from edgenas.core.errors import InputError, nearest
+from edgenas.core.files.run_folder import RunFolder
+from edgenas.runs import commands
 
 
 @click.command()
@@ -31,15 +35,12 @@ def probe(where: str | None, named: str | None, as_json: bool, **options: Any) -
     if where and named:
         raise click.UsageError("Give the target once: as WHERE, or with --target.")
     where = where or named or "local"
-    if Path(where, "run.json").exists():
+    if RunFolder(Path(where)).config.exists():
         from edgenas.cli.steps import run_step
 
         run_step("probe", Path(where), options, as_json)
         return
-    from edgenas.pipeline import probe_target
-    from edgenas.records import to_json
-
-    profile = to_json(probe_target(where, access(options, Bars().message)))
+    profile = commands.probe(where, Bars(), **access_given(options))
     if as_json:
         emit_json(profile)
     else:
@@ -62,30 +63,26 @@ def target() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List the target files that come with edgenas."""
-    from edgenas.targets.config import shipped_files
-
     first_lines = {
-        name: path.read_text("utf-8").partition("\n")[0].removeprefix("# ")
-        for name, path in shipped_files().items()
+        name: text.partition("\n")[0].removeprefix("# ")
+        for name, text in commands.target_files().items()
     }
     if as_json:
         emit_json({"targets": first_lines})
         return
     for name, about in first_lines.items():
-        click.echo(f"{name:18} {about}")
+        say(f"{name:18} {about}")
 
 
 @target.command()
 @click.argument("name")
 def show(name: str) -> None:
     """Print a target file that comes with edgenas, to copy and change."""
-    from edgenas.errors import InputError, nearest
-    from edgenas.targets.config import shipped_files
-
-    known = shipped_files()
+    known = commands.target_files()
     if name not in known:
         raise InputError(f"edgenas ships no target file '{name}'.", nearest(name, known))
-    click.echo(known[name].read_text("utf-8"), nl=False)
+    for line in known[name].splitlines():
+        say(line)
 
 
 @target.command()
@@ -94,10 +91,8 @@ def show(name: str) -> None:
 @json_option
 def clean(where: str, as_json: bool, **options: Any) -> None:
     """Remove all that edgenas keeps on a target."""
-    from edgenas.targets.config import resolve
-
-    done = resolve(where, access(options, Bars().message)).clean()
+    done = commands.clean(where, Bars(), **access_given(options))
     if as_json:
         emit_json({"target": where, "done": done})
     else:
-        click.echo(done)
+        say(done)

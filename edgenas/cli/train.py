@@ -7,19 +7,27 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import EVERY_OPTION, config_options, json_option, refuse_others
+import edgenas
+from edgenas.cli.completion import RunPath
+from edgenas.cli.options import (
+    EVERY_OPTION,
+    config_options,
+    json_option,
+    overwrite_option,
+    refuse_others,
+)
 from edgenas.cli.progress_bars import Bars
-from edgenas.cli.render import emit_json
-from edgenas.errors import InputError
+from edgenas.cli.terminal import emit_json, say
+from edgenas.core.errors import InputError
+from edgenas.core.run_options import taken_by
 
 # Given on the command line; else as `edgenas.supernet.settings` has it.
 ALONE = ("augment", "learning_rate", "random_subnets", "qat_epochs", "ema")  # not of a run
-SETTINGS = ("epochs", "seed", "batch_size", *ALONE[1:])
 AUGMENTATIONS = ("auto", "none", "shift", "flip", "strong")
 
 
 @click.command(epilog=EVERY_OPTION)
-@click.argument("run", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.argument("run", required=False, type=RunPath())
 @click.option(
     "-o",
     "--output",
@@ -37,12 +45,14 @@ AUGMENTATIONS = ("auto", "none", "shift", "flip", "strong")
 @click.option("--random-subnets", type=int, help="With -o; in each step.  [2]")
 @click.option("--qat-epochs", type=int, help="With -o; of the last, which round as int8 does.  [0]")
 @click.option("--ema", type=float, help="With -o; decay of the weights' average.  [0.998]")
-@config_options("data", "space", "epochs", "batch_size", "supernet", "seed")
+@config_options("train")
+@overwrite_option
 @json_option
 def train(
     run: Path | None,
     output: Path | None,
     resume: bool,
+    overwrite: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -69,17 +79,11 @@ def train(
         run_step("train", run, options, as_json)
         return
     assert output is not None
-    refuse_others(options, {"data", "space", "epochs", "batch_size", "seed"}, "train -o")
-    from edgenas import supernet_training
-
-    document = supernet_training.train(
-        output,
-        options["data"] or "digits",
-        options["space"] or "mbv3-tiny",
-        options["augment"] or "auto",
-        {name: options[name] for name in SETTINGS if options[name] is not None},
-        Bars(),
-        resume,
+    refuse_others(options, taken_by("train -o"), "train -o")
+    names = (*taken_by("train -o"), *ALONE)
+    asked = {name: options[name] for name in names if options[name] is not None}
+    document = edgenas.train_supernet(
+        output, resume=resume, overwrite=overwrite, progress=Bars(), **asked
     )
     if not document:
         return  # not the first of several processes
@@ -91,12 +95,12 @@ def train(
 
 def _show(document: dict[str, Any]) -> None:
     report = document["report"]
-    click.echo(
+    say(
         f"largest {report['largest_accuracy']:.2%}, smallest {report['smallest_accuracy']:.2%} "
         f"on {document['n_val']} validation images"
     )
-    click.echo(
+    say(
         f"{report['seconds']:.0f} s on {report['device']}, {report['images_per_second']:.0f} "
         f"images/s, {report['waiting_share']:.1%} of it waiting for images"
     )
-    click.echo(f"supernet: {document['supernet']} ({document['bytes'] / 1e6:.2f} MB)")
+    say(f"supernet: {document['supernet']} ({document['bytes'] / 1e6:.2f} MB)")

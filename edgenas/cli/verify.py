@@ -8,9 +8,22 @@ from typing import Any
 
 import click
 
-from edgenas.cli.options import EVERY_OPTION, config_options, json_option, refuse_others
-from edgenas.cli.render import emit_json
-from edgenas.errors import InputError
+from edgenas.cli.completion import RunPath
+from edgenas.cli.options import (
+    EVERY_OPTION,
+    access_given,
+    config_options,
+    is_model,
+    json_option,
+    preprocessing_options,
+    refuse_others,
+)
+from edgenas.cli.progress_bars import Bars
+from edgenas.cli.show_file import show_verified_file
+from edgenas.cli.terminal import emit_json, say
+from edgenas.cli.verdicts import end_with, strict_option
+from edgenas.core.errors import InputError
+from edgenas.runs import commands
 
 NOT_CONFIRMED = 1
 SAID = {
@@ -21,42 +34,80 @@ SAID = {
 
 
 @click.command(epilog=EVERY_OPTION)
-@click.argument("run", required=False, type=click.Path(path_type=Path, file_okay=False))
-@config_options("target", "engine", "max_latency_ms")
+@click.argument("run", metavar="RUN|MODEL", required=False, type=RunPath(or_file=True))
+@config_options("verify")
 @click.option(
     "--replay",
     type=click.Path(path_type=Path),
     help="Work the figures of evidence out again instead, of a zip or a package's folder; needs no "
     "board.",
 )
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of a MODEL: the file that it was made of, whose accuracy is compared.",
+)
+@preprocessing_options
+@strict_option
 @json_option
-def verify(run: Path | None, replay: Path | None, as_json: bool, **options: Any) -> None:
+def verify(
+    run: Path | None, replay: Path | None, *, strict: bool, as_json: bool, **options: Any
+) -> None:
     """Run the exported models on the target; exit 0 only if one passes.
+
+    Of a MODEL, an .onnx or .tflite file that somebody else made, all test images of --data are
+    run on the target: it passes if its scores are those of the same engine on this computer and
+    its latency keeps the limit. --mean, --std, --fit and --labels say how images are made for it.
 
     \b
     Examples:
       edgenas verify runs/pi4
+      edgenas verify model.tflite --target pi@raspberrypi.local --data imagefolder:flowers
       edgenas verify --replay runs/pi4/submission/evidence.zip
     """
     if (run is None) == (replay is None):
         raise InputError("Name a run folder, or a bundle with --replay: one of the two.")
+    own = {name: options.pop(name) for name in ("mean", "std", "labels", "reference")}
+    if run is not None and is_model(run):
+        _verify_file(run, own, options, strict=strict, as_json=as_json)
+        return
+    given = [name for name, value in own.items() if value is not None]
+    if given:
+        raise InputError(f"--{given[0]} is of a model file.", "Leave it out.")
     if run is not None:
         from edgenas.cli.steps import run_step
 
-        run_step("verify", run, options, as_json)
+        run_step("verify", run, options, as_json, strict=strict)
         return
     refuse_others(options, (), "a replay")
+    assert replay is not None
     _replay(replay, as_json)
 
 
-def _replay(path: Path | None, as_json: bool) -> None:
-    from edgenas.challenges.replay import replay as replayed
-    from edgenas.records import to_json
-    from edgenas.replayed_limits import limit_checks
-    from edgenas.replayed_predictions import prediction_checks
+def _verify_file(
+    model: Path, own: dict[str, Any], options: dict[str, Any], *, strict: bool, as_json: bool
+) -> None:
+    refuse_others(options, ("target", "engine", "data", "fit", "max_latency_ms"), "a model file")
+    document = commands.verify_file(
+        model,
+        options["data"],
+        Bars(),
+        target=options["target"],
+        engine=options["engine"],
+        max_latency_ms=options["max_latency_ms"],
+        reference=own.pop("reference"),
+        preprocessing={**own, "fit": options["fit"]},
+        **access_given(options),
+    )
+    if as_json:
+        emit_json(document)
+    else:
+        show_verified_file(document)
+    end_with(document, strict)
 
-    assert path is not None
-    checks = to_json((*replayed(path), *limit_checks(path), *prediction_checks(path)))
+
+def _replay(path: Path, as_json: bool) -> None:
+    checks = commands.replay(path)
     counts = {status: sum(one["status"] == status for one in checks) for status in SAID}
     if as_json:
         status = "fail" if counts["differs"] else "pass"
@@ -65,7 +116,7 @@ def _replay(path: Path | None, as_json: bool) -> None:
         for model in dict.fromkeys(check["model"] for check in checks):
             _show(model, [check for check in checks if check["model"] == model])
         said = ", ".join(f"{count} {SAID[status]}" for status, count in counts.items() if count)
-        click.echo(f"{len(checks)} figures: {said}")
+        say(f"{len(checks)} figures: {said}")
     if counts["differs"]:
         raise click.exceptions.Exit(NOT_CONFIRMED)
 
@@ -73,20 +124,22 @@ def _replay(path: Path | None, as_json: bool) -> None:
 def _show(model: str, checks: list[dict[str, Any]]) -> None:
     """Print what came of a model's figures: those that follow by number, the others by name."""
     follow = sum(check["status"] == "follows" for check in checks)
-    click.echo(f"{model}: {follow} of {len(checks)} figures follow from the evidence")
+    say(f"{model}: {follow} of {len(checks)} figures follow from the evidence")
     unknown: dict[str, list[str]] = {}
     for check in checks:
         if check["status"] == "unknown":
             unknown.setdefault(check["why"], []).append(check["figure"])
         elif check["status"] == "differs":
-            click.echo(f"  differs: {check['figure']}: {_difference(check)}")
+            say(f"  differs: {check['figure']}: {_difference(check)}")
     for why, figures in unknown.items():
         names = dict.fromkeys(re.sub(", (lower|upper)", "", figure) for figure in figures)
-        click.echo(f"  {len(figures)} cannot be worked out again. {why}")
-        click.echo(f"    {', '.join(names)}")
+        say(f"  {len(figures)} cannot be worked out again. {why}")
+        say(f"    {', '.join(names)}")
 
 
 def _difference(check: dict[str, Any]) -> str:
     stated, replayed, why = check["stated"], check["replayed"], check["why"]
+    if stated is None and replayed is None:
+        return str(why)
     found = "" if replayed is None else f", the evidence gives {replayed}"
     return f"stated {stated}{found}" + (f". {why}" if why else "")

@@ -1,45 +1,97 @@
 """Data: labelled images in three splits, of one size.
 
-A member is a file with `load(argument: str, *, seed: int, progress: Progress, image_size: int) ->
-Dataset`; `argument` is what follows the colon in --data NAME:ARGUMENT, `image_size` the most pixels
-that a side may have.
+A member is a file with `load(argument: str, *, reading: Reading, progress: Progress) -> Dataset`;
+`argument` is what follows the colon in --data NAME:ARGUMENT.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-from edgenas import plugins
-from edgenas.errors import DataError
-from edgenas.progress import Progress
-from edgenas.records import DataCard
+from edgenas.core import plugins
+from edgenas.core.errors import DataError, PluginError
+from edgenas.core.progress import Progress
+from edgenas.core.records import DataCard, Fit, ImageInput, Seen
+from edgenas.data import pixel_store
+from edgenas.data.seen import seen
 
-LARGEST_IMAGE_SIZE = 64
+USUAL_IMAGE_SIZE = 64  # to train on from nothing
 NAMED_SKIPPED_FILES = 5
 TEST_SEED = 0
+_NUMBERED = re.compile(r"([^0-9]*)([0-9]+)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images, uint8 [n, height, width, channels] with height = width, and labels, int64 [n]."""
+    """Images, uint8 [n, height, width, channels] with height = width, and labels, int64 [n].
+
+    files : that the images were read from, one each; () where they are no files.
+    """
 
     images: np.ndarray
     labels: np.ndarray
+    files: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def resized(self, size: int) -> Split:
         """Return the same images at `size` pixels a side."""
-        return Split(resize(self.images, size), self.labels)
+        return Split(resize(self.images, size), self.labels, self.files)
 
     def take(self, indices: np.ndarray) -> Split:
         """Return the images of `indices`, int64 [n], in that order."""
-        return Split(self.images[indices], self.labels[indices])
+        files = tuple(self.files[index] for index in indices) if self.files else ()
+        return Split(pixel_store.taken(self.images, indices), self.labels[indices], files)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How images are to be read.
+
+    seed : of the validation split, where it is cut from the training images. image_size : the most
+    pixels that a side may have. fit : how an image becomes square; None for crop, or as packaged
+    images are. class_names : in which order these classes go, where the images have just these; in
+    any other case the data set's own order counts.
+    """
+
+    seed: int = 0
+    image_size: int = USUAL_IMAGE_SIZE
+    fit: Fit | None = None
+    class_names: tuple[str, ...] = ()
+
+    def ordered(self, names: Iterable[str], order: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Return the class names in the order asked for, else in `order`, else `in_order`."""
+        names = set(names)
+        known = (self.class_names, order)
+        return next((one for one in known if names == set(one)), None) or in_order(names)
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names by the alphabet, or by their numbers where those are all that sets them apart.
+
+    Numbers do where every name begins with one, or has one behind the same text: 2 before 10,
+    class_2 before class_10.
+    """
+    alphabetical = sorted(set(names))
+    matches = [match for name in alphabetical if (match := _NUMBERED.fullmatch(name))]
+    if len(matches) < len(alphabetical) or len({match[1] for match in matches}) != 1:
+        return tuple(alphabetical)
+
+    def number(match: re.Match[str]) -> tuple[int, str]:  # as text: it may have any length
+        digits = match[2].lstrip("0")
+        return len(digits), digits
+
+    return tuple(match[0] for match in sorted(matches, key=number))
 
 
 @dataclass(frozen=True)
@@ -62,6 +114,8 @@ class Dataset:
     positions : None if the splits are whole. Of an excerpt, in which `train` is what calibration
         draws first, in that order: where those images stood in the whole split, int64 [n].
     excerpt_of : of an excerpt, the identity of the whole.
+    fit : how images became square.
+    seen : test images that are among the others too; None where it was not looked at.
     synthetic : the images were made from noise to calibrate as those of `excerpt_of` do; their
         labels are all -1, and mean nothing.
     """
@@ -78,6 +132,8 @@ class Dataset:
     positions: np.ndarray | None = None
     excerpt_of: str = ""
     synthetic: bool = False
+    fit: Fit = "crop"
+    seen: Seen | None = None
 
     @property
     def image_size(self) -> int:
@@ -99,6 +155,23 @@ class Dataset:
             skipped=tuple(map(str, self.skipped)),
             excerpt_of=self.excerpt_of,
             synthetic=self.synthetic,
+            fit=self.fit,
+            seen=self.seen,
+        )
+
+    def network_input(
+        self, size: int, layout: Literal["nchw", "nhwc"], dtype: Literal["float32", "int8", "uint8"]
+    ) -> ImageInput:
+        """Return how a file's input is made of an image file, at `size` pixels a side."""
+        return ImageInput(
+            fit=self.fit,
+            image_size=self.image_size,
+            size=size,
+            channels="rgb" if len(self.mean) == 3 else "grey",
+            mean=self.mean,
+            std=self.std,
+            layout=layout,
+            dtype=dtype,
         )
 
     def calibration(self, count: int) -> Split:
@@ -112,33 +185,86 @@ class Dataset:
         return np.random.default_rng(0).permutation(len(self.train))
 
     def normalize(self, images: np.ndarray) -> np.ndarray:
-        """Return a network's input, float32 [n, c, h, w], for images, uint8 [n, h, w, c]."""
-        scale = np.float32(1) / (255 * np.array(self.std, np.float32))
-        shift = np.array(self.mean, np.float32) / np.array(self.std, np.float32)
-        return np.ascontiguousarray((images * scale - shift).transpose(0, 3, 1, 2))
+        """Return a network's input, float32 [n, c, h, w], for images, uint8 [n, h, w, c].
+
+        In the order of `device_runtime.worker.preprocess`: both sides of the parity gate see equal
+        floats, to the last bit.
+        """
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        values = images.astype(np.float32)
+        values /= np.float32(255)
+        values -= mean
+        values /= std
+        return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+
+    def inputs(self, images: np.ndarray) -> Inputs:
+        """Return the same of many images, each normalised when it is taken."""
+        return Inputs(self, images)
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs(Sequence[np.ndarray]):
+    """A network's input for many images, uint8 [n, h, w, c]: floats are four times their memory.
+
+    A slice of it is float32 [m, c, h, w], a number [c, h, w]; as `Dataset.normalize`.
+    """
+
+    dataset: Dataset
+    images: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int | slice) -> np.ndarray:  # type: ignore[override]
+        if isinstance(index, slice):
+            return self.dataset.normalize(self.images[index])
+        return self.dataset.normalize(self.images[index][np.newaxis])[0]
 
 
 def load(
-    spec: str, *, seed: int, progress: Progress, image_size: int = LARGEST_IMAGE_SIZE
+    spec: str,
+    *,
+    seed: int,
+    progress: Progress,
+    image_size: int = USUAL_IMAGE_SIZE,
+    fit: Fit | None = None,
+    class_names: Sequence[str] = (),
 ) -> Dataset:
-    """Return the data set of `spec`, NAME or NAME:ARGUMENT, and warn of files that were skipped.
+    """Return the data set of `spec`, NAME or NAME:ARGUMENT, warning of files that were skipped.
 
-    seed : of the validation split, where it is cut from the training images.
+    It warns of test images that are among the others, too.
+
+    seed, image_size, fit, class_names : as in `Reading`.
 
     Raises
     ------
-    PluginError : no such NAME.
+    PluginError : no such NAME; names the nearest, or how to read a folder of that name.
     DataError : the images cannot be used.
     """
     name, _, argument = spec.partition(":")
-    member = plugins.load("data", name)
-    dataset: Dataset = member.load(argument, seed=seed, progress=progress, image_size=image_size)
+    member = _member(name, spec)
+    reading = Reading(seed, image_size, fit, tuple(class_names))
+    dataset: Dataset = member.load(argument, reading=reading, progress=progress)
     if dataset.skipped:
         named = ", ".join(map(str, dataset.skipped[:NAMED_SKIPPED_FILES]))
         more = len(dataset.skipped) - NAMED_SKIPPED_FILES
         rest = f" and {more} more" if more > 0 else ""
         progress.warning(f"{len(dataset.skipped)} images were skipped: {named}{rest}.")
-    return dataset
+    if dataset.synthetic:
+        return dataset
+    found = seen(dataset.train, dataset.val, dataset.test)
+    if said := found.sentence(dataset.name):
+        progress.warning(said)
+    return replace(dataset, seen=found)
+
+
+def _member(name: str, spec: str) -> ModuleType:
+    if name not in plugins.names("data") and Path(spec).expanduser().is_dir():
+        raise PluginError(
+            f"There is no data set '{spec}', but there is a folder of that name.",
+            f"Use its images with: --data imagefolder:{spec}",
+        )
+    return plugins.load("data", name)
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:
@@ -166,6 +292,7 @@ def assemble(
     *,
     seed: int,
     skipped: tuple[SkippedFile, ...] = (),
+    fit: Fit = "crop",
 ) -> Dataset:
     """Check the splits, cut what is missing of them from `train`, and describe them.
 
@@ -176,13 +303,18 @@ def assemble(
     DataError : fewer than two classes, a class of too few training images, no test image.
     """
     _check(name, class_names, train, test)
+    rest = np.arange(len(train))
     if test is None:
-        train, test = _cut(train, len(class_names), TEST_SEED)
+        rest, cut = _cut(train.labels, rest, len(class_names), TEST_SEED)
+        test = train.take(cut)
     if val is None:
-        train, val = _cut(train, len(class_names), seed)
+        rest, cut = _cut(train.labels, rest, len(class_names), seed)
+        val = train.take(cut)
+    if len(rest) < len(train):
+        train = train.take(rest)
     mean, std = _channel_statistics(train.images)
     found = identity(class_names, train, val, test)
-    return Dataset(name, class_names, train, val, test, found, mean, std, skipped)
+    return Dataset(name, class_names, train, val, test, found, mean, std, skipped, fit=fit)
 
 
 def _check(name: str, class_names: tuple[str, ...], train: Split, test: Split | None) -> None:
@@ -205,30 +337,33 @@ def _check(name: str, class_names: tuple[str, ...], train: Split, test: Split | 
         raise DataError(f"{name} has no readable test image.", "Add images to it.")
 
 
-def _cut(train: Split, n_classes: int, seed: int) -> tuple[Split, Split]:
+def _cut(
+    labels: np.ndarray, images: np.ndarray, n_classes: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Cut images off, to validate or to test; every class keeps an image in both parts.
 
+    labels : of all images. images : the numbers of those to cut, int64 [n]; so are both parts.
     A tenth of each class, 400 to 2,500 in all; at most a quarter.
     """
-    n = len(train)
+    n = len(images)
     share = min(max(400, n // 10), 2_500, n // 4) / n
     rng = np.random.default_rng(seed)
     cut = np.zeros(n, bool)
     for label in range(n_classes):
-        members = rng.permutation(np.flatnonzero(train.labels == label))
+        members = rng.permutation(np.flatnonzero(labels[images] == label))
         cut[members[: max(1, round(share * len(members)))]] = True
-    return train.take(np.flatnonzero(~cut)), train.take(np.flatnonzero(cut))
+    return images[~cut], images[cut]
 
 
 def _channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation a channel from exact histograms, as fractions of 255."""
     levels = np.arange(256) / 255
     means, deviations = [], []
-    for channel in range(images.shape[3]):
-        counts = np.zeros(256, np.int64)
-        for start in range(0, len(images), 1024):
-            part = images[start : start + 1024, :, :, channel]
-            counts += np.bincount(part.ravel(), minlength=256)
+    counted = np.zeros((images.shape[3], 256), np.int64)
+    for part in pixel_store.parts(images):
+        for channel in range(len(counted)):
+            counted[channel] += np.bincount(part[:, :, :, channel].ravel(), minlength=256)
+    for counts in counted:
         mean = float(levels @ counts / counts.sum())
         variance = float((levels - mean) ** 2 @ counts / counts.sum())
         means.append(mean)
@@ -241,6 +376,7 @@ def identity(class_names: tuple[str, ...], *splits: Split) -> str:
     digest = hashlib.sha256("\0".join(class_names).encode())
     for split in splits:
         digest.update(repr(split.images.shape).encode())
-        digest.update(np.ascontiguousarray(split.images).data)
+        for part in pixel_store.parts(split.images):
+            digest.update(np.ascontiguousarray(part).data)
         digest.update(np.ascontiguousarray(split.labels, np.int64).data)
     return digest.hexdigest()

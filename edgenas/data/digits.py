@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgenas.data.base import Dataset, Split, assemble, resize
-from edgenas.errors import DataError
-from edgenas.progress import Progress
+from edgenas.core.errors import DataError
+from edgenas.core.progress import Progress
+from edgenas.data.base import Dataset, Reading, Split, assemble, resize
 
 IMAGE_SIZE = 16
 TEST_IMAGES = 360
 
 
-def load(argument: str, *, seed: int, progress: Progress, image_size: int) -> Dataset:
-    """Return the digits at 16 px; the 360 test images do not depend on `seed`."""
+def load(argument: str, *, reading: Reading, progress: Progress) -> Dataset:
+    """Return the digits at 16 px; the 360 test images do not depend on the seed."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -21,11 +21,11 @@ def load(argument: str, *, seed: int, progress: Progress, image_size: int) -> Da
         raise DataError(f"The data set 'digits' takes no argument, not '{argument}'.")
     bunch = load_digits()
     pixels = np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
-    digits = Split(resize(pixels, min(IMAGE_SIZE, image_size)), bunch.target.astype(np.int64))
+    images = resize(pixels, min(IMAGE_SIZE, reading.image_size))
+    digits = Split(images, bunch.target.astype(np.int64))
     train, test = train_test_split(
         np.arange(len(digits)), test_size=TEST_IMAGES, random_state=0, stratify=digits.labels
     )
     names = tuple(map(str, bunch.target_names))
-    return assemble(
-        "digits", names, digits.take(np.sort(train)), None, digits.take(np.sort(test)), seed=seed
-    )
+    parts = digits.take(np.sort(train)), None, digits.take(np.sort(test))
+    return assemble("digits", names, *parts, seed=reading.seed)

@@ -8,15 +8,16 @@ from typing import Any, overload
 
 import numpy as np
 
-from edgenas.data.base import Dataset, SkippedFile, Split, assemble
-from edgenas.data.decode import Source, decode_split, native_size, require_memory
-from edgenas.errors import DataError
-from edgenas.progress import Progress
+from edgenas.core.errors import DataError
+from edgenas.core.progress import Progress
+from edgenas.data.base import Dataset, Reading, assemble
+from edgenas.data.decode import Decoded, Source, decode_split, native_size, tell
+from edgenas.data.pixel_store import check_room
 
 SPLIT_NAMES = {"train": ("train",), "val": ("validation", "valid", "val", "dev"), "test": ("test",)}
 
 
-def load(argument: str, *, seed: int, progress: Progress, image_size: int) -> Dataset:
+def load(argument: str, *, reading: Reading, progress: Progress) -> Dataset:
     """Return the data set of that name or in that folder, as RGB at the size that most images have.
 
     With only one of validation and test, that is the test split, and validation is cut from train;
@@ -29,22 +30,27 @@ def load(argument: str, *, seed: int, progress: Progress, image_size: int) -> Da
     """
     parts = _parts(argument, _opened(argument, progress))
     image_column, label_column = _columns(argument, parts["train"])
-    class_names = _class_names(parts["train"], label_column)
+    class_names = _class_names(parts["train"], label_column, reading)
+    fit = reading.fit or "crop"
     encoded = {part: _Encoded(table, image_column) for part, table in parts.items()}
-    size = native_size(encoded["train"], image_size)
-    require_memory(f"hf:{argument}", sum(map(len, encoded.values())), size)
-    splits: dict[str, Split] = {}
-    skipped: tuple[SkippedFile, ...] = ()
+    size = native_size(encoded["train"], reading.image_size, fit)
+    check_room(f"hf:{argument}", sum(map(len, encoded.values())), size, progress)
+    decoded: dict[str, Decoded] = {}
     with progress.task("Reading images", sum(map(len, encoded.values()))) as task:
         for part, sources in encoded.items():
             labels = _labels(f"{argument} {part}", parts[part], label_column, class_names)
             names = [f"{part}[{index}]" for index in range(len(sources))]
-            splits[part], unreadable = decode_split(sources, labels, names, size, task)
-            skipped += unreadable
+            decoded[part] = decode_split(sources, labels, names, size, fit, task)
+    tell(list(decoded.values()), fit, progress)
+    splits = {part: one.split for part, one in decoded.items()}
+    skipped = tuple(file for one in decoded.values() for file in one.skipped)
     test = splits.get("test", splits.get("val"))
     val = splits["val"] if len(splits) == 3 else None
     name = f"hf:{argument}"
-    return assemble(name, class_names, splits["train"], val, test, seed=seed, skipped=skipped)
+    train = splits["train"]
+    return assemble(
+        name, class_names, train, val, test, seed=reading.seed, skipped=skipped, fit=fit
+    )
 
 
 def _opened(argument: str, progress: Progress) -> Any:
@@ -98,9 +104,9 @@ def _columns(argument: str, table: Any) -> tuple[str, str]:
     return images[0], (named + classes)[0]
 
 
-def _class_names(table: Any, column: str) -> tuple[str, ...]:
+def _class_names(table: Any, column: str, reading: Reading) -> tuple[str, ...]:
     names = getattr(table.features[column], "names", None)
-    return tuple(names) if names else tuple(sorted({str(value) for value in table[column]}))
+    return tuple(names) if names else reading.ordered(str(value) for value in table[column])
 
 
 def _labels(where: str, table: Any, column: str, class_names: tuple[str, ...]) -> np.ndarray:

@@ -1,24 +1,31 @@
 """Predictors: from the terms of an architecture to a response, with intervals.
 
-A member is a file with `fit(data: TrainingData, seed: int) -> FittedPredictor` and, to be read back
-from its JSON, `load(document: dict) -> FittedPredictor`.
+A member is a module with `fit(data: TrainingData, seed: int) -> FittedPredictor` and, to be read
+back from its JSON, `load(document: dict) -> FittedPredictor`; `kind` in that JSON is its name.
+
+Where predictions are sums over the terms, `fit` returns an `Additive`: then `exact` searches
+with a proof, and `explain` says what each choice costs. Any other is searched by an optimizer that
+only evaluates points.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from edgenas.predictors.shrinkage import Level
-from edgenas.predictors.spread import Spread
+from edgenas.predictors.linear.noise import Spread
+from edgenas.predictors.linear.shrinkage import Level
 
-EXTRAPOLATION = (
-    "Outside what was measured, where intervals are no promise, is a row whose mean is less "
-    "certain than that of any measured row predicted from all others, that is farther out in a "
-    "term than its whole measured range, or that has a new category."
-)
+
+@dataclass(frozen=True)
+class Runs:
+    """Repeated runs of networks. row : int64 [m], the row that each run is of. response : float64
+    [m], what it took; a row's response is the mean of its runs'."""
+
+    row: np.ndarray
+    response: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class TrainingData:
         coefficients, one a row, that are not negative.
     plain : ordinary least squares, whatever the rows.
     logarithm : `response` is the natural logarithm of what is measured; errors are told of that.
+    network : int64 [n], rows of one network are left out together; None: rows of equal terms are.
+    runs : the runs that rows are means of, for errors of single runs; None if rows are runs.
     """
 
     name: str
@@ -46,6 +55,8 @@ class TrainingData:
     rising: np.ndarray | None = None
     plain: bool = False
     logarithm: bool = False
+    network: np.ndarray | None = None
+    runs: Runs | None = None
 
 
 @dataclass(frozen=True)
@@ -91,19 +102,20 @@ class HeldOut:
 class FittedPredictor(Protocol):
     """A fitted predictor. All matrices are [n, p] in the order of `terms`, without intercept."""
 
-    name: str
-    unit: str
-    terms: tuple[str, ...]
-    n: int
-    heldout: HeldOut | None
-    params: np.ndarray  # float64 [p + 1], intercept first
-    covariance: np.ndarray  # float64 [p + 1, p + 1], of the params, over `scale`
-    scale: float  # residual variance, in unit², of a typical row
-    spread: Spread  # how the noise grows with the mean
+    @property
+    def name(self) -> str: ...
 
-    def student(self, confidence: float) -> float:
-        """Return the two-sided quantile that confidence intervals of the params use."""
-        ...
+    @property
+    def unit(self) -> str: ...
+
+    @property
+    def terms(self) -> tuple[str, ...]: ...
+
+    @property
+    def n(self) -> int: ...
+
+    @property
+    def heldout(self) -> HeldOut | None: ...
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """Return the predicted means, float64 [n]."""
@@ -111,6 +123,28 @@ class FittedPredictor(Protocol):
 
     def get_prediction(self, matrix: np.ndarray, confidence: float) -> Prediction:
         """Return means with two-sided prediction intervals of nominal `confidence`."""
+        ...
+
+    def outside(self, matrix: np.ndarray) -> np.ndarray:
+        """Return how far rows lie from what was measured, float64 [n]; over 1 is outside."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all that `load` needs to give the same predictions; no pickle."""
+        ...
+
+
+@runtime_checkable
+class Additive(FittedPredictor, Protocol):
+    """A predictor whose mean is an intercept and a sum over the terms."""
+
+    params: np.ndarray  # float64 [p + 1], intercept first
+    covariance: np.ndarray  # float64 [p + 1, p + 1], of the params, over `scale`
+    scale: float  # residual variance, in unit², of a typical row
+    spread: Spread  # how the noise grows with the mean
+
+    def student(self, confidence: float) -> float:
+        """Return the two-sided quantile that confidence intervals of the params use."""
         ...
 
     def margin(self, matrix: np.ndarray, confidence: float) -> np.ndarray:
@@ -133,14 +167,6 @@ class FittedPredictor(Protocol):
         """Return the variance of the predicted means over that of the noise there, float64 [n]."""
         ...
 
-    def outside(self, matrix: np.ndarray) -> np.ndarray:
-        """Return how far rows lie from what was measured, float64 [n]; over 1 is outside."""
-        ...
-
     def coefficients(self, confidence: float) -> tuple[Coefficient, ...]:
         """Return the coefficient table, intercept first."""
-        ...
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all that `load` needs to give the same predictions; no pickle."""
         ...

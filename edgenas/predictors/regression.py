@@ -14,12 +14,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edgenas.errors import PredictorError
-from edgenas.predictors import document, recipe
+from edgenas.core.errors import PredictorError
 from edgenas.predictors.base import Coefficient, HeldOut, Prediction, TrainingData
-from edgenas.predictors.heldout import validate
-from edgenas.predictors.posterior import Posterior, inflation, variance_of_means
-from edgenas.predictors.spread import EVEN, Spread
+from edgenas.predictors.linear import estimator, sealed
+from edgenas.predictors.linear.cross_validation import Refit, validate
+from edgenas.predictors.linear.noise import EVEN, Spread
+from edgenas.predictors.linear.posterior import Posterior, inflation, variance_of_means
 
 FOLDS = 5
 LEAST_ROWS = 5
@@ -31,7 +31,8 @@ class Regression:
 
     params : float64 [p + 1]. covariance : float64 [p + 1, p + 1], of the params, over `scale`.
     scale : residual variance, in unit². df_resid : rows minus effective parameters.
-    scores : rising, float64 [n]: |held-out error| over its standard error with scale 1.
+    scores : rising, float64 [n], or that many quantiles of more: |held-out error| over its standard
+        error with scale 1.
     vif : float64 [p], variance inflation factors; infinite for collinear terms.
     levels : variance of each level over `scale`; none if the fit is plain least squares.
     low, high : float64 [p], range of each term in the rows.
@@ -134,7 +135,7 @@ class Regression:
 
     def to_json(self) -> dict[str, Any]:
         """Return all that `load` needs to give the same predictions, signed with its SHA-256."""
-        return document.sealed("regression", self)
+        return sealed.sealed("regression", self)
 
     def student(self, confidence: float) -> float:
         """Return the quantile of Student's t that two-sided confidence intervals take."""
@@ -144,7 +145,7 @@ class Regression:
 
     def _quantile(self, confidence: float) -> float:
         """Conformal quantile of the scores; where rows are too few, Student's over their spread."""
-        rank = int(np.ceil((self.n + 1) * check_confidence(confidence)))
+        rank = int(np.ceil((len(self.scores) + 1) * check_confidence(confidence)))
         if rank <= len(self.scores):
             return float(self.scores[rank - 1])
         spread = float(np.sqrt(np.mean(self.scores**2)))
@@ -166,8 +167,13 @@ class Fitting(Protocol):
     def named_variances(self) -> dict[str, float]: ...
 
 
-def fit(data: TrainingData, seed: int) -> Regression:
+def fit(
+    data: TrainingData, seed: int, *, refit: Refit | None = None, folds: int = FOLDS
+) -> Regression:
     """Fit `data`; `seed` draws the folds of the cross-validation.
+
+    refit : what predicts rows left out, where terms were chosen from rows that are too few for the
+        choice to be free; None refits the terms of `data`.
 
     Raises
     ------
@@ -180,14 +186,30 @@ def fit(data: TrainingData, seed: int) -> Regression:
             f"{len(data.terms) + 3} rows or more, not {len(data.response)}.",
             "Use --terms auto, or measure more.",
         )
-    return assembled(data, recipe.of(data), seed)
+    return assembled(data, estimator.of(data), seed, refit=refit, folds=folds)
 
 
-def assembled(data: TrainingData, made: Fitting, seed: int) -> Regression:
-    """Return the regression of `data` with coefficients as they are `made`."""
+def assembled(
+    data: TrainingData,
+    made: Fitting,
+    seed: int,
+    *,
+    refit: Refit | None = None,
+    folds: int = FOLDS,
+) -> Regression:
+    """Return the regression of `data` with coefficients as they are `made`; `fit` says the rest."""
     matrix, response = data.matrix, data.response
     fitted = made.fit(final=True)
-    validation = validate(matrix, response, made.refit, FOLDS, seed, logarithm=data.logarithm)
+    validation = validate(
+        matrix,
+        response,
+        made.refit if refit is None else refit,
+        folds,
+        seed,
+        logarithm=data.logarithm,
+        network=data.network,
+        runs=data.runs,
+    )
     df_resid = max(len(response) - fitted.effective, 1.0)
     residual = (response - fitted.predict(matrix)) / made.noise
     found = Regression(
@@ -208,21 +230,26 @@ def assembled(data: TrainingData, made: Fitting, seed: int) -> Regression:
         rows_sha256=_rows_sha256(data),
         spread=made.spread,
     )
-    return replace(found, reach=_reach(found.leverage(matrix)))
+    return replace(found, reach=greatest_left_out(found.leverage(matrix)))
 
 
 def estimate(data: TrainingData) -> Posterior:
     """Return the coefficients alone, as `fit` chooses and shrinks them; nothing is validated."""
-    return recipe.of(data).fit()
+    return estimator.of(data).fit()
 
 
-def load(document_: dict[str, Any]) -> Regression:
+def load(document: dict[str, Any]) -> Regression:
     """Return the predictor that `to_json` wrote; `PredictorError` if it was edited or is newer."""
-    fitted = document.opened("regression", document_, Regression)
+    fitted = sealed.opened("regression", document, Regression)
     size = len(fitted.terms) + 1
     shapes = fitted.params.shape, fitted.covariance.shape, fitted.vif.shape
     if shapes != ((size,), (size, size), (size - 1,)) or fitted.scores.ndim != 1:
         raise PredictorError(f"The predictor's numbers do not fit its {size - 1} terms.")
+    ranges = fitted.low.shape, fitted.high.shape
+    above_zero = fitted.df_resid, fitted.reach, fitted.spread.floor, fitted.spread.typical
+    whole = ranges == ((size - 1,), (size - 1,)) and fitted.scores.size and fitted.n > 0
+    if not whole or min(above_zero) <= 0 or fitted.scale < 0:
+        raise PredictorError("The predictor's numbers are not those of a fit.", sealed.AGAIN)
     return fitted
 
 
@@ -249,7 +276,7 @@ def check_confidence(confidence: float) -> float:
     return confidence
 
 
-def _reach(leverage: np.ndarray) -> float:
+def greatest_left_out(leverage: np.ndarray) -> float:
     """Return the greatest leverage [n] that a row has in the fit of all others."""
     alone = leverage > 0.999  # nothing else says what these rows say
     left_out = leverage[~alone] / (1 - leverage[~alone])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edgenas.records import Architecture, Interval
+from edgenas.core.records import Architecture, Interval
 from edgenas.reporting.document import ReportData
 
 
@@ -32,7 +32,8 @@ class ComparedChoice:
 
 @dataclass(frozen=True)
 class Crossed:
-    """The network that won on `target`, and its predicted latency on every board, in ms."""
+    """The network that won on `target`, and its predicted latency in ms on every board whose space
+    contains it."""
 
     target: str
     architecture: Architecture
@@ -46,6 +47,8 @@ class ComparisonData:
     boards : the first is what the others are compared with. failed : target -> what happened.
     speeds : typical latency over that of the first board, over the n_common networks that all
         boards measured. confidence : of the intervals. recommended : engines, in sentences.
+    changed : what runs were done with otherwise: its name, and its value in each. noun : "board",
+        or "run" where any runs are compared.
     """
 
     run: str
@@ -57,6 +60,15 @@ class ComparisonData:
     n_common: int = 0
     crossed: tuple[Crossed, ...] = ()
     recommended: tuple[str, ...] = ()
+    changed: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    noun: str = "board"
+
+    @property
+    def tone(self) -> str:
+        """The kind of answer, as of one board's page."""
+        if not self.passed:
+            return "fail"
+        return "reserved" if any(board.data.reservations for board in self.boards) else "pass"
 
     @property
     def passed(self) -> bool:

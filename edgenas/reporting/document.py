@@ -9,18 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from edgenas.records import (
+from edgenas.core.records import (
+    AlikeNetworks,
+    Answers,
     Architecture,
+    Baseline,
     Candidate,
+    Confusion,
     DataCard,
     DeviceProfile,
     Evaluation,
+    ImageInput,
     Int8Layers,
     Interval,
     Measurement,
     ParityRecord,
     SearchResult,
 )
+from edgenas.core.records.roofline import Roofline
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,12 @@ class VerifiedCandidate:
         have no labels, so that accuracy is only predicted.
     measured : every response that is known of it, by name, in its unit.
     fp32_latency_ms : median of its float file, timed beside the int8 one.
+    device_answers : right answers on the target, test image by test image; None where unknown.
+    confusion : what the target answered on images of each class; None as for these.
+    val_answers : right answers on the validation images, which choose between networks; None where
+        there were none.
     parity : reference, host and target against each other.
+    input : how its input is made of an image file; None in runs of before this was kept.
     model : path of the file to deploy. reasons : why it did not pass; empty if it passed.
     """
 
@@ -53,6 +64,9 @@ class VerifiedCandidate:
     fp32_accuracy: float | None = None
     int8_accuracy: float | None = None
     device_accuracy: float | None = None
+    val_answers: Answers | None = None
+    device_answers: Answers | None = None
+    confusion: Confusion | None = None
     agreement: float | None = None
     n_images: int | None = None
     peak_rss_bytes: int | None = None
@@ -64,6 +78,7 @@ class VerifiedCandidate:
     parity: ParityRecord | None = None
     fp32_latency_ms: float | None = None
     synthetic: bool = False
+    input: ImageInput | None = None
 
 
 @dataclass(frozen=True)
@@ -178,14 +193,69 @@ class EnvironmentReport:
 
 
 @dataclass(frozen=True)
+class BudgetChoice:
+    """Which network of the frontier `edgenas pick` gives from a latency limit on.
+
+    from_ms : the least limit; it holds up to that of the next choice. predicted : by response, in
+    its unit. measured_ms : its latency; passed : in the run's verification. reason : why it is the
+    one, in a sentence. changes : against the present winner, in words.
+    """
+
+    from_ms: float
+    network: str
+    predicted: dict[str, Interval] = field(hash=False)
+    measured_ms: float | None = None
+    passed: bool = False
+    reason: str = ""
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DrawnBlock:
+    """One block of a network, or its stem or head, and what it takes.
+
+    widths : channels of its tensors, in their order. kernel_size : the largest of its layers.
+    noise : fraction of the noise that int8 brings to the logits; None where it is not known.
+    ms : what its stage adds to the predicted latency, shared by MACs; None where it is not known.
+    """
+
+    label: str
+    stage: int
+    widths: tuple[int, ...]
+    kernel_size: int
+    size: int
+    macs: int
+    model_bytes: int
+    noise: float | None = None
+    ms: float | None = None
+
+
+@dataclass(frozen=True)
+class DrawnNetwork:
+    """A network as blocks. role : "winner", "largest", "smallest", or "" for one of a budget."""
+
+    network: str
+    role: str
+    blocks: tuple[DrawnBlock, ...]
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything that the page and the summary show.
 
-    status, reasons : the verdict of the verification and why it failed.
+    status, reasons : the verdict of the run, and why it failed. reservations, outdated,
+        next_command : of that verdict, see `records.RunVerdict`.
+    limit_ms : on latency; None where there was no limit.
     winner : the network to deploy, or the best that failed; None if none was verified.
+    baseline, networks : what the accuracies are held against, see `records.Verification`.
+    budgets : what `edgenas pick` gives for each latency limit, by rising limit. drawn : networks of
+        these, the winner first.
+    choice : why it is the winner, in a sentence; "" without one. decided_by : the response that set
+        it apart, see `records.choice`.
     infeasible : the network of least predicted latency, when no network meets the limit.
     warm_start : what an earlier run gave, in sentences.
-    int8_layers : what int8 costs each layer of `winner`.
+    int8_layers : what int8 costs each layer of `winner`. roofline : how far they are from what the
+        target can do; None where that was not measured.
     pathologies : choices that the engine is far slower at than their arithmetic, in sentences.
     fallbacks : what did not run as asked (another provider, a float island, a slower engine).
     rounds : searches until the promise was measured to hold.
@@ -194,8 +264,8 @@ class ReportData:
 
     run: str
     target: str
-    status: Literal["pass", "fail"]
-    limit_ms: float
+    status: Literal["pass", "looked up", "fail", "not verified"]
+    limit_ms: float | None
     confidence: float
     command: str
     seed: int
@@ -217,14 +287,27 @@ class ReportData:
     fallbacks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     reused: tuple[str, ...] = ()
+    plan: tuple[str, ...] = ()
     warm_start: tuple[str, ...] = ()
     pathologies: tuple[str, ...] = ()
     int8_layers: Int8Layers | None = None
+    roofline: Roofline | None = None
+    reservations: tuple[str, ...] = ()
+    outdated: tuple[str, ...] = ()
+    next_command: str = ""
+    baseline: Baseline | None = None
+    networks: AlikeNetworks | None = None
+    choice: str = ""
+    decided_by: str = ""
+    budgets: tuple[BudgetChoice, ...] = ()
+    drawn: tuple[DrawnNetwork, ...] = ()
 
     @property
     def limited(self) -> bool:
         """Whether the run has a latency limit: that of a search for a whole front is no limit."""
-        return self.search is None or self.search.limited
+        return self.limit_ms is not None and (
+            self.search is None or self.search.limit_ms is not None
+        )
 
     def predictor(self, response: str) -> PredictorReport | None:
         """Return the predictor of `response`, None if there is none."""

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgenas.records.tables import LookedUp, TableCard, TableSearch, TableVerdict
+from edgenas.core.records import RunVerdict, SearchResult, TableRow, Verification, VerifiedRow
+from edgenas.core.records.tables import LookedUp, TableCard
 from edgenas.reporting.document import PredictorReport
+
+_LOOKED_UP = RunVerdict("looked up")
 
 
 @dataclass(frozen=True)
 class ReplayData:
-    """Everything that the page shows. seconds : by step. command : does the same again."""
+    """Everything that the page shows.
+
+    now : the run's verdict. seconds : by step. command : does the same again.
+    """
 
     run: str
     command: str
     seed: int
     card: TableCard
-    search: TableSearch
-    verdict: TableVerdict
+    search: SearchResult[TableRow]
+    verdict: Verification[VerifiedRow]
     rows: tuple[LookedUp, ...]
     predictors: tuple[PredictorReport, ...]
     versions: dict[str, str]
     seconds: dict[str, float]
     warnings: tuple[str, ...] = ()
     reused: tuple[str, ...] = ()
+    now: RunVerdict = _LOOKED_UP

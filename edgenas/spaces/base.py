@@ -6,35 +6,46 @@ A member is a file with `create(num_classes, in_channels, image_size) -> MobileS
 from __future__ import annotations
 
 import itertools
+import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
-from edgenas.errors import InputError
-from edgenas.records import Architecture, Layer, StageChoice
+from edgenas.core.errors import InputError
+from edgenas.core.records import Architecture, Layer, Option, StageChoice
+from edgenas.core.records.networks import EXPAND_RATIO, HIDDEN_WIDTH, KERNEL_SIZE
 from edgenas.spaces.blocks import Position, after_stride, bottleneck, conv, strided
 from edgenas.spaces.stages import (
     StageSpec,
     adjacent,
+    change_in_words,
+    extreme_stage,
     sample_stage,
     stage_choices,
     stage_contains,
     stage_neighbors,
 )
 
-__all__ = ["MobileSpace", "StageSpec"]
+__all__ = ["SAMPLING", "MobileSpace", "StageSpec", "space_document"]
+
+SAMPLING = 1  # a run's random sequence of architectures, among the seed's
 
 
 @dataclass(frozen=True)
 class MobileSpace:
     """Stages of inverted bottlenecks (MobileNetV2/V3 blocks), elastic in four ways.
 
-    Depth, kernel size and expand ratio are chosen by stage and block, the resolution for the whole
-    network. Activations are ReLU6 and the squeeze-excite gate is a hard sigmoid, because these have
-    int8 kernels in every engine.
+    Depth, kernel size and expand ratio, or the channels inside a block, are chosen by stage and
+    block, the resolution for the whole network. A subclass with a `block_layers` of its own has
+    blocks of another kind, and any choices of a block that its stages name. Activations are ReLU6
+    and the squeeze-excite gate is a hard sigmoid, because these have int8 kernels in every engine.
+
+    padding : of convolutions: "centred" by half a kernel on each side, or "same" as TensorFlow has
+        it, which pads an even image before a stride of 2 by one pixel more behind than before.
     """
 
     name: str
@@ -45,6 +56,7 @@ class MobileSpace:
     resolutions: tuple[int, ...]
     num_classes: int
     in_channels: int
+    padding: Literal["centred", "same"] = "centred"
 
     @cached_property
     def size(self) -> int:
@@ -64,13 +76,7 @@ class MobileSpace:
         return self._extreme(0)
 
     def _extreme(self, index: int) -> Architecture:
-        stages = tuple(
-            StageChoice(
-                (spec.kernel_sizes[index],) * spec.depths[index],
-                (spec.expand_ratios[index],) * spec.depths[index],
-            )
-            for spec in self.stages
-        )
+        stages = tuple(extreme_stage(spec, index) for spec in self.stages)
         return Architecture.of(self.name, self.resolutions[index], stages)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
@@ -94,7 +100,7 @@ class MobileSpace:
     def neighbors(self, architecture: Architecture) -> Iterator[Architecture]:
         """Yield every architecture one step away: one size, depth, kernel size or expand ratio."""
         for resolution in adjacent(self.resolutions, architecture.resolution):
-            yield replace(architecture, resolution=resolution)
+            yield architecture.resized(resolution)
         stages = architecture.stages
         for index, spec in enumerate(self.stages):
             for changed in stage_neighbors(spec, stages[index]):
@@ -133,7 +139,8 @@ class MobileSpace:
     def stem_layers(self, resolution: int) -> tuple[Layer, ...]:
         """Return the layers before the first stage."""
         stem = conv("stem", "input", self.in_channels, self.stem_width, resolution)
-        return (strided(replace(stem, kernel_size=3, activation="relu6"), self.stem_stride),)
+        stem = replace(stem, kernel_size=3, activation="relu6")
+        return (self._padded(strided(stem, self.stem_stride)),)
 
     def stage_layers(
         self, resolution: int, stage: int, choice: StageChoice, previous: str = "previous"
@@ -143,15 +150,41 @@ class MobileSpace:
         size = self._input_size(resolution, stage)
         channels = self.stages[stage - 1].width if stage else self.stem_width
         layers: list[Layer] = []
-        for block in range(choice.depth):
-            layers += bottleneck(
-                spec,
-                Position(stage, block, previous, channels, size),
-                choice.kernel_sizes[block],
-                choice.expand_ratios[block],
-            )
+        for block, options in enumerate(choice.blocks):
+            at = Position(stage, block, previous, channels, size)
+            layers += self.block_layers(spec, at, options)
             previous, channels, size = layers[-1].name, spec.width, layers[-1].out_size
-        return tuple(layers)
+        return tuple(map(self._padded, layers))
+
+    def block_layers(
+        self, spec: StageSpec, at: Position, options: Mapping[str, Option]
+    ) -> Sequence[Layer]:
+        """Return the layers of one block: an inverted bottleneck, unless a subclass has another.
+
+        options : of each choice of the block, by the choice's name.
+        """
+        if HIDDEN_WIDTH in options:
+            hidden = int(options[HIDDEN_WIDTH])
+        else:
+            hidden = spec.hidden_width or at.channels * int(options[EXPAND_RATIO])
+        return bottleneck(spec, at, int(options[KERNEL_SIZE]), hidden)
+
+    def changes(self, before: Architecture, after: Architecture) -> tuple[str, ...]:
+        """Return in words what `after` has otherwise than `before`, stage by stage."""
+        found = []
+        if before.resolution != after.resolution:
+            found.append(f"input of {after.resolution} px instead of {before.resolution} px")
+        for stage, (old, new) in enumerate(zip(before.stages, after.stages, strict=True), 1):
+            if old.depth != new.depth:
+                found.append(f"{new.depth} instead of {old.depth} blocks in stage {stage}")
+            pairs = zip(old.blocks, new.blocks, strict=False)
+            found += [
+                f"{change_in_words(name, was[name], option)} in block {block} of stage {stage}"
+                for block, (was, now) in enumerate(pairs, 1)
+                for name, option in now.items()
+                if was[name] != option
+            ]
+        return tuple(found)
 
     def head_layers(self, resolution: int, previous: str = "previous") -> tuple[Layer, ...]:
         """Return the layers after the last stage: 1x1 convolution, pooling, classifier."""
@@ -164,8 +197,28 @@ class MobileSpace:
             Layer("classifier", "linear", ("pool",), width, self.num_classes, 1, 1),
         )
 
+    def _padded(self, layer: Layer) -> Layer:
+        if self.padding == "centred":
+            return layer
+        spread = (layer.out_size - 1) * layer.stride + layer.kernel_size - layer.in_size
+        return replace(layer, padding=max(spread, 0) // 2)
+
     def _input_size(self, resolution: int, stage: int) -> int:
         size = after_stride(resolution, self.stem_stride)
         for spec in self.stages[:stage]:
             size = after_stride(size, spec.stride)
         return size
+
+
+def space_document(space: Any) -> dict[str, Any]:
+    """Return a space's parameters as JSON values, as files have them.
+
+    What was added since is among them only where it is not as it always was.
+    """
+    document: dict[str, Any] = json.loads(json.dumps(asdict(space)))
+    if document.get("padding") == "centred":
+        del document["padding"]
+    for stage in document["stages"]:
+        if not stage.get("others", True):
+            del stage["others"]
+    return document

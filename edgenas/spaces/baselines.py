@@ -8,9 +8,9 @@ because the int8 path has neither; strides for small images are as in `sizes.py`
 
 from __future__ import annotations
 
-from edgenas.errors import InputError, nearest
+from edgenas.core.errors import InputError, nearest
 from edgenas.spaces.base import MobileSpace, StageSpec
-from edgenas.spaces.sizes import scaling
+from edgenas.spaces.sizes import multiple_of_8, scaling
 
 # expand ratio, width, blocks, stride of the first
 _V2 = (
@@ -77,7 +77,7 @@ def baseline(name: str, num_classes: int, in_channels: int, image_size: int) -> 
     head = _V3[name][1] if name in _V3 else 1280
     return MobileSpace(
         name=name,
-        stem_width=16 if name in _V3 else _multiple_of_8(32 * float(width)),
+        stem_width=16 if name in _V3 else multiple_of_8(32 * float(width)),
         stem_stride=fitted.stem_stride,
         stages=tuple(
             StageSpec(
@@ -100,9 +100,9 @@ def baseline(name: str, num_classes: int, in_channels: int, image_size: int) -> 
 
 def _v2_blocks(multiplier: float) -> list[StageSpec]:
     blocks = []
-    channels = _multiple_of_8(32 * multiplier)
+    channels = multiple_of_8(32 * multiplier)
     for expand_ratio, published, count, first_stride in _V2:
-        width = _multiple_of_8(published * multiplier)
+        width = multiple_of_8(published * multiplier)
         for index in range(count):
             stride = first_stride if index == 0 else 1
             hidden = channels * expand_ratio
@@ -116,9 +116,3 @@ def _v3_blocks(name: str) -> list[StageSpec]:
         StageSpec(width, stride, (1,), (kernel_size,), (1,), squeeze_excite, hidden_width=hidden)
         for kernel_size, hidden, width, squeeze_excite, stride in _V3[name][0]
     ]
-
-
-def _multiple_of_8(channels: float) -> int:
-    """Round as MobileNetV2's authors do: to the nearest multiple of 8, never down by over 10 %."""
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * channels else rounded

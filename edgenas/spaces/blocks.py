@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from edgenas.records import Layer
+from edgenas.core.records import Layer
 from edgenas.spaces.stages import StageSpec
 
 
@@ -19,13 +20,14 @@ class Position:
     size: int  # height = width of that tensor, pixels
 
 
-def bottleneck(spec: StageSpec, at: Position, kernel_size: int, expand_ratio: int) -> list[Layer]:
+@lru_cache(maxsize=4096)  # a search asks for the same blocks of thousands of networks
+def bottleneck(spec: StageSpec, at: Position, kernel_size: int, hidden: int) -> tuple[Layer, ...]:
     """Return an inverted bottleneck (MobileNetV2, Sandler 2018; SE as in MobileNetV3, Howard 2019).
 
+    hidden : channels inside it.
     Fused as in EfficientNet-EdgeTPU (Gupta and Akin 2020, arXiv 2003.02838).
     """
     prefix = f"stage{at.stage}_block{at.block}"
-    hidden = spec.hidden_width or at.channels * expand_ratio
     stride = spec.stride if at.block == 0 else 1
     layers = _widening(spec, at, hidden, kernel_size, stride)
     size = layers[-1].out_size
@@ -37,7 +39,7 @@ def bottleneck(spec: StageSpec, at: Position, kernel_size: int, expand_ratio: in
     if stride == 1 and at.channels == spec.width:
         add = conv(f"{prefix}_add", layers[-1].name, spec.width, spec.width, size)
         layers.append(replace(add, kind="add", inputs=(layers[-1].name, at.previous)))
-    return [replace(layer, stage=at.stage, block=at.block) for layer in layers]
+    return tuple(replace(layer, stage=at.stage, block=at.block) for layer in layers)
 
 
 def _widening(

@@ -1,6 +1,6 @@
 """`mbv3-tiny`: a small space for images up to 64 px; its supernet trains in a minute on digits.
 
-Widths, strides and the pitfalls behind them were measured; see docs/decisions.md.
+Widths, strides and the pitfalls behind them were measured; see docs/decisions.
 """
 
 from __future__ import annotations

@@ -39,3 +39,15 @@ def scaling(image_size: int, strides: Sequence[int]) -> Scaling:
 
 def _multiples(sizes: tuple[float, ...], of: int) -> tuple[int, ...]:
     return tuple(sorted({max(of, int(size / of + 0.5) * of) for size in sizes}))
+
+
+def multiple_of_8(channels: float) -> int:
+    """Round as MobileNet's authors do: to the nearest multiple of 8, never down by over 10 %."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels else rounded
+
+
+def spread_of_eights(least: int, most: int, n: int) -> tuple[int, ...]:
+    """Return up to n multiples of 8 from `least` to `most`, in about equal ratios."""
+    steps = (least * (most / least) ** (at / (n - 1)) for at in range(n))
+    return tuple(sorted({max(8, int(step / 8 + 0.5) * 8) for step in steps}))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 
-from edgenas.records import StageChoice
+from edgenas.core.records import Option, StageChoice
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,9 @@ class StageSpec:
     fused : one dense convolution does the work of the expanding and the depthwise one.
     hidden_width : channels inside the blocks where no expand ratio gives them (published networks);
         equal to the channels that go in, there is no expanding convolution.
+    others : further choices of a block, by name, sorted: their options from least to most, numbers
+        that are not negative or words. "hidden_width" is the channels inside the block; then there
+        are no expand ratios. A space that has any more says in `block_layers` what they mean.
     """
 
     width: int
@@ -31,10 +36,16 @@ class StageSpec:
     uniform_inner: bool = False
     fused: bool = False
     hidden_width: int | None = None
+    others: tuple[tuple[str, tuple[Option, ...]], ...] = ()
+
+    @property
+    def choices(self) -> dict[str, tuple[Option, ...]]:
+        """The options of every choice of a block, by the choice's name."""
+        return StageChoice(self.kernel_sizes, self.expand_ratios, self.others).choices
 
     def size(self) -> int:
         """Return how many distinct choices the stage has."""
-        block = len(self.kernel_sizes) * len(self.expand_ratios)
+        block = math.prod(len(options) for options in self.choices.values())
         if self.uniform_inner:
             return sum(block if depth == 1 else block**2 for depth in self.depths)
         return sum(block**depth for depth in self.depths)
@@ -43,7 +54,8 @@ class StageSpec:
 @lru_cache(maxsize=64)
 def stage_choices(spec: StageSpec) -> tuple[StageChoice, ...]:
     """Return every choice of a stage, in a fixed order."""
-    blocks = list(itertools.product(spec.kernel_sizes, spec.expand_ratios))
+    names = list(spec.choices)
+    blocks = list(itertools.product(*spec.choices.values()))
     choices = []
     for depth in spec.depths:
         if spec.uniform_inner and depth > 1:
@@ -51,63 +63,79 @@ def stage_choices(spec: StageSpec) -> tuple[StageChoice, ...]:
             combos = [(first, *(inner,) * (depth - 1)) for first, inner in pairs]
         else:
             combos = list(itertools.product(blocks, repeat=depth))
-        choices += [StageChoice(*map(tuple, zip(*combo, strict=True))) for combo in combos]
+        choices += [
+            StageChoice.of(dict(zip(names, zip(*combo, strict=True), strict=True)))
+            for combo in combos
+        ]
     return tuple(choices)
+
+
+def extreme_stage(spec: StageSpec, index: int) -> StageChoice:
+    """Return the choice with the first (index 0) or the last (-1) option of everything."""
+    depth = spec.depths[index]
+    return StageChoice.of({name: (of[index],) * depth for name, of in spec.choices.items()})
 
 
 def sample_stage(spec: StageSpec, rng: np.random.Generator) -> StageChoice:
     """Return a random choice: the depth uniform, then each block uniform."""
     depth = int(rng.choice(spec.depths))
     drawn = min(depth, 2) if spec.uniform_inner else depth
-    kernel_sizes = [int(k) for k in rng.choice(spec.kernel_sizes, drawn)]
-    expand_ratios = [int(e) for e in rng.choice(spec.expand_ratios, drawn)]
-    missing = depth - drawn
-    return StageChoice(
-        (*kernel_sizes, *kernel_sizes[-1:] * missing),
-        (*expand_ratios, *expand_ratios[-1:] * missing),
-    )
+    chosen = {}
+    for name, options in spec.choices.items():
+        values = [options[int(index)] for index in rng.choice(len(options), drawn)]
+        chosen[name] = (*values, *values[-1:] * (depth - drawn))
+    return StageChoice.of(chosen)
 
 
 def stage_contains(spec: StageSpec, choice: StageChoice) -> bool:
     """Return whether `choice` can be made in a stage."""
-    if choice.depth not in spec.depths or len(choice.expand_ratios) != choice.depth:
+    chosen = choice.choices
+    if choice.depth not in spec.depths or chosen.keys() != spec.choices.keys():
         return False
-    if spec.uniform_inner and len(set(choice.kernel_sizes[1:])) > 1:
-        return False
-    if spec.uniform_inner and len(set(choice.expand_ratios[1:])) > 1:
-        return False
-    known_kernels = set(choice.kernel_sizes) <= set(spec.kernel_sizes)
-    return known_kernels and set(choice.expand_ratios) <= set(spec.expand_ratios)
+    return all(
+        len(chosen[name]) == choice.depth
+        and set(chosen[name]) <= set(options)
+        and not (spec.uniform_inner and len(set(chosen[name][1:])) > 1)
+        for name, options in spec.choices.items()
+    )
 
 
 def stage_neighbors(spec: StageSpec, choice: StageChoice) -> Iterator[StageChoice]:
     """Yield one-step changes; a new block repeats the last one, the last block is what goes."""
-    kernels, expands = choice.kernel_sizes, choice.expand_ratios
+    chosen = choice.choices
     for depth in adjacent(spec.depths, choice.depth):
         missing = max(0, depth - choice.depth)
-        yield StageChoice(
-            (*kernels[:depth], *kernels[-1:] * missing), (*expands[:depth], *expands[-1:] * missing)
+        yield StageChoice.of(
+            {name: (*of[:depth], *of[-1:] * missing) for name, of in chosen.items()}
         )
     if spec.uniform_inner and choice.depth > 1:
         groups = [slice(0, 1), slice(1, choice.depth)]
     else:
         groups = [slice(block, block + 1) for block in range(choice.depth)]
     for group in groups:
-        for kernel_size in adjacent(spec.kernel_sizes, kernels[group][0]):
-            yield StageChoice(_with(kernels, group, kernel_size), expands)
-        for expand_ratio in adjacent(spec.expand_ratios, expands[group][0]):
-            yield StageChoice(kernels, _with(expands, group, expand_ratio))
+        for name, options in spec.choices.items():
+            for option in adjacent(options, chosen[name][group][0]):
+                yield StageChoice.of({**chosen, name: _with(chosen[name], group, option)})
 
 
-def _with(values: tuple[int, ...], group: slice, value: int) -> tuple[int, ...]:
+def _with(values: tuple[Option, ...], group: slice, value: Option) -> tuple[Option, ...]:
     width = group.stop - group.start
     return (*values[: group.start], *(value,) * width, *values[group.stop :])
 
 
-def adjacent(options: tuple[int, ...], value: int) -> Iterator[int]:
+AnyOption = TypeVar("AnyOption", int, Option)
+
+
+def adjacent(options: tuple[AnyOption, ...], value: AnyOption) -> Iterator[AnyOption]:
     """Yield the options next to `value`, the smaller one first."""
     index = options.index(value)
     if index > 0:
         yield options[index - 1]
     if index + 1 < len(options):
         yield options[index + 1]
+
+
+def change_in_words(name: str, before: Option, after: Option) -> str:
+    """Return the change of one choice, such as "kernel 5 instead of 3"."""
+    words = {"kernel_size": "kernel"}.get(name, name.replace("_", " "))
+    return f"{words} {after} instead of {before}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -23,6 +24,22 @@ def augment(images: Tensor, rng: np.random.Generator, shift: int, flip: bool) ->
     image = torch.arange(n, device=device)[:, None, None]
     row = torch.as_tensor(rows, device=device)[:, :, None]
     return images[image, row, torch.as_tensor(columns, device=device)[:, None, :]]
+
+
+def zoomed(inputs: Tensor, rng: np.random.Generator, most: float) -> Tensor:
+    """Return normalised images, float [n, c, h, w], each of a square cut out of it and enlarged.
+
+    The square's side is 1 - `most` to 1 of the image's; it lies anywhere in the image.
+    """
+    sides = 1 - most * rng.random(len(inputs))
+    centres = rng.uniform(-1, 1, (2, len(inputs))) * (1 - sides)
+    frames = np.zeros((len(inputs), 2, 3), np.float32)
+    frames[:, 0, 0] = frames[:, 1, 1] = sides
+    frames[:, :, 2] = centres.T
+    where = F.affine_grid(
+        torch.as_tensor(frames, device=inputs.device), list(inputs.shape), align_corners=False
+    )
+    return F.grid_sample(inputs, where, padding_mode="border", align_corners=False)
 
 
 def recolour(inputs: Tensor, rng: np.random.Generator, strength: float) -> Tensor:

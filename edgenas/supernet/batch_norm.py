@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgenas.records import Activation
+from edgenas.core.records import Activation
 
 EPSILON = 1e-5
 
@@ -18,6 +18,8 @@ class BatchNorm(nn.Module):
 
     In training mode the statistics are the batch's, and move the running ones by `momentum`; that
     is 0 except while a subnet is recalibrated: no running average is right for every subnet.
+
+    kept : the running statistics are those of an earlier training and stay; a batch's never count.
     """
 
     running_mean: Tensor
@@ -30,6 +32,12 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         self.momentum = 0.0
+        self.kept = False
+
+    def train(self, mode: bool = True) -> BatchNorm:
+        """Use the batch's statistics, unless those of an earlier training are kept."""
+        super().train(mode and not self.kept)
+        return self
 
     def forward(self, values: Tensor, activation: Activation = "none") -> Tensor:
         channels = values.shape[1]

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgenas.records import Layer
+from edgenas.core.records import Layer
 from edgenas.supernet.batch_norm import BatchNorm, activate
 from edgenas.supernet.depthwise import depthwise
 from edgenas.supernet.fake_quant import fake_quantized, fake_quantized_weight
@@ -57,15 +57,18 @@ class Convolution(Rounding):
             bias=False,
         )
         self.bn = BatchNorm(layer.out_channels)
+        self.projects = layer.activation == "none"
 
     def forward(self, values: Tensor, layer: Layer) -> Tensor:
         groups, kernel_size = _groups(layer), layer.kernel_size
         shape = (layer.out_channels, layer.in_channels // groups, kernel_size, kernel_size)
         weight = self.part(self.conv.weight, shape)
+        if more := layer.padded_after - layer.padded_before:
+            values = F.pad(values, (0, more, 0, more))
         if layer.kind == "depthwise":
-            values = depthwise(values, weight, layer.stride)
+            values = depthwise(values, weight, layer.stride, layer.padded_before)
         else:
-            values = F.conv2d(values, weight, None, layer.stride, kernel_size // 2)
+            values = F.conv2d(values, weight, None, layer.stride, layer.padded_before)
         return self.stored(self.bn(values, layer.activation))
 
 
@@ -126,6 +129,20 @@ class Network(Rounding):
         for module in self.modules():
             if isinstance(module, Rounding):
                 module.rounds = rounds
+
+    keeps_statistics = False
+
+    def keep_statistics(self) -> None:
+        """Keep the running statistics of all batch norms but those of projections.
+
+        A projection sums over as many channels as a subnet has, so its statistics are each
+        subnet's own; those of any other channel are the same in every subnet.
+        """
+        self.keeps_statistics = True
+        for module in self.modules():
+            if isinstance(module, Convolution):
+                module.bn.kept = not module.projects
+        self.train(self.training)
 
     def run(self, images: Tensor, layers: tuple[Layer, ...]) -> Tensor:
         """Return the output of the last of `layers`; a tensor is dropped after its last use.

@@ -1,9 +1,9 @@
 """Rounding as int8 does, in training: forward rounds, backward is the identity (Jacob et al. 2018).
 
-The same arithmetic as `edgenas.graph.quantize`: weights per output channel, symmetric in [-127,
-127]; activations per tensor, with zero exact. Batch norm scales each output channel of a weight, so
-rounding before it is folded is rounding after. The ranges are the batch's own: right for each
-subnet, which no shared range is.
+The same arithmetic as `edgenas.int8.graph.quantize`: weights per output channel, symmetric in
+[-127, 127]; activations per tensor, with zero exact. Batch norm scales each output channel of a
+weight, so rounding before it is folded is rounding after. The ranges are the batch's own: right for
+each subnet, which no shared range is.
 """
 
 from __future__ import annotations

@@ -5,25 +5,32 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors import torch as safetensors_torch
 from torch import Tensor
 
-from edgenas.errors import InputError
-from edgenas.run_folder import require_readable, write_bytes
-from edgenas.supernet.interfaces import Data, Space
+from device_runtime.json_text import read_json_text
+from edgenas.core.errors import InputError
+from edgenas.core.files.regular import utf8_name
+from edgenas.core.files.run_folder import require_readable, write_bytes
+from edgenas.core.interfaces import Data, Space
+from edgenas.spaces.base import space_document
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.settings import TrainSettings
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had no statistics; without them a file is written as 1
+STATISTICS = ("running_mean", "running_var")
 
 
 def save(supernet: Supernet, path: Path, data: Data, settings: TrainSettings) -> None:
     """Write the weights, and the space, the data and the recipe that they come from."""
-    write_tensors(path, weights(supernet), metadata("supernet", supernet.space, data, settings))
+    about = metadata("supernet", supernet.space, data, settings)
+    if supernet.keeps_statistics:
+        about |= {"format_version": FORMAT_VERSION, "origin": supernet.origin}
+    write_tensors(path, weights(supernet), about)
 
 
 def load(path: Path, space: Space) -> Supernet:
@@ -36,7 +43,7 @@ def load(path: Path, space: Space) -> Supernet:
     tensors, about = read_tensors(path, "supernet")
     require_same(path, "space", space_document(space), about["space"])
     supernet = Supernet(space)
-    copy_tensors(path, tensors, dict(supernet.named_parameters()))
+    copy_tensors(path, tensors, _tensors(supernet, tensors, about))
     return supernet
 
 
@@ -45,22 +52,48 @@ def load_for(path: Path, space: Space, seed: int = 0) -> Supernet:
 
     Raises
     ------
-    InputError : as for `load`, but the number of classes may differ.
+    InputError : as for `load`, but the number of classes may differ; of weights that are for images
+        of any size, the resolutions too.
     """
     tensors, about = read_tensors(path, "supernet")
     wanted = space_document(space)
-    classes = {"num_classes": wanted["num_classes"]}
-    require_same(path, "space", wanted, {**about["space"], **classes})
+    free = ("num_classes", *(("resolutions",) if for_any_size(about) else ()))
+    require_same(path, "space", wanted, {**about["space"], **{name: wanted[name] for name in free}})
     supernet = Supernet(space, seed)
-    parameters: dict[str, Tensor] = dict(supernet.named_parameters())
+    parameters = _tensors(supernet, tensors, about)
     own = {name: value for name, value in parameters.items() if name.startswith("classifier.")}
     copy_tensors(path, {**tensors, **own}, parameters)
     return supernet
 
 
+def for_any_size(about: dict[str, Any]) -> bool:
+    """Whether a supernet's weights are not tied to the resolutions that its metadata name."""
+    return bool(about.get("any_size", False))
+
+
+def _tensors(
+    supernet: Supernet, tensors: dict[str, Tensor], about: dict[str, Any]
+) -> dict[str, Tensor]:
+    """Return the tensors of `supernet` that a file fills; it keeps statistics if the file does."""
+    if any(name.endswith(STATISTICS) for name in tensors):
+        supernet.keep_statistics()
+        origin = about.get("origin")
+        supernet.origin = origin if isinstance(origin, dict) else {}
+    return trained_tensors(supernet)
+
+
+def trained_tensors(supernet: Supernet) -> dict[str, Tensor]:
+    """Return what a supernet's file holds: the parameters, and statistics where they are kept.
+
+    Others are each subnet's own.
+    """
+    kept = dict(supernet.named_buffers()) if supernet.keeps_statistics else {}
+    return {**dict(supernet.named_parameters()), **kept}
+
+
 def weights(supernet: Supernet) -> dict[str, Tensor]:
-    """Return the trained tensors; running statistics are each subnet's own and not among them."""
-    return {name: value.detach().contiguous() for name, value in supernet.named_parameters()}
+    """Return the trained tensors, as `trained_tensors`, each contiguous."""
+    return {name: t.detach().contiguous() for name, t in trained_tensors(supernet).items()}
 
 
 def copy_tensors(path: Path, tensors: dict[str, Tensor], into: dict[str, Tensor]) -> None:
@@ -79,20 +112,16 @@ def metadata(kind: str, space: Space, data: Data, settings: TrainSettings) -> di
     """Return what is written beside the tensors, as JSON values."""
     return {
         "edgenas": kind,
-        "format_version": FORMAT_VERSION,
+        "format_version": 1,
         "space": space_document(space),
         "data": {"name": data.name, "identity": data.identity},
         "class_names": list(data.class_names),
         "mean": list(data.mean),
         "std": list(data.std),
+        "fit": data.fit,
+        "image_size": int(data.train.images.shape[1]),
         "settings": dataclasses.asdict(settings),
     }
-
-
-def space_document(space: Space) -> dict[str, Any]:
-    """Return the space's parameters as JSON values."""
-    document: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(cast(Any, space))))
-    return document
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
@@ -113,9 +142,9 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
     """Return tensors and metadata of an edgenas file of `kind`; `InputError` if it is not one."""
     require_readable(path)
     try:
-        with safe_open(path, "pt") as stream:
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-            about = {key: json.loads(text) for key, text in (stream.metadata() or {}).items()}
+        with utf8_name(path) as name, safe_open(name, "pt") as stream:
+            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+            about = {key: read_json_text(text) for key, text in (stream.metadata() or {}).items()}
     except (OSError, SafetensorError, ValueError) as problem:
         raise InputError(
             f"Cannot read the {kind} {path}: {problem}.", "Remove it and train again."

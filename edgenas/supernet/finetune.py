@@ -13,19 +13,19 @@ from safetensors import torch as safetensors_torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from edgenas.errors import TrainingError
-from edgenas.records import Architecture
-from edgenas.run_folder import write_bytes
+from edgenas.core.errors import TrainingError
+from edgenas.core.files.run_folder import write_bytes
+from edgenas.core.interfaces import Data
+from edgenas.core.records import Architecture
 from edgenas.supernet.allocator import keep_freed_memory
 from edgenas.supernet.augment import augment
 from edgenas.supernet.blocks import Subnet
 from edgenas.supernet.denormals import denormals_flushed
 from edgenas.supernet.files import copy_tensors, read_state
-from edgenas.supernet.interfaces import Data
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.recalibrate import (
-    CALIBRATION_IMAGES,
     calibrated_subnet,
+    calibration_images,
     recalibrate,
     to_input,
 )
@@ -67,8 +67,7 @@ class FineTuning:
                     group["lr"] = LEARNING_RATE * cosine
                 yield self._step(step)
         self.subnet.round_like_int8(False)
-        images = self.data.calibration(CALIBRATION_IMAGES).resized(self.subnet.resolution).images
-        recalibrate(self.subnet, images, self.data)
+        recalibrate(self.subnet, calibration_images(self.subnet, self.data), self.data)
 
     def _step(self, step: int) -> float:
         images, labels = self._batch(step)

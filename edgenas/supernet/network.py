@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from edgenas.records import Architecture, Layer
+from edgenas.core.interfaces import Space
+from edgenas.core.records import Architecture, Layer
 from edgenas.supernet.blocks import Convolution, Network, Subnet, narrow
-from edgenas.supernet.interfaces import Space
 
 RESIDUAL_GAMMA = 0.25  # a block starts as little more than its shortcut: measured to be stable
 
@@ -19,12 +20,15 @@ class Supernet(Network):
 
     A shallower stage is the first blocks, a smaller expand ratio the first channels, a smaller
     kernel the centre; resolution changes no weight. Initial weights are a function of `seed` alone.
+
+    origin : where the weights that it began with come from, as JSON values; {} for random ones.
     """
 
     def __init__(self, space: Space, seed: int = 0) -> None:
         layers = space.layers(space.largest())
         super().__init__(layers)
         self.space = space
+        self.origin: dict[str, Any] = {}
         initialise(self, layers, seed)
 
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
@@ -32,7 +36,8 @@ class Supernet(Network):
 
         The images have the architecture's resolution. In training mode batch norm uses the batch's
         statistics. In evaluation mode it uses the running ones, which no training sets, because
-        each subnet needs its own: cut a subnet out and recalibrate that.
+        each subnet needs its own: cut a subnet out and recalibrate that. What keeps the statistics
+        of an earlier training has them in both modes, but for projections.
         """
         return self.run(images, self.space.layers(architecture))
 
@@ -42,6 +47,8 @@ class Supernet(Network):
         shared = self.state_dict()
         state = {name: narrow(shared[name], own.shape) for name, own in subnet.state_dict().items()}
         subnet.load_state_dict(state)
+        if self.keeps_statistics:
+            subnet.keep_statistics()
         subnet.train(self.training)
         return subnet
 

@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from edgenas.errors import InputError, TrainingError
+from edgenas.core.errors import InputError, TrainingError
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.errors import InputError
-from edgenas.supernet.interfaces import Data
+from edgenas.core.errors import InputError
+from edgenas.core.interfaces import Data
 
 MOST_EPOCHS = 14
 FEWEST_EPOCHS = 3
 IMAGES_SEEN = 100_000  # by default, between those two numbers of epochs
 FEW_IMAGES = 1_000  # of which 14 epochs would be too few steps to learn anything
 IMAGES_SEEN_OF_FEW, MOST_EPOCHS_OF_FEW = 24_000, 300
+IMAGES_SEEN_FROM_IMAGENET, MOST_EPOCHS_FROM_IMAGENET = 9_000, 40
+UNBALANCED = 5  # times
 AUGMENTATIONS = ("auto", "none", "shift", "flip", "strong")
 
 
@@ -29,9 +31,11 @@ class TrainSettings:
     qat_epochs : of the last epochs, in which weights and activations are rounded as int8 does.
     ema : decay of the average of the weights, which is what is kept; 0 keeps the last weights.
     shift : most pixels that an image is moved by. flip : whether images are mirrored at random.
+    zoom : most that an image is enlarged by, as the share of its side that is cut off.
     colour : strength of changes to brightness, contrast and saturation. cut_out : side of the
         hidden square as a fraction of the image's. mixup : alpha of blended images.
     label_smoothing : share of the target that all classes have in common.
+    balanced : each class is drawn as often as any other, however many images it has.
     """
 
     epochs: int = MOST_EPOCHS
@@ -46,10 +50,12 @@ class TrainSettings:
     ema: float = 0.998
     shift: int = 1
     flip: bool = False
+    zoom: float = 0.0
     colour: float = 0.0
     cut_out: float = 0.0
     mixup: float = 0.0
     label_smoothing: float = 0.0
+    balanced: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -88,6 +94,34 @@ def default_settings(data: Data, augmentation: str = "auto", **chosen: Any) -> T
             settings, colour=0.2 * colour, cut_out=0.4, mixup=0.2, label_smoothing=0.1
         )
     return replace(settings, **{k: value for k, value in chosen.items() if value is not None})
+
+
+def transfer_settings(data: Data, **chosen: Any) -> TrainSettings:
+    """Return the recipe from ImageNet's weights; `chosen` as in `default_settings`.
+
+    Measured on 1,200 photographs of 5 classes: 5 epochs give the largest network what training it
+    alone gives; the small ones go on to learn from its answers. On 717 of 12 classes, 4 epochs, 480
+    to test: a learning rate of 0.01 gives the largest network 82.3 %, 0.02 gives 80.2 %; zoom gives
+    9 networks 75.2 % in the mean, without it 74.0 %.
+    """
+    n = len(data.train.labels)
+    settings = replace(
+        default_settings(data),
+        epochs=max(FEWEST_EPOCHS, min(MOST_EPOCHS_FROM_IMAGENET, IMAGES_SEEN_FROM_IMAGENET // n)),
+        batch_size=min(32, n),
+        learning_rate=0.01,
+        warmup=0.1,
+        ema=0.97,
+        zoom=0.3,
+        balanced=unbalanced(data.train.labels, len(data.class_names)),
+    )
+    return replace(settings, **{k: value for k, value in chosen.items() if value is not None})
+
+
+def unbalanced(labels: np.ndarray, num_classes: int) -> bool:
+    """Whether the largest class has over `UNBALANCED` times the images of the smallest."""
+    counts = np.bincount(labels, minlength=num_classes)
+    return bool(counts.max() > UNBALANCED * max(1, counts.min()))
 
 
 def default_epochs(n: int) -> int:

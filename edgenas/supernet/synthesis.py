@@ -18,11 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgenas.progress import Progress
-from edgenas.records import Architecture
+from edgenas.core.interfaces import Data
+from edgenas.core.progress import Progress
+from edgenas.core.records import Architecture
 from edgenas.supernet.batch_norm import BatchNorm
 from edgenas.supernet.blocks import Linear, Subnet
-from edgenas.supernet.interfaces import Data
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.recalibrate import CALIBRATION_IMAGES, calibrated_subnet, input_batches
 

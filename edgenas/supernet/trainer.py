@@ -16,20 +16,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from edgenas.errors import TrainingError
-from edgenas.records import Architecture, from_json
+from edgenas.core.errors import TrainingError
+from edgenas.core.interfaces import Data, Space
+from edgenas.core.records import Architecture, from_json
+from edgenas.data.pixel_store import release
 from edgenas.supernet import files
-from edgenas.supernet.augment import augment, cut_out, mix, recolour
+from edgenas.supernet.augment import augment, cut_out, mix, recolour, zoomed
 from edgenas.supernet.denormals import denormals_flushed
-from edgenas.supernet.interfaces import Data, Space
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.parallel import Workers
 from edgenas.supernet.recalibrate import to_input
 from edgenas.supernet.settings import TrainSettings
 
 CHECKPOINT_EVERY_S = 30.0
+RELEASED_EVERY = 64  # steps: of images in a file not all stay in memory
+TIMED_STEPS = 3
 MOMENTUM_PREFIX = "momentum."
 AVERAGE_PREFIX = "average."
+BEST_PREFIX = "best."
 AVERAGE_WARMUP_STEPS = 10  # the average starts as one over few steps
 
 
@@ -45,12 +49,20 @@ class Epoch:
 
 @dataclass
 class State:
-    """Where training is; with the tensors, all that a checkpoint holds."""
+    """Where training is; with the tensors, all that a checkpoint holds.
+
+    best_epoch : after which the weights that are kept were had; 0 for those of the end. ended : it
+    was stopped before its last step. epochs : that there are to be by now; 0 for those of the
+    recipe.
+    """
 
     step: int = 0
     loss_sum: float = 0.0
     losses: list[float] = field(default_factory=list)
     curve: list[Epoch] = field(default_factory=list)
+    best_epoch: int = 0
+    ended: bool = False
+    epochs: int = 0
 
 
 class Trainer:
@@ -79,9 +91,19 @@ class Trainer:
         self.labels = torch.from_numpy(data.train.labels).to(device)
         self.batch_size = min(settings.batch_size, len(self.labels))
         self.steps_per_epoch = len(self.labels) // self.batch_size
-        self.total_steps = settings.epochs * self.steps_per_epoch
+        self.best: dict[str, Tensor] = {}
         self.state = State()
         self.waited_s = 0.0
+
+    @property
+    def epochs(self) -> int:
+        """How many there are to be: of the recipe, or as they were planned again."""
+        return self.state.epochs or self.settings.epochs
+
+    @property
+    def total_steps(self) -> int:
+        """The steps of all epochs; what the learning rate falls over."""
+        return self.epochs * self.steps_per_epoch
 
     def steps(self, ended: Callable[[], None] | None = None) -> Iterator[float]:
         """Train from where the state is to the end; yield the loss of each step.
@@ -93,7 +115,7 @@ class Trainer:
 
     def _steps(self, ended: Callable[[], None] | None) -> Iterator[float]:
         saved_at = time.monotonic()
-        while self.state.step < self.total_steps:
+        while self.state.step < self.total_steps and not self.state.ended:
             loss = self._step()
             self.state.step += 1
             self.state.loss_sum += loss
@@ -103,18 +125,38 @@ class Trainer:
                 self.state.loss_sum = 0.0
                 if ended is not None and self.workers.first:
                     ended()
+            if self.state.step % RELEASED_EVERY == 0:
+                release(self.data.train.images)
             due = epoch_ended or time.monotonic() - saved_at > CHECKPOINT_EVERY_S
             if due and self.workers.first:
                 self._save()
                 saved_at = time.monotonic()
             yield loss
 
+    def keep_best(self) -> None:
+        """Let the averaged weights of now be the result, unless later ones are kept."""
+        self.state.best_epoch = len(self.state.losses)
+        self.best = {name: value.clone() for name, value in self._now().items()}
+
+    def result(self) -> Supernet:
+        """Return the supernet of the weights that are kept: the best, else those of now."""
+        return self._supernet(self.best or self._now())
+
     def averaged(self) -> Supernet:
         """Return the supernet of the averaged weights, in the host's memory."""
-        kept = self.average if self.settings.ema else dict(self.supernet.named_parameters())
+        return self._supernet(self._now())
+
+    def _now(self) -> dict[str, Tensor]:
+        return self.average if self.settings.ema else dict(self.supernet.named_parameters())
+
+    def _supernet(self, kept: dict[str, Tensor]) -> Supernet:
         supernet = Supernet(self.space, self.settings.seed)
+        supernet.origin = self.supernet.origin
+        if self.supernet.keeps_statistics:
+            supernet.keep_statistics()
+            kept = {**kept, **dict(self.supernet.named_buffers())}
         with torch.no_grad():
-            for name, value in supernet.named_parameters():
+            for name, value in files.trained_tensors(supernet).items():
                 value.copy_(kept[name])
         return supernet
 
@@ -122,7 +164,7 @@ class Trainer:
         epoch, index = divmod(self.state.step, self.steps_per_epoch)
         rng = np.random.default_rng([self.settings.seed, epoch, index + 1])
         self._set_learning_rate()
-        self.supernet.round_like_int8(epoch >= self.settings.epochs - self.settings.qat_epochs)
+        self.supernet.round_like_int8(epoch >= self.epochs - self.settings.qat_epochs)
         self.optimizer.zero_grad(set_to_none=True)
         try:
             loss = self._sandwich(*self._batch(epoch, index, rng), rng)
@@ -146,11 +188,13 @@ class Trainer:
     def _batch(self, epoch: int, index: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return the step's input and its targets: labels, or shares of the classes."""
         started, settings = time.perf_counter(), self.settings
-        order = np.random.default_rng([settings.seed, epoch]).permutation(len(self.labels))
+        order = self._order(np.random.default_rng([settings.seed, epoch]))
         chosen = torch.from_numpy(order[index * self.batch_size :][: self.batch_size])
         chosen = chosen.to(self.device)
         pixels = augment(self.images[chosen], rng, settings.shift, settings.flip)
         inputs, targets = to_input(pixels, self.data), self.labels[chosen]
+        if settings.zoom:
+            inputs = zoomed(inputs, rng, settings.zoom)
         if settings.colour:
             inputs = recolour(inputs, rng, settings.colour)
         if settings.cut_out:
@@ -165,6 +209,19 @@ class Trainer:
         inputs, targets = self.workers.share(inputs), self.workers.share(targets)
         self.waited_s += time.perf_counter() - started
         return inputs.contiguous(memory_format=torch.channels_last), targets
+
+    def _order(self, rng: np.random.Generator) -> np.ndarray:
+        """Return an epoch's images, int64 [n]; balanced, those of small classes come repeatedly."""
+        labels = self.data.train.labels
+        if not self.settings.balanced:
+            return rng.permutation(len(labels))
+        members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        each = -(-len(labels) // len(members))
+        drawn = [
+            np.concatenate([rng.permutation(one) for _ in range(-(-each // len(one)))])[:each]
+            for one in members
+        ]
+        return rng.permutation(np.concatenate(drawn))[: len(labels)]
 
     def _sandwich(self, images: Tensor, targets: Tensor, rng: np.random.Generator) -> float:
         """Add up the gradients of one step's networks; return the largest's loss on the targets.
@@ -222,10 +279,16 @@ class Trainer:
             tensors[name] = value.detach()
             tensors[MOMENTUM_PREFIX + name] = self.optimizer.state[value]["momentum_buffer"]
             tensors[AVERAGE_PREFIX + name] = self.average[name]
+        tensors |= {BEST_PREFIX + name: value for name, value in self.best.items()}
+        tensors |= self._statistics()
         tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
         about = files.metadata("checkpoint", self.space, self.data, self.settings)
         about["state"] = asdict(self.state)
         files.write_tensors(self.checkpoint, tensors, about)
+
+    def _statistics(self) -> dict[str, Tensor]:
+        """Return the batch norms' statistics where they are kept; sorted, as the weights are."""
+        return dict(self.supernet.named_buffers()) if self.supernet.keeps_statistics else {}
 
     def resume(self) -> None:
         """Take up the checkpoint, if there is one.
@@ -242,15 +305,39 @@ class Trainer:
         tensors, about = files.read_tensors(self.checkpoint, "checkpoint")
         wanted = files.metadata("checkpoint", self.space, self.data, self.settings)
         for what in ("space", "data", "settings"):
-            files.require_same(self.checkpoint, what, wanted[what], about.get(what))
+            before = about.get(what)
+            if what == "settings" and isinstance(before, dict):
+                before = {
+                    "balanced": False,
+                    "zoom": 0.0,
+                    **before,
+                }  # which a file of an older edgenas lacks
+            files.require_same(self.checkpoint, what, wanted[what], before)
         self.state = from_json(about.get("state"), State, f"The state in {self.checkpoint}")
-        into: dict[str, Tensor] = {}
+        into: dict[str, Tensor] = {**self._statistics()}
+        if self.state.best_epoch:
+            self.best = {name: torch.empty_like(p) for name, p in self.average.items()}
+            into |= {BEST_PREFIX + name: value for name, value in self.best.items()}
         for name, value in self.supernet.named_parameters():
             momentum = torch.zeros_like(value)
             self.optimizer.state[value]["momentum_buffer"] = momentum
             into[name], into[MOMENTUM_PREFIX + name] = value, momentum
             into[AVERAGE_PREFIX + name] = self.average[name]
         files.copy_tensors(self.checkpoint, tensors, into)
+
+
+def timed_steps(trainer: Trainer) -> list[float]:
+    """Return the seconds of the first steps, of which the very first is slower; it is then used up.
+
+    Whoever asks gives it a checkpoint of its own: like any training it may write it.
+    """
+    seconds, steps = [], trainer.steps()
+    for _ in range(TIMED_STEPS):
+        started = time.perf_counter()
+        if next(steps, None) is None:
+            break
+        seconds.append(time.perf_counter() - started)
+    return seconds
 
 
 def training_device() -> str:

@@ -5,24 +5,28 @@ A member is a file with `create(config: TargetConfig, access: Access | None = No
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from edgenas.progress import Progress
-from edgenas.records import DeviceProfile, Outcome
+from edgenas.core.progress import Progress
+from edgenas.core.records import DeviceProfile, Outcome
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model to send: `key` is file-name-safe and names it in journals and results."""
+    """A model to send: `key` is file-name-safe and names it in journals and results.
+
+    shapes : of inputs by name, where the file leaves a size open.
+    """
 
     key: str
     path: Path
     sha256: str
+    shapes: Mapping[str, tuple[int, ...]] | None = None
 
 
 @dataclass(frozen=True)

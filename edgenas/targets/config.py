@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from edgenas import plugins
-from edgenas.errors import InputError, nearest
-from edgenas.records import from_json
-from edgenas.targets.address import Connection, parse_address
+from edgenas.core import plugins
+from edgenas.core.errors import InputError, nearest
+from edgenas.core.files.toml import read_toml
+from edgenas.core.records import from_json
+from edgenas.int8.engines.scheme import Scheme, default_scheme
 from edgenas.targets.base import MeasureSettings, Target
-from edgenas.targets.scheme import Scheme, default_scheme
-from edgenas.toml_file import read_toml
+from edgenas.targets.remote.address import Connection, parse_address
 
 _PACKAGE = Path(__file__).resolve().parent
 _SHIPPED_FOLDERS = (_PACKAGE / "shipped", _PACKAGE.parents[1] / "targets")  # wheel, checkout
@@ -24,16 +25,26 @@ class BoardSetup:
     """What is used on a board.
 
     python : its Python, 3.8 or newer. packages : "sent", the engine comes from the host, or "own",
-    it is installed there. cache_dir : where things are kept; empty for the user's cache folder.
-    silence_s : without an answer, after which the link is made again. reconnect_s : without a link,
-    after which the board is given up.
+    it is installed there. engine_version : of what is sent; empty for the host's.
+    cache_dir : where things are kept; empty for the user's cache folder.
+    silence_s : without a whole answer, after which the link is made again. reconnect_s : without a
+    link, after which the board is given up. answer_mb : length of an answer, and of what a shell
+    says at login. slowest_kb_s : least speed of files, below which the link counts as lost.
     """
 
     python: str = "python3"
     packages: Literal["sent", "own"] = "sent"
+    engine_version: str = ""
     cache_dir: str = ""
     silence_s: float = 20.0
     reconnect_s: float = 300.0
+    answer_mb: float = 1.0
+    slowest_kb_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a limit that is none."""
+        for name in ("silence_s", "answer_mb", "slowest_kb_s"):
+            _require_limit(name, getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -68,10 +79,26 @@ class Measuring:
 
 @dataclass(frozen=True)
 class Limits:
-    """Device time and silence after which measuring stops, in seconds. None: the default."""
+    """After which measuring stops. None: the default of `MeasureSettings`.
+
+    budget_s : device time. timeout_s : silence of a model. stalled_s : of a job at work, without a
+    new record in its journal. journal_mb : length of a job's journal, and of all its logits.
+    """
 
     budget_s: float | None = None
     timeout_s: float | None = None
+    stalled_s: float = 1800.0
+    journal_mb: float = 256.0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a limit that is none."""
+        for name in ("stalled_s", "journal_mb"):
+            _require_limit(name, getattr(self, name))
+
+
+def _require_limit(name: str, value: float) -> None:
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} is {value}: it must be above 0")
 
 
 @dataclass(frozen=True)
@@ -79,6 +106,7 @@ class TargetConfig:
     """What a target file says.
 
     scheme : None for what suits the machine. affinity : cores to run on; empty for all.
+    any_engine : no engine is named, so that a run takes the fastest; `engine` is the usual one.
     """
 
     name: str
@@ -92,19 +120,21 @@ class TargetConfig:
     board: BoardSetup = field(default_factory=BoardSetup)
     measuring: Measuring = field(default_factory=Measuring)
     limits: Limits = field(default_factory=Limits)
+    any_engine: bool = False
 
     def settings(self, asked: MeasureSettings) -> MeasureSettings:
         """Return `asked` with the file's values wherever the caller left the default."""
-        default = MeasureSettings()
+        default = vars(MeasureSettings())
         said = {
             name: value
             for table in (self.measuring, self.limits)
             for name, value in vars(table).items()
-            if value is not None and getattr(asked, name) == getattr(default, name)
+            if value is not None and name in default and getattr(asked, name) == default[name]
         }
         return MeasureSettings(**{**vars(asked), **said})
 
 
+_NOT_KEYS = ("source", "any_engine")  # of TargetConfig, that no file sets
 _TABLES: dict[str, type[Any]] = {
     "connection": Connection,
     "board": BoardSetup,
@@ -123,7 +153,11 @@ def shipped_files() -> dict[str, Path]:
 
 
 def resolve(
-    name: str, access: Access | None = None, machine: str = "", engine: str | None = None
+    name: str,
+    access: Access | None = None,
+    machine: str = "",
+    engine: str | None = None,
+    scheme: Scheme | None = None,
 ) -> Target:
     """Return the target called `name`.
 
@@ -133,6 +167,7 @@ def resolve(
         asked for it.
     engine : in place of the file's; the target is then called after both, and the scheme that the
         file gives for its own engine does not count.
+    scheme : in place of the file's, and of the one that is usual on such a machine.
 
     Raises
     ------
@@ -140,8 +175,12 @@ def resolve(
     """
     config = find(name)
     if engine is not None:
-        scheme = config.scheme if engine == config.engine else None
-        config = replace(config, name=f"{config.name}-{engine}", engine=engine, scheme=scheme)
+        kept = config.scheme if engine == config.engine else None
+        config = replace(
+            config, name=f"{config.name}-{engine}", engine=engine, scheme=kept, any_engine=False
+        )
+    if scheme is not None:
+        config = replace(config, scheme=scheme)
     if machine and config.scheme is None:
         config = replace(config, scheme=default_scheme(machine, config.engine))
     return open_target(config, access)
@@ -154,14 +193,16 @@ def find(name: str) -> TargetConfig:
         return read(Path(name))
     if name in known:
         return read(known[name])
-    from edgenas.targets import ssh_config  # loads paramiko
+    from edgenas.targets.remote import ssh_config  # loads paramiko
 
-    if "@" not in name and name not in ssh_config.aliases():
+    if not ssh_config.is_host(name):
+        names = {*known, *ssh_config.aliases()}
         raise InputError(
             f"There is no target '{name}'.",
-            f"{nearest(name, known)} Or give user@host, or the path of a target file (.toml).",
+            f"{nearest(name, names)} Or give user@host, or the path of a target file (.toml).",
         )
-    return TargetConfig(name, "ssh", "the command line", connection=parse_address(name))
+    address = parse_address(name)
+    return TargetConfig(name, "ssh", "the command line", connection=address, any_engine=True)
 
 
 def open_target(config: TargetConfig, access: Access | None = None) -> Target:
@@ -180,7 +221,8 @@ def read(path: Path) -> TargetConfig:
             f"Search it with: edgenas search --target {path}",
         )
     _check_keys(document, TargetConfig, f"The target file {path}")
-    given = {"name": path.stem, **document, "source": str(path)}
+    any_engine = "engine" not in document
+    given = {"name": path.stem, **document, "source": str(path), "any_engine": any_engine}
     for table, kind in _TABLES.items():
         if isinstance(given.get(table), dict):
             _check_keys(given[table], kind, f"The target file {path}, table [{table}],")
@@ -188,7 +230,7 @@ def read(path: Path) -> TargetConfig:
 
 
 def _check_keys(given: dict[str, Any], kind: type[Any], where: str) -> None:
-    known = [item.name for item in fields(kind) if item.name != "source"]
+    known = [item.name for item in fields(kind) if item.name not in _NOT_KEYS]
     for key in given:
         if key not in known:
             raise InputError(f"{where} has an unknown key '{key}'.", nearest(key, known))

@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from device_runtime import protocol
-from edgenas.errors import MeasurementError
-from edgenas.records import DeviceProfile, EngineOffer, from_json
-from edgenas.targets import engines
+from edgenas.core.errors import MeasurementError
+from edgenas.core.records import DeviceProfile, EngineOffer, from_json
+from edgenas.int8.engines.scheme import default_scheme
+from edgenas.targets import offers as engines
 from edgenas.targets.config import TargetConfig
-from edgenas.targets.scheme import default_scheme
 
 _VNNI = {"avx_vnni", "avx512_vnni", "amx_int8"}
 _HOT_CELSIUS = 75.0
@@ -102,7 +102,7 @@ def _engine_problems(profile: DeviceProfile, config: TargetConfig, scheme: str) 
     if scheme == "u8s8" and not vnni:
         yield (
             "U8S8 without VNNI saturates 16-bit sums, so exact and slower kernels are used on this "
-            "CPU: compare it with edgenas search --engine litert."
+            "CPU: a search without --engine compares it with LiteRT."
         )
     if scheme == "s8s8" and vnni:
         yield 'S8S8 is 2 to 3 times slower than U8S8 on this CPU: set scheme = "u8s8".'

@@ -6,27 +6,29 @@ import os
 import platform
 import select
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from device_runtime import protocol
-from edgenas.errors import InputError, MeasurementError, TargetError
-from edgenas.progress import Progress
-from edgenas.records import DeviceProfile
-from edgenas.targets import doctor, journal
-from edgenas.targets.address import Connection
+from device_runtime import interpreter, protocol
+from edgenas.core.errors import InputError, MeasurementError, TargetError
+from edgenas.core.progress import Progress
+from edgenas.core.records import DeviceProfile
+from edgenas.int8.engines.scheme import default_scheme
+from edgenas.targets import doctor
 from edgenas.targets.config import Access, BoardSetup, TargetConfig
-from edgenas.targets.job_target import DoneJob, JobTarget
-from edgenas.targets.runtime import RUNTIME, require_backend
-from edgenas.targets.scheme import default_scheme
+from edgenas.targets.jobs import journal
+from edgenas.targets.jobs.job_target import DoneJob, JobTarget
+from edgenas.targets.jobs.runtime import RUNTIME, require_backend
+from edgenas.targets.remote.address import Connection
+from edgenas.targets.waiting import Waited
 
 _POLL_S = 0.2  # rare enough not to disturb what is being timed
 _STOP_S = 10.0
 _PROBE_S = 60.0
+_WORDS_BYTES = 600  # of what a process said last
 
 
 def create(config: TargetConfig, access: Access | None = None) -> LocalTarget:
@@ -39,7 +41,6 @@ class LocalTarget(JobTarget):
 
     def __init__(self, config: TargetConfig, runtime: Path = RUNTIME) -> None:
         super().__init__(config)
-        self.scheme = config.scheme or default_scheme(platform.machine(), config.engine)
         self._runtime = runtime
         if config.connection != Connection() or config.board != BoardSetup():
             raise InputError(
@@ -48,19 +49,25 @@ class LocalTarget(JobTarget):
             )
         require_backend(config, runtime)
 
+    @property
+    def scheme(self) -> str:
+        """The int8 scheme: the target file's, or what suits this machine."""
+        return self._config.scheme or default_scheme(platform.machine(), self.engine)
+
     def probe(self) -> DeviceProfile:
         """Look at this machine."""
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "device_runtime", "--probe", str(Path.cwd())],
-                cwd=self._runtime.parent,
-                env=self._environment(),
+                self._command("--probe", str(Path.cwd())),
+                cwd=interpreter.NEUTRAL_FOLDER,
                 capture_output=True,
                 timeout=_PROBE_S,
                 check=True,
             )
         except (OSError, subprocess.SubprocessError) as problem:
-            raise TargetError(f"Target '{self.name}' cannot be probed: {problem}.") from problem
+            said = getattr(problem, "stderr", None) or b""
+            words = said[-_WORDS_BYTES:].decode("utf-8", "replace").strip() or str(problem)
+            raise TargetError(f"Target '{self.name}' cannot be probed: {words}.") from problem
         return doctor.diagnose(done.stdout.decode("utf-8", "replace"), self._config, self.scheme)
 
     def clean(self) -> str:
@@ -70,7 +77,8 @@ class LocalTarget(JobTarget):
     def _do(self, what: protocol.Job, folder: Path, total: int, progress: Progress) -> DoneJob:
         """Start the runtime, unless the journal is whole, and follow it to the end."""
         path = folder / protocol.JOURNAL_FILE
-        follower = journal.Follower(what, self.name, str(folder))
+        limits = self._config.limits
+        follower = journal.Follower(what, self.name, str(folder), limits.journal_mb)
         follower.feed(_read(path))
         state = follower.state
         if state.ended is None:
@@ -82,9 +90,14 @@ class LocalTarget(JobTarget):
                 self._start(folder) as run,
             ):
                 bar = journal.Bar(task)
+                waited = Waited()
                 while not run.wait(_POLL_S):
+                    waited.count(_POLL_S)
                     if follower.feed(_read(path, follower.offset)):
                         bar.show(state)
+                        waited = Waited()
+                    if waited.seconds > limits.stalled_s:
+                        raise journal.stalled(self.name, limits.stalled_s)
                 follower.feed(_read(path, follower.offset))
                 bar.show(state)
                 if state.ended is None:
@@ -98,9 +111,8 @@ class LocalTarget(JobTarget):
     def _start(self, folder: Path) -> Iterator[_Running]:
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "device_runtime", str(folder.resolve()), "--with-parent"],
-                cwd=folder,
-                env=self._environment(),
+                self._command(str(folder.resolve()), "--with-parent"),
+                cwd=interpreter.NEUTRAL_FOLDER,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -112,9 +124,9 @@ class LocalTarget(JobTarget):
             finally:
                 running.stop()
 
-    def _environment(self) -> dict[str, str]:
-        path = [str(self._runtime.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-        return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    def _command(self, *arguments: str) -> list[str]:
+        folders = [str(self._runtime.resolve().parent), *interpreter.python_path()]
+        return interpreter.command("device_runtime", arguments, folders, interpreter.user_site())
 
 
 class _Running:
@@ -132,9 +144,10 @@ class _Running:
     def last_words(self) -> str:
         """Return the end of what the runtime wrote to stderr, or how it ended."""
         status = self._process.wait(_STOP_S)
-        self._errors.seek(0)
-        text = self._errors.read().decode("utf-8", "replace").strip()
-        return text[-600:] or f"the runtime ended with status {status}"
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - _WORDS_BYTES))
+        text = self._errors.read(_WORDS_BYTES).decode("utf-8", "replace").strip()
+        return text or f"the runtime ended with status {status}"
 
     def stop(self) -> None:
         """Ask the runtime to stop by closing its stdin; insist if it does not."""

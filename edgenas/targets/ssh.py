@@ -9,27 +9,33 @@ from pathlib import Path
 from typing import Any
 
 from device_runtime import protocol
-from edgenas.errors import InputError, TargetError
-from edgenas.progress import Progress
-from edgenas.records import DeviceProfile
-from edgenas.targets import doctor, engines, ssh_config, wheels
-from edgenas.targets.board import Board
+from edgenas.core.errors import InputError, TargetError
+from edgenas.core.progress import Progress
+from edgenas.core.records import DeviceProfile
+from edgenas.int8.engines.scheme import default_scheme
+from edgenas.targets import doctor
+from edgenas.targets import offers as engines
 from edgenas.targets.config import Access, TargetConfig
-from edgenas.targets.connection import LONG_S
-from edgenas.targets.detached import DetachedJob
-from edgenas.targets.job_target import DoneJob, JobTarget
-from edgenas.targets.provision import Packages, Wanted, provision
-from edgenas.targets.runtime import RUNTIME, require_backend
-from edgenas.targets.scheme import default_scheme
-from edgenas.targets.transport import Login
-from edgenas.targets.wheels import Platform
+from edgenas.targets.jobs.detached import DetachedJob
+from edgenas.targets.jobs.job_target import DoneJob, JobTarget
+from edgenas.targets.jobs.runtime import RUNTIME, require_backend
+from edgenas.targets.remote import ssh_config, wheels
+from edgenas.targets.remote.board import Board
+from edgenas.targets.remote.connection import LONG_S, PRIVATE_FOLDER
+from edgenas.targets.remote.provision import Packages, Wanted, provision
+from edgenas.targets.remote.transport import Login
+from edgenas.targets.remote.wheels import Platform
 
+_MOST_NAMED, _MOST_CHARACTERS = 5, 200  # of files in a message
 _BUSY_SPARE_S = 120.0  # that another host's job may take beyond its device time
 
 
 @dataclass(frozen=True)
 class Probed:
-    """Answer to `probe`. engines : those installed there. holder : who is measuring now."""
+    """Answer to `probe`. engines : those installed there. holder : who is measuring now.
+
+    refused : why nothing can be kept in `folder`; empty if it can.
+    """
 
     machine: dict[str, Any]
     state: dict[str, Any]
@@ -37,6 +43,7 @@ class Probed:
     folder: str
     writable: bool
     holder: dict[str, Any]
+    refused: str = ""
 
     @property
     def tensorrt(self) -> str | None:
@@ -62,10 +69,11 @@ class Probed:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Answer to `clean`: cleaned, empty, or busy with what `holder` says."""
+    """Answer to `clean`: cleaned, empty, or busy with what `holder` says. left : not edgenas's."""
 
     state: str
     folder: str = ""
+    left: tuple[str, ...] = ()
     holder: dict[str, Any] = field(default_factory=dict)
 
 
@@ -90,7 +98,7 @@ class SshTarget(JobTarget):
         login = Login(
             access.accept_new_host_key, access.ask_password, access.told, config.board.silence_s
         )
-        server = ssh_config.endpoint(config.connection)
+        server = ssh_config.endpoint(config.connection, access.told)
         self._board = Board(config.name, server, login, config.board)
         self._packages: Packages | None = None
 
@@ -116,16 +124,20 @@ class SshTarget(JobTarget):
         if self._config.board.packages == "sent":
             usable.pop(self.engine, None)
             try:
-                sent = wheels.resolve(self.engine, seen.platform, self._offline)
+                sent = wheels.for_board(
+                    self.engine,
+                    seen.platform,
+                    self._offline,
+                    self._config.board.engine_version,
+                )
                 usable[self.engine] = wheels.version(self.engine, sent)
             except TargetError as problem:
                 problems.append(f"{problem.message} {problem.hint}")
             offers = engines.to_send(installed, seen.tensorrt, seen.platform, self._offline)
         if not seen.writable:
-            problems.append(
-                f"{seen.folder} cannot be written: name another folder in the target file, such "
-                'as [board] cache_dir = "/var/tmp/edgenas".'
-            )
+            problems.append(f"{seen.folder} cannot be written. {PRIVATE_FOLDER}")
+        if seen.refused:
+            problems.append(f"Nothing can be kept there: {seen.refused}. {PRIVATE_FOLDER}")
         if seen.holder:
             problems.append(f"Another host is measuring on it ({seen.holder.get('host')}): wait.")
         document = {
@@ -156,16 +168,29 @@ class SshTarget(JobTarget):
         self._packages = None
         if said.state == "empty":
             return f"There was nothing of edgenas on '{self.name}'."
+        if said.left:
+            return (
+                f"Removed what edgenas kept in {said.folder} on '{self.name}'. Left, because it "
+                f"is not edgenas's: {', '.join(said.left[:_MOST_NAMED])[:_MOST_CHARACTERS]}."
+            )
         return f"Removed {said.folder} from '{self.name}'."
 
     def _do(self, what: protocol.Job, folder: Path, total: int, progress: Progress) -> DoneJob:
         """Do the job: the board is needed only for what is missing here."""
         busy_s = what.settings.budget_s + _BUSY_SPARE_S
-        twin = DetachedJob(self._board, what, folder, progress, busy_s)
+        twin = DetachedJob(
+            self._board, what, folder, progress, busy_s=busy_s, limits=self._config.limits
+        )
         if twin.state.ended is None:
             if self._packages is None:
                 own = self._config.board.packages == "own"
-                wanted = Wanted(self.engine, own, self._offline, self._runtime)
+                wanted = Wanted(
+                    self.engine,
+                    own,
+                    self._offline,
+                    self._runtime,
+                    self._config.board.engine_version,
+                )
                 self._packages = provision(self._board, wanted, self._probed.platform, progress)
             twin.run(self._packages, total)
         return DoneJob(twin.state, twin.fetch, twin.forget)

@@ -12,11 +12,11 @@ import pytest
 
 from device_runtime.backends import base
 from device_runtime.tensorrt_session import PROVIDER
-from edgenas import plugins
-from edgenas.graph.lower import lower
-from edgenas.graph.random_state import random_state
-from edgenas.graph.ranges import calibrate
-from edgenas.graph.reference import run
+from edgenas.core import plugins
+from edgenas.int8.graph.float_reference import run
+from edgenas.int8.graph.lower import lower
+from edgenas.int8.graph.random_weights import random_state
+from edgenas.int8.graph.ranges import calibrate
 from edgenas.spaces import mbv3_tiny
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from challenge_packages import BROKEN, GOOD, NEEDS_LITERT
 
-from edgenas import plugins
 from edgenas.challenges.base import Challenge
-from edgenas.errors import InputError
+from edgenas.core import plugins
+from edgenas.core.errors import InputError
+from helpers.challenge_packages import BROKEN, GOOD, NEEDS_LITERT
 
 
 @pytest.fixture(params=plugins.names("challenges"))

@@ -9,14 +9,14 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from edgenas import plugins
+from edgenas.core import plugins
+from edgenas.core.errors import DataError
+from edgenas.core.progress import Silent
+from edgenas.core.records import DataCard, from_json, to_json
 from edgenas.data import base
 from edgenas.data.base import Dataset
-from edgenas.errors import DataError
-from edgenas.packaged_images import Excerpt, write_excerpt
-from edgenas.pretrained.package import Package
-from edgenas.progress import Silent
-from edgenas.records import DataCard, from_json, to_json
+from edgenas.supernet.packages.images import Excerpt, write_excerpt
+from edgenas.supernet.packages.package import Package
 
 
 def image_folder(folder: Path) -> str:

@@ -1,102 +1,29 @@
-"""What every target promises; a new kind is enrolled by its file and needs a config below."""
+"""The contract of the targets, for every kind; a new one needs a config below."""
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
+from types import ModuleType
 
-import numpy as np
 import pytest
 
-from edgenas import plugins
-from edgenas.errors import EdgeNasError
-from edgenas.graph.lower import lower
-from edgenas.graph.random_state import random_state
-from edgenas.graph.ranges import calibrate
-from edgenas.progress import Silent
-from edgenas.spaces import mbv3_tiny
+from edgenas.core import plugins
 from edgenas.targets import config
-from edgenas.targets.base import MeasureSettings, ModelFile, Preprocess, Target
+from edgenas.targets.base import Target
+from edgenas.testing import TargetContract
 
 CONFIGS = {
     "local": lambda request: config.TargetConfig("local", "local", "contract"),
     "ssh": lambda request: request.getfixturevalue("board").target_config(),
 }
-SETTINGS = MeasureSettings(
-    warmup_ms=1,
-    run_ms=2,
-    min_runs=5,
-    min_passes=3,
-    max_passes=3,
-    anchor="model",
-    busy_tolerance=100.0,  # other work on this machine must not decide how many passes there are
-)
 
 
-@pytest.fixture(params=plugins.names("targets"))
-def target(request: pytest.FixtureRequest) -> Target:
-    return plugins.load("targets", request.param).create(CONFIGS[request.param](request))
+class TestTargets(TargetContract):
+    @pytest.fixture(params=plugins.names("targets"))
+    def member(self, request: pytest.FixtureRequest) -> ModuleType:
+        return plugins.load("targets", request.param)
 
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFile:
-    space = mbv3_tiny.create(10, 3, 16)
-    layers = space.layers(space.smallest())
-    graph = lower(layers, random_state(layers, 0))
-    images = np.random.default_rng(0).standard_normal((16, 3, *graph.input_shape[2:]), np.float32)
-    path = tmp_path_factory.mktemp("model") / "model.onnx"
-    path.write_bytes(plugins.load("exporters", "onnx").emit(graph, calibrate(graph, images)))
-    return ModelFile("model", path, hashlib.sha256(path.read_bytes()).hexdigest())
-
-
-def test_says_what_it_is(target: Target) -> None:
-    assert target.name and target.engine and target.scheme in ("u8s8", "s8s8")
-    profile = target.probe()
-    assert profile.target == target.name and profile.cores >= 1
-    assert all(": " in problem for problem in profile.problems)  # each with what mends it
-
-
-def test_every_model_gets_one_outcome(target: Target, model: ModelFile, tmp_path: Path) -> None:
-    garbage = tmp_path / "garbage.onnx"
-    garbage.write_bytes(b"garbage")
-    bad = ModelFile("bad", garbage, hashlib.sha256(b"garbage").hexdigest())
-
-    outcomes = target.measure([model, bad], SETTINGS, tmp_path / "jobs", Silent())
-
-    assert set(outcomes) == {"model", "bad"}
-    assert outcomes["bad"].status == "failed" and outcomes["bad"].reason
-    assert outcomes["bad"].latency is None
-    good = outcomes["model"]
-    assert good.status == "ok" and good.reason == "" and good.provider
-    assert good.latency is not None and len(good.latency.samples_ns) == 3
-    assert good.latency.median_ms > 0
-    assert target.measure([model, bad], SETTINGS, tmp_path / "jobs", Silent()) == outcomes
-
-
-def test_logits_are_finite_and_in_image_order(
-    target: Target, model: ModelFile, tmp_path: Path
-) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (6, 3, 16, 16), np.uint8)
-    images[3] = images[0]
-    preprocess = Preprocess((0.5,) * 3, (0.25,) * 3)
-    size = mbv3_tiny.create(10, 3, 16).smallest().resolution
-    inference = target.infer(
-        model, np.ascontiguousarray(images[:, :, :size, :size]), preprocess, tmp_path, Silent()
-    )
-    assert inference.outcome.status == "ok" and inference.logits is not None
-    assert inference.logits.shape == (6, 10) and inference.logits.dtype == np.float32
-    np.testing.assert_array_equal(inference.logits[0], inference.logits[3])
-    assert not np.array_equal(inference.logits[0], inference.logits[1])
-
-
-def test_no_models_no_outcomes(target: Target, tmp_path: Path) -> None:
-    assert target.measure([], SETTINGS, tmp_path, Silent()) == {}
-
-
-def test_bad_input_is_an_error_of_ours(target: Target, model: ModelFile, tmp_path: Path) -> None:
-    with pytest.raises(EdgeNasError):
-        target.measure([model, model], SETTINGS, tmp_path, Silent())
-    with pytest.raises(EdgeNasError):
-        target.infer(
-            model, np.zeros((0, 3, 16, 16), np.uint8), Preprocess((0,), (1,)), tmp_path, Silent()
-        )
+    @pytest.fixture
+    def target(self, member: ModuleType, request: pytest.FixtureRequest) -> Target:
+        name = self.name_of(member)
+        created: Target = member.create(CONFIGS[name](request))
+        return created

@@ -1,0 +1,90 @@
+"""How well the sum of layer limits explains measured networks, on one target.
+
+Run: OMP_NUM_THREADS=1 python benchmarks/roofline.py [--target local] [--engine ENGINE]
+
+Random networks of a space, int8 with random weights, are timed in one job beside the six
+micro-models of `edgenas roofline`. Each network's sum of limits is held against its latency: as the
+command has it, as a roofline whose parts overlap, and as the plain one (one peak, no launch).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from edgenas.core.progress import Silent
+from edgenas.explain.roofline import limits
+from edgenas.int8.work.micro_models import MICRO_MODELS
+from edgenas.runs.models.latency import random_model
+from edgenas.runs.roofline import SETTINGS, chain_of, file_work, roof_of, timed
+from edgenas.spaces.files import find
+from edgenas.targets.config import Access, resolve
+from edgenas.targets.jobs.job_target import JobTarget
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--target", default="local")
+    asked.add_argument("--engine")
+    asked.add_argument("--space", default="mbv3-tiny")
+    asked.add_argument("--image-size", type=int, default=32)
+    asked.add_argument("--networks", type=int, default=20)
+    asked.add_argument("--seed", type=int, default=0)
+    options = asked.parse_args()
+    machine = resolve(options.target, Access(), engine=options.engine)
+    assert isinstance(machine, JobTarget)
+    space = find(options.space).create(10, 3, options.image_size)
+    rng = np.random.default_rng(options.seed)
+    networks = [space.sample(rng) for _ in range(options.networks)]
+    before = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        chains = [chain_of(one, machine, "int8", scratch) for one in MICRO_MODELS]
+        files = [
+            random_model(scratch, f"network-{number}", space.layers(network), machine, 0)
+            for number, network in enumerate(networks)
+        ]
+        every = [*files, *(file for chain in chains for file in chain.files)]
+        outcomes = machine.measure(every, SETTINGS, scratch / "job", Silent())
+        own = timed(outcomes, files[0].key, files[0].key)[0]
+        roof = roof_of(machine, chains, outcomes, own, "int8")
+        works = [
+            file_work(file.path.read_bytes(), file.path.suffix, file.key, {}) for file in files
+        ]
+    taken_us = np.array([timed(outcomes, file.key, file.key)[1].median_ms * 1e3 for file in files])
+    rejected = sum(one.latency.stands_on_rejected for one in outcomes.values() if one.latency)
+    print(f"{machine.name}, {machine.engine}: {options.networks} random networks of {space.name}")
+    print(f"load average {before:.1f} before, {os.getloadavg()[0]:.1f} after;", end=" ")
+    print(f"{rejected} of {len(outcomes)} times stand on rejected passes")
+    rates = ", ".join(f"{kind} {rate:.3g}" for kind, rate in roof.gmacs_per_s.items())
+    print(
+        f"GMAC/s: {rates}; GB/s: {roof.cached_gb_per_s:.3g}, {roof.memory_gb_per_s:.3g};", end=" "
+    )
+    print(f"launch {roof.launch_us:.3g} us, call {roof.call_us:.3g} us")
+    print(f"latency {taken_us.min():.1f} to {taken_us.max():.1f} us")
+    sums: dict[str, list[float]] = {"added": [], "overlapping": [], "plain": []}
+    peak = max(roof.gmacs_per_s.values())
+    for work in works:
+        found = limits(work.layers, roof)
+        sums["added"].append(roof.call_us + sum(one.limit_us for one in found))
+        overlapping = (one.launch_us + max(one.compute_us, one.memory_us) for one in found)
+        sums["overlapping"].append(roof.call_us + sum(overlapping))
+        plain = (max(one.work.macs / peak * 1e-3, one.memory_us) for one in found)
+        sums["plain"].append(sum(plain))
+    print("| sum of limits over latency | mean | least | greatest | mean error | within 10 % |")
+    print("|---|---|---|---|---|---|")
+    for name, total_us in sums.items():
+        ratio = np.array(total_us) / taken_us
+        error = np.abs(ratio - 1)
+        print(
+            f"| {name} | {ratio.mean():.2f} | {ratio.min():.2f} | {ratio.max():.2f} "
+            f"| {error.mean():.1%} | {np.sum(error <= 0.1)} of {len(ratio)} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

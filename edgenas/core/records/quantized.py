@@ -1,0 +1,66 @@
+"""What quantizing a model that somebody else made gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgenas.core.records.image_input import ImageInput
+from edgenas.core.records.int8_layers import Int8Layer
+from edgenas.core.records.intervals import Interval
+
+
+@dataclass(frozen=True)
+class QuantizedFile:
+    """An int8 file, as an engine of this computer ran it.
+
+    agreement, mean_steps, max_steps : with the int8 reference: fraction of images of the same
+    class, and differences of the logits in steps of their scale. problems : what is not tolerated
+    of the engine, in sentences.
+    accuracy : with its 95 % interval; change : of the accuracy, from the float file's, of the same
+    images, with its 95 % interval (Agresti & Min 2005); None without labels.
+    changed : fraction of images that it puts into another class than the float file; None of a
+    network that gives images.
+    """
+
+    path: str
+    format: str
+    scheme: str
+    sha256: str
+    model_bytes: int
+    engine: str
+    agreement: float
+    mean_steps: float
+    max_steps: float
+    problems: tuple[str, ...]
+    changed: float | None
+    accuracy: Interval | None = None
+    change: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A float model and its int8 files.
+
+    macs : multiply-accumulates of an image. form : what was done before rounding. logits_snr_db :
+    of the int8 reference, on calibration images; None where nothing is lost.
+    input : how images become numbers; None where arrays were given. n_test : images that the files
+    were compared on; calibration had others. float_accuracy : of the float file on these.
+    layers : what int8 costs each layer alone, where that was asked for.
+    """
+
+    kind: Literal["edgenas-quantized"]
+    model: str
+    sha256: str
+    macs: int
+    params: int
+    form: str
+    logits_snr_db: float | None
+    n_calibration: int
+    n_test: int
+    input: ImageInput | None
+    class_names: tuple[str, ...]
+    float_accuracy: Interval | None
+    files: tuple[QuantizedFile, ...]
+    reservations: tuple[str, ...] = ()
+    layers: tuple[Int8Layer, ...] = ()

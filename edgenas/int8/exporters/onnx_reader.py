@@ -1,0 +1,95 @@
+"""Read back what an int8 ONNX file stores, by its operators alone: names mean nothing here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgenas.core.errors import ExportError
+from edgenas.int8.checks.stored import Stored, StoredFile, StoredLayer
+from edgenas.int8.operators import operators
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+_KINDS = {
+    "Conv": "conv",
+    "Gemm": "conv",
+    **{name: kind for kind, one in operators().items() for name in one.onnx_names},
+}
+_ACTIVATIONS = ("Relu", "Clip")
+
+
+def read(content: bytes) -> StoredFile:
+    """Return the layers of an int8 file, QuantizeLinear and DequantizeLinear around each.
+
+    Raises
+    ------
+    ExportError : it is no such file.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        return _Reader(onnx.load_model_from_string(content)).file()
+    except (DecodeError, KeyError, IndexError, ValueError, TypeError) as problem:
+        raise ExportError(f"This is no int8 ONNX file of this kind: {problem}.") from problem
+
+
+class _Reader:
+    def __init__(self, model: ModelProto) -> None:
+        from onnx import numpy_helper
+
+        graph = self.graph = model.graph
+        self.constants = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
+        self.maker = {node.output[0]: node for node in graph.node}
+        self.reader = {name: node for node in reversed(graph.node) for name in node.input}
+
+    def file(self) -> StoredFile:
+        layers = [self._layer(node) for node in self.graph.node if node.op_type in _KINDS]
+        first = self._first()
+        last = self.maker[self.graph.output[0].name]
+        return StoredFile(self._quantized(first), tuple(layers), self._quantized(last))
+
+    def _first(self) -> NodeProto:
+        """Return what stores or reads the image's integers, behind what brings it in order."""
+        node = self.reader[self.graph.input[0].name]
+        while node.op_type in ("Transpose", "Cast"):
+            node = self.reader[node.output[0]]
+        after = self.reader[node.output[0]]
+        return after if after.op_type == "QuantizeLinear" else node
+
+    def _layer(self, node: NodeProto) -> StoredLayer:
+        output = self._written(node)
+        if node.op_type not in ("Conv", "Gemm"):
+            read = [name for name in node.input if name in self.maker]  # the others are constants
+            return StoredLayer(_KINDS[node.op_type], tuple(map(self._read, read)), output)
+        group = next((one.i for one in node.attribute if one.name == "group"), 1)
+        weight, bias = (self._constant(name) for name in node.input[1:3])
+        assert weight.values is not None
+        kind = "depthwise" if 1 < group == len(weight.values) else "conv"
+        return StoredLayer(kind, (self._read(node.input[0]),), output, weight, bias)
+
+    def _read(self, name: str) -> Stored:
+        return self._quantized(self.maker[name])
+
+    def _written(self, node: NodeProto) -> Stored:
+        after = self.reader[node.output[0]]
+        while after.op_type in _ACTIVATIONS:
+            after = self.reader[after.output[0]]
+        return self._quantized(after)
+
+    def _quantized(self, node: NodeProto) -> Stored:
+        """Return how the integers of a QuantizeLinear or a DequantizeLinear are stored."""
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+            raise ValueError(f"{node.op_type} where integers are stored or read")
+        scale, zero_point = (np.atleast_1d(self.constants[name]) for name in node.input[1:3])
+        return Stored(zero_point.dtype, scale, zero_point.astype(np.int64))
+
+    def _constant(self, name: str) -> Stored:
+        if name in self.constants:
+            return Stored(self.constants[name].dtype, values=self.constants[name])
+        node = self.maker[name]
+        about, values = self._quantized(node), self.constants[node.input[0]]
+        return Stored(values.dtype, about.scale, about.zero_point, values)

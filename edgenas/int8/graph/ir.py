@@ -1,0 +1,125 @@
+"""The lowered graph: what a trained network computes, as few kinds of node as possible.
+
+Batch norm is folded, activations belong to the node before them, every tensor has a name and a
+shape. The reference, the calibration and each exporter read this and nothing else of a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from edgenas.core.records import Activation
+from edgenas.core.records.networks import zeros_after
+
+NodeKind = Literal[
+    "conv",
+    "depthwise",
+    "linear",
+    "add",
+    "mul",
+    "global_pool",
+    "max_pool",
+    "average_pool",
+    "concat",
+    "channels",
+    "resize",
+    "depth_to_space",
+    "sigmoid",
+]
+
+Pads = tuple[int, int, int, int]  # pixels above, on the left, below, on the right
+
+INPUT = "input"
+OUTPUT = "logits"
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operation, then the activation: `add` and `mul` ([1, c, 1, 1] broadcasts), pools, ….
+
+    What each kind computes, and how files write it, is in `edgenas.int8.operators`.
+
+    output : name of the tensor that it makes, and of the node.
+    shape : of that tensor, [1, channels, height, width], or [1, classes] after `linear`.
+    numbers : what else the kind needs to know, in the order that its operator says.
+    """
+
+    kind: NodeKind
+    inputs: tuple[str, ...]
+    output: str
+    shape: tuple[int, ...]
+    activation: Activation = field(default="none", kw_only=True)
+    numbers: tuple[int, ...] = field(default=(), kw_only=True)
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedNode(Node):
+    """`conv`, `depthwise` or `linear`, then the activation.
+
+    weight : float32 [out, in / groups, k, k]; `linear` [out, in] (it flattens its input).
+    bias : float32 [out].
+    padding : zeros above, pixels, and on the left, unless `padding_left` says otherwise; those
+        below and on the right follow from the shape (`pads`).
+    parts : groups of channels that a `conv` convolves each by itself.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    stride: int = 1
+    padding: int = 0
+    padding_left: int | None = None
+    parts: int = 1
+
+    @property
+    def groups(self) -> int:
+        return self.weight.shape[0] if self.kind == "depthwise" else self.parts
+
+    def pads(self, source: Sequence[int]) -> Pads:
+        """Return the zeros around an input of shape `source`, [1, channels, height, width]."""
+        left = self.padding if self.padding_left is None else self.padding_left
+        return pads(source, self.shape, self.weight.shape[2:], self.stride, (self.padding, left))
+
+
+def pads(
+    source: Sequence[int],
+    shape: Sequence[int],
+    window: Sequence[int],
+    stride: int,
+    before: Sequence[int],
+) -> Pads:
+    """Return what a window that moves by `stride` needs around `source` to make `shape`.
+
+    before : pixels above and on the left.
+    """
+    below, right = (
+        zeros_after(source[axis], shape[axis], window[axis], stride, before[axis])
+        for axis in (-2, -1)
+    )
+    return before[0], before[1], below, right
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Nodes in the order of computation, from the tensor "input" to the tensor "logits".
+
+    input_shape : [1, channels, height, width].
+    """
+
+    input_shape: tuple[int, int, int, int]
+    nodes: tuple[Node, ...]
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every tensor by name, the input first."""
+        return {INPUT: self.input_shape, **{node.output: node.shape for node in self.nodes}}
+
+    @property
+    def params(self) -> int:
+        """Weights and biases."""
+        weighted = [node for node in self.nodes if isinstance(node, WeightedNode)]
+        return sum(node.weight.size + node.bias.size for node in weighted)

@@ -1,0 +1,194 @@
+"""The int8 arithmetic that every exporter shares: real = scale * (stored - zero_point).
+
+Jacob et al. 2018 (arXiv 1712.05877), with weights per output channel and symmetric. Exporters only
+write down what `quantize` returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgenas.core.errors import ExportError, nearest
+from edgenas.int8.graph.ir import INPUT, Graph, Node, WeightedNode
+from edgenas.int8.graph.ranges import Ranges
+from edgenas.int8.graph.tie_free import tie_free
+from edgenas.int8.operators import find_operator
+
+WEIGHT_LIMIT = 127
+# A tensor that stays below this is stored as exact zeros: no later layer could bring it back.
+SMALLEST_RANGE = 1e-12
+# Half of int32: products of 255 x 127 over up to 33,000 inputs fit beside the bias.
+BIAS_LIMIT = 2**30
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How activations and biases are stored.
+
+    symmetric : zero is stored as 0, so a ReLU is not implied by the range and must be computed.
+    integer_bias : bias as int32 in steps of input scale x weight scale, else float32.
+    """
+
+    activation: type[np.uint8] | type[np.int8]
+    symmetric: bool = False
+    integer_bias: bool = True
+
+
+SCHEMES = {
+    "u8s8": Scheme(np.uint8),
+    "s8s8": Scheme(np.int8),
+    "s8s8-symmetric": Scheme(np.int8, symmetric=True, integer_bias=False),  # TensorRT
+}
+
+
+@dataclass(frozen=True)
+class TensorQuant:
+    """How one activation tensor is stored."""
+
+    scale: np.float32
+    zero_point: np.integer
+
+
+@dataclass(frozen=True, eq=False)
+class WeightQuant:
+    """Weights of one node.
+
+    weight : int8, shaped like the node's. scale, bias_scale : float32 [out].
+    bias : int32 [out] in steps of bias_scale = input scale x weight scale, or float32 [out].
+    """
+
+    weight: np.ndarray
+    scale: np.ndarray
+    bias: np.ndarray
+    bias_scale: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Quantization:
+    """A graph's int8 parameters: activations by tensor name, weights by node output."""
+
+    scheme: Scheme
+    tensors: Mapping[str, TensorQuant]
+    weights: Mapping[str, WeightQuant]
+
+
+def find_scheme(name: str) -> Scheme:
+    """Return the scheme called `name`; raises `ExportError` if there is none."""
+    if name not in SCHEMES:
+        raise ExportError(f"There is no int8 scheme '{name}'.", nearest(name, SCHEMES))
+    return SCHEMES[name]
+
+
+def stored_scheme(name: str, exporter: str) -> Scheme:
+    """Return how a file of `exporter` stores what lies between its ends in the scheme `name`."""
+    scheme = find_scheme(name)
+    return Scheme(np.int8, symmetric=scheme.symmetric) if exporter == "tflite" else scheme
+
+
+def quantize(graph: Graph, ranges: Ranges, scheme: Scheme) -> Quantization:
+    """Return the int8 parameters of every tensor and weight of `graph`.
+
+    Raises
+    ------
+    ExportError : `ranges` lacks a tensor, or holds a number that is not finite.
+    """
+    bounds = {INPUT: _known_range(ranges, INPUT)}
+    bounds |= {node.output: _node_range(node, ranges) for node in graph.nodes}
+    groups = same_scale(graph)
+    for group in {frozenset(group) for group in groups.values()}:
+        least, greatest = zip(*(bounds[name] for name in group), strict=True)
+        bounds |= dict.fromkeys(group, (min(least), max(greatest)))
+    tensors = {name: quantize_tensor(*bound, scheme) for name, bound in bounds.items()}
+    fitted = tie_free(graph, {name: quant.scale for name, quant in tensors.items()}, groups)
+    for name, scale in fitted.items():
+        if scale != tensors[name].scale:
+            tensors[name] = _at_scale(float(scale), min(bounds[name][0], 0.0), scheme)
+    weights = {
+        node.output: quantize_weights(node, tensors[node.inputs[0]].scale, scheme)
+        for node in graph.nodes
+        if isinstance(node, WeightedNode)
+    }
+    return Quantization(scheme, tensors, weights)
+
+
+def same_scale(graph: Graph) -> dict[str, set[str]]:
+    """Return, for each tensor that shares its scale, all that share it: pools and copies do."""
+    groups: dict[str, set[str]] = {}
+    for node in graph.nodes:
+        if isinstance(node, WeightedNode) or not find_operator(node.kind).same_scale:
+            continue
+        members = (node.output, *node.inputs)
+        joint = set(members).union(*(groups.get(name, ()) for name in members))
+        groups |= dict.fromkeys(joint, joint)
+    return groups
+
+
+def implied(node: Node, quantization: Quantization) -> bool:
+    """Return whether storing the node's output does what its activation does: saturation clips."""
+    quant, limits = quantization.tensors[node.output], np.iinfo(quantization.scheme.activation)
+    if node.activation == "none":
+        return True
+    if quantization.scheme.symmetric or int(quant.zero_point) != int(limits.min):
+        return False
+    greatest = float(quant.scale) * (int(limits.max) - int(limits.min))
+    return node.activation == "relu" or greatest < 6.0 + quant.scale / 2
+
+
+def quantize_tensor(least: float, greatest: float, scheme: Scheme) -> TensorQuant:
+    """Return scale and zero point for values in [least, greatest]; zero is always exact."""
+    limits = np.iinfo(scheme.activation)
+    least, greatest = min(least, 0.0), max(greatest, 0.0)
+    if greatest - least < SMALLEST_RANGE:
+        return TensorQuant(np.float32(1), scheme.activation(0 if scheme.symmetric else limits.min))
+    if scheme.symmetric:
+        return _at_scale(max(-least, greatest) / limits.max, least, scheme)
+    return _at_scale((greatest - least) / (int(limits.max) - int(limits.min)), least, scheme)
+
+
+def _at_scale(scale: float, least: float, scheme: Scheme) -> TensorQuant:
+    """Return the quantization of values from `least` on, in steps of `scale`."""
+    zero_point = 0 if scheme.symmetric else np.rint(np.iinfo(scheme.activation).min - least / scale)
+    return TensorQuant(np.float32(scale), scheme.activation(zero_point))
+
+
+def quantize_weights(node: WeightedNode, input_scale: np.float32, scheme: Scheme) -> WeightQuant:
+    """Return int8 weights per output channel in [-127, 127], and the bias.
+
+    A channel's scale is raised where its bias would not fit int32 (weights far smaller than the
+    bias), also for float biases, because onnxruntime turns those into int32 when it loads them. A
+    channel of zeros takes the largest scale of the layer.
+    """
+    flat = node.weight.reshape(len(node.weight), -1)
+    scale = np.maximum(flat.max(1), -flat.min(1)).astype(np.float64) / WEIGHT_LIMIT
+    scale[scale < SMALLEST_RANGE] = scale.max() if scale.max() >= SMALLEST_RANGE else 1.0
+    scale = np.maximum(scale, np.abs(node.bias) / (float(input_scale) * BIAS_LIMIT))
+    scale = scale.astype(np.float32)
+    shape = (-1,) + (1,) * (node.weight.ndim - 1)
+    stored = np.rint(node.weight / scale.reshape(shape)).clip(-WEIGHT_LIMIT, WEIGHT_LIMIT)
+    bias, bias_scale = node.bias, input_scale * scale
+    if scheme.integer_bias:
+        bias = np.rint(bias / bias_scale.astype(np.float64)).astype(np.int32)
+    return WeightQuant(stored.astype(np.int8), scale, bias, bias_scale)
+
+
+def _node_range(node: Node, ranges: Ranges) -> tuple[float, float]:
+    """Return the recorded range within the activation's, so that saturation is the activation."""
+    if not isinstance(node, WeightedNode) and (bounds := find_operator(node.kind).bounds):
+        return bounds
+    least, greatest = _known_range(ranges, node.output)
+    if node.activation != "none":
+        least, greatest = 0.0, max(greatest, 0.0)
+        if node.activation == "relu6":
+            greatest = min(greatest, 6.0)
+    return least, greatest
+
+
+def _known_range(ranges: Ranges, name: str) -> tuple[float, float]:
+    if name not in ranges:
+        raise ExportError(f"The calibration has no range for the tensor '{name}'.")
+    if not np.isfinite(ranges[name]).all():
+        raise ExportError(f"The calibrated range of the tensor '{name}' is not finite.")
+    return ranges[name]

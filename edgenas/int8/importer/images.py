@@ -1,0 +1,234 @@
+"""Pools, resizes, and channels or axes that are put together, chosen and moved: `IMPORTS`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from edgenas.int8.graph.ir import Node, NodeKind
+from edgenas.int8.importer.builder import Builder, Import, NotCoveredError
+from edgenas.int8.importer.source import Operation
+from edgenas.int8.importer.windows import pads_before, stride_of
+
+
+def _global_pool(build: Builder, one: Operation) -> None:
+    value = build.image(one.inputs[0])
+    shape = (1, build.shapes[value.name][1], 1, 1)
+    name = build.add(Node("global_pool", (value.name,), "", shape), one.outputs[0])
+    build.set(one.outputs[0], name, factor=value.factor)
+
+
+def _reduce_mean(build: Builder, one: Operation) -> None:
+    axes = one.attributes.get("axes")
+    if axes is None and len(one.inputs) > 1:
+        axes = build.constant(one.inputs[1]).tolist()
+    shape = build.value(one.inputs[0]).shape
+    if len(shape) != 4 or sorted(axis % 4 for axis in axes or ()) != [2, 3]:
+        raise NotCoveredError("a mean over other axes than height and width")
+    _global_pool(build, one)
+
+
+def _pool(build: Builder, one: Operation, kind: NodeKind) -> None:
+    value = build.image(one.inputs[0])
+    source, shape = build.shapes[value.name], build.source.shapes[one.outputs[0]]
+    window: tuple[int, ...] = tuple(one.attributes["kernel_shape"])
+    if len(window) != 2 or set(one.attributes.get("dilations", [1])) != {1}:
+        raise NotCoveredError("a pool with gaps, or of other than two dimensions")
+    stride = stride_of(one)
+    before = pads_before(one, source, shape, window, stride)
+    if kind == "average_pool":
+        if any(one.attributes.get("pads", [])) or one.attributes.get("ceil_mode", 0) or any(before):
+            raise NotCoveredError("an average pool with zeros around the image")
+        if window == source[2:] and shape[2:] == (1, 1):
+            _global_pool(build, one)
+            return
+    numbers: tuple[int, ...] = (*window, stride, *before)
+    name = build.add(Node(kind, (value.name,), "", shape, numbers=numbers), one.outputs[0])
+    build.set(one.outputs[0], name, factor=value.factor)
+
+
+def _max_pool(build: Builder, one: Operation) -> None:
+    if len([name for name in one.outputs if name]) > 1:
+        raise NotCoveredError("a pool that says where its maxima are")
+    _pool(build, one, "max_pool")
+
+
+def _average_pool(build: Builder, one: Operation) -> None:
+    _pool(build, one, "average_pool")
+
+
+def _concat(build: Builder, one: Operation) -> None:
+    values = [build.image(name) for name in one.inputs]
+    rank = len(values[0].shape)
+    if one.attributes["axis"] % rank != 1 or rank not in (2, 4):
+        raise NotCoveredError("tensors joined along another axis than the channels")
+    if rank == 2 and any(build.shapes[value.name][2:] != (1, 1) for value in values):
+        raise NotCoveredError("flattened images that are joined")
+    if len({value.factor for value in values}) > 1:
+        values = [build.plain(name) for name in one.inputs]
+    names = tuple(value.name for value in values)
+    first = build.shapes[names[0]]
+    shape = (1, sum(build.shapes[name][1] for name in names), *first[2:])
+    name = build.add(Node("concat", names, "", shape), one.outputs[0])
+    build.set(one.outputs[0], name, factor=values[0].factor)
+
+
+def _chosen(build: Builder, one: Operation, to: str, which: slice | np.ndarray) -> None:
+    """Say that `to` is some of the channels of the input, which costs nothing yet."""
+    value = build.value(one.inputs[0])
+    channels = value.channels
+    if channels is None:
+        channels = np.arange(build.shapes[value.name][1])
+    if channels.ndim != 1 or len(value.shape) not in (2, 4) or any(value.pads):
+        raise NotCoveredError("a part of something other than channels")
+    if len(value.shape) == 2 and build.shapes[value.name][2:] != (1, 1):
+        raise NotCoveredError("a part of a flattened image")
+    build.share(one.inputs[0])
+    build.values[to] = replace(value, channels=channels[which], shape=build.source.shapes[to])
+
+
+def _split(build: Builder, one: Operation) -> None:
+    if one.attributes.get("axis", 0) % len(build.value(one.inputs[0]).shape) != 1:
+        raise NotCoveredError("a split along another axis than the channels")
+    start = 0
+    for to in one.outputs:
+        size = build.source.shapes[to][1]
+        _chosen(build, one, to, slice(start, start + size))
+        start += size
+
+
+def _slice(build: Builder, one: Operation) -> None:
+    starts, ends = (build.constant(name).tolist() for name in one.inputs[1:3])
+    shape = build.value(one.inputs[0]).shape
+    axes = build.constant(one.inputs[3]).tolist() if len(one.inputs) > 3 else range(len(starts))
+    steps = build.constant(one.inputs[4]).tolist() if len(one.inputs) > 4 else [1] * len(starts)
+    which = slice(None)
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        whole = range(shape[axis])[slice(start, end, step)] == range(shape[axis])
+        if axis % len(shape) == 1:
+            which = slice(start, end, step)
+        elif not whole:
+            raise NotCoveredError("a part of an image")
+    _chosen(build, one, one.outputs[0], which)
+
+
+def _gather(build: Builder, one: Operation) -> None:
+    which = build.constant(one.inputs[1])
+    rank = len(build.value(one.inputs[0]).shape)
+    if one.attributes.get("axis", 0) % rank != 1 or which.ndim != 1:
+        raise NotCoveredError("a choice of other things than channels")
+    _chosen(build, one, one.outputs[0], which)
+
+
+def _reshape(build: Builder, one: Operation) -> None:
+    """Another view of the same numbers: flat, or with the channels in groups."""
+    value = build.value(one.inputs[0])
+    shape = build.source.shapes[one.outputs[0]]
+    spatial = build.shapes[value.name][2:]
+    channels = value.channels
+    if channels is None:
+        channels = np.arange(build.shapes[value.name][1])
+    grouped = len(shape) >= 4 and shape[-2:] == spatial and value.shape[-2:] == spatial
+    if any(value.pads) or shape[:1] != (1,):
+        raise NotCoveredError(f"a reshape from {value.shape} to {shape}")
+    if grouped:
+        ordered = channels.reshape(shape[1:-2])
+        build.values[one.outputs[0]] = replace(value, shape=shape, channels=ordered)
+        return
+    flat = len(shape) == 2 and channels.ndim == 1
+    image = len(shape) == 4 and spatial == (1, 1) == shape[2:] and channels.ndim == 1
+    if not (flat or image):
+        raise NotCoveredError(f"a reshape from {value.shape} to {shape}")
+    build.values[one.outputs[0]] = replace(value, shape=shape)
+
+
+def _transpose(build: Builder, one: Operation) -> None:
+    value = build.value(one.inputs[0])
+    order = list(one.attributes["perm"])
+    rank = len(value.shape)
+    if order == list(range(rank)):
+        build.values[one.outputs[0]] = value
+        return
+    channels = value.channels
+    if (
+        channels is None
+        or channels.ndim != rank - 3
+        or order[0] != 0
+        or order[-2:] != [rank - 2, rank - 1]
+    ):
+        raise NotCoveredError(f"axes in the order {order}")
+    turned = channels.transpose([axis - 1 for axis in order[1:-2]])
+    build.values[one.outputs[0]] = replace(
+        value, shape=build.source.shapes[one.outputs[0]], channels=turned
+    )
+
+
+def _pad(build: Builder, one: Operation) -> None:
+    value = build.value(one.inputs[0])
+    pads = one.attributes.get("pads")
+    pads = build.constant(one.inputs[1]).tolist() if pads is None else list(pads)
+    number = one.attributes.get("value", 0.0)
+    if len(one.inputs) > 2 and one.inputs[2]:
+        number = float(build.constant(one.inputs[2]))
+    if one.attributes.get("mode", b"constant") != b"constant" or number != 0 or len(pads) != 8:
+        raise NotCoveredError("pads of other things than zeros around an image")
+    if any(pads[:2]) or any(pads[4:6]) or min(pads) < 0:
+        raise NotCoveredError("more channels by padding")
+    around = tuple(int(a) + b for a, b in zip(pads[2:4] + pads[6:], value.pads, strict=True))
+    to = one.outputs[0]
+    build.values[to] = replace(value, shape=build.source.shapes[to], pads=around)  # type: ignore[arg-type]
+
+
+def _resize(build: Builder, one: Operation) -> None:
+    value = build.image(one.inputs[0])
+    source, shape = build.shapes[value.name], build.source.shapes[one.outputs[0]]
+    factor = shape[2] // source[2]
+    if (shape[2], shape[3]) != (source[2] * factor, source[3] * factor) or shape[1] != source[1]:
+        raise NotCoveredError("a resize by other than a whole factor")
+    mode = one.attributes.get("mode", b"nearest").decode()
+    where = one.attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
+    rounded = one.attributes.get("nearest_mode", b"round_prefer_floor").decode()
+    nearest = mode == "nearest" and where == "asymmetric" and rounded == "floor"
+    # half-pixel centres round to the pixel that they are in, whichever way a half is rounded
+    nearest |= mode == "nearest" and where in ("half_pixel", "pytorch_half_pixel")
+    bilinear = mode == "linear" and where in ("half_pixel", "pytorch_half_pixel")
+    if not (nearest or bilinear):
+        raise NotCoveredError(f"a resize by {mode}, {where}")
+    numbers = (factor, int(bilinear))
+    name = build.add(Node("resize", (value.name,), "", shape, numbers=numbers), one.outputs[0])
+    build.set(one.outputs[0], name, factor=value.factor)
+
+
+def _same(build: Builder, one: Operation) -> None:
+    build.values[one.outputs[0]] = build.value(one.inputs[0])
+
+
+def _softmax(build: Builder, one: Operation) -> None:
+    """Left out at the end: it changes no order, and int8 would lose what it holds."""
+    if one.outputs[0] != build.source.output:
+        raise NotCoveredError("a softmax that is not at the end")
+    _same(build, one)
+
+
+IMPORTS: dict[str, Import] = {
+    "AveragePool": _average_pool,
+    "Concat": _concat,
+    "Dropout": _same,
+    "Flatten": _reshape,
+    "Gather": _gather,
+    "GlobalAveragePool": _global_pool,
+    "Identity": _same,
+    "LogSoftmax": _softmax,
+    "MaxPool": _max_pool,
+    "Pad": _pad,
+    "ReduceMean": _reduce_mean,
+    "Reshape": _reshape,
+    "Resize": _resize,
+    "Slice": _slice,
+    "Softmax": _softmax,
+    "Split": _split,
+    "Squeeze": _reshape,
+    "Transpose": _transpose,
+    "Unsqueeze": _reshape,
+}

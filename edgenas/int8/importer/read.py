@@ -1,0 +1,82 @@
+"""A float ONNX file as the one lowered graph, or what of it has no place there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from edgenas.core.errors import InputError
+from edgenas.int8.graph.ir import Graph
+from edgenas.int8.importer.builder import Builder, NotCoveredError
+from edgenas.int8.importer.operators import IMPORTS
+from edgenas.int8.importer.source import Operation, Source, read_source
+
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """A network from a file. content : the float file, for one image at a time.
+
+    macs : multiply-accumulates of an image. metadata : the file's metadata_props.
+    """
+
+    graph: Graph
+    content: bytes
+    macs: int
+    metadata: dict[str, str]
+
+
+def import_onnx(content: bytes, name: str, shape: tuple[int, ...] | None = None) -> Imported:
+    """Return the float network in the ONNX file `content`, which messages call `name`.
+
+    shape : channels, height and width of its image, where the file leaves them open.
+
+    Raises
+    ------
+    InputError : it is no float network of one image, or an operator is not covered; each is named
+        with its share of the multiply-accumulates.
+    """
+    source = read_source(content, name, shape)
+    build = Builder(source)
+    failed: list[tuple[Operation, str]] = []
+    for one in source.operations:
+        if not _known(build, one):
+            continue  # what it reads was not covered
+        try:
+            if one.kind not in IMPORTS:
+                raise NotCoveredError("no such operator")
+            IMPORTS[one.kind](build, one)
+        except NotCoveredError as problem:
+            failed.append((one, str(problem)))
+        except (KeyError, ValueError, IndexError, TypeError) as problem:
+            failed.append((one, f"it is not as the standard says: {problem}"))
+    if failed:
+        raise InputError(
+            _not_covered(name, source, failed),
+            "Mixed files of int8 and float are not written: replace the operator, and train on.",
+        )
+    try:
+        graph = build.graph()
+    except NotCoveredError as problem:
+        raise InputError(f"{name} cannot be imported: {problem}.") from problem
+    return Imported(graph, source.content, source.macs, source.metadata)
+
+
+def _known(build: Builder, one: Operation) -> bool:
+    return all(not name or name in build.values or name in build.constants for name in one.inputs)
+
+
+def _not_covered(name: str, source: Source, failed: list[tuple[Operation, str]]) -> str:
+    groups: dict[tuple[str, str], list[Operation]] = defaultdict(list)
+    for one, why in failed:
+        groups[one.kind, why].append(one)
+    total = max(source.macs, 1)
+    said = []
+    for (kind, why), operations in list(groups.items())[:_MOST_NAMED]:
+        share = sum(one.macs for one in operations) / total
+        times = f"{len(operations)} times" if len(operations) > 1 else f"'{operations[0].name}'"
+        said.append(f"{kind} ({times}, {share:.1%} of the work): {why}")
+    more = len(groups) - _MOST_NAMED
+    rest = f"; and {more} more" if more > 0 else ""
+    return f"{name} has operators that int8 files are not written of: {'; '.join(said)}{rest}."

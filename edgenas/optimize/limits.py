@@ -1,0 +1,65 @@
+"""The one place that holds values against limits: predictions, and what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from edgenas.core.metrics import REGISTRY, ResponseKind
+from edgenas.core.records import Interval, Layer, Measurement, VerifiedModel
+from edgenas.core.records.goals import Limit
+
+
+def keeps(predicted: Mapping[str, Interval], limits: Iterable[Limit]) -> bool:
+    """Return whether the bounds of a network's predictions, by metric, are within all limits."""
+    return all(
+        (bounds := predicted.get(limit.response)) is not None
+        and limit.holds(bounds.lower, bounds.upper)
+        for limit in limits
+    )
+
+
+def broken(limit: Limit, value: float | None, kind: ResponseKind) -> list[str]:
+    """Return why a measured value breaks a limit, in a sentence; nothing if it does not."""
+    if value is None:
+        return [f"Its {kind.label} was not measured, so that the limit on it is not verified."]
+    if limit.at_most is not None and value > limit.at_most:
+        over = f"over the limit of {kind.shown(limit.at_most)}"
+    elif limit.at_least is not None and value < limit.at_least:
+        over = f"under the limit of {kind.shown(limit.at_least)}"
+    else:
+        return []
+    return [f"Its {kind.label} is {kind.shown(value)}, {over}."]
+
+
+def measured_responses(
+    verified: VerifiedModel, measurement: Measurement, layers: Sequence[Layer]
+) -> dict[str, float]:
+    """Return every response that is known of a network on its target, in its unit.
+
+    The accuracy is that of its file on the target, on the held-out test images.
+    """
+    found: dict[str, float] = {}
+    for name, kind in REGISTRY.items():
+        if kind.counted is not None:
+            found[name] = float(kind.count(layers))
+        elif kind.measured is not None and (seen := kind.measured(measurement)) is not None:
+            found[name] = float(seen[0])
+    if verified.device_accuracy is not None:
+        found["accuracy"] = verified.device_accuracy
+    return found
+
+
+def judged(
+    verified: VerifiedModel,
+    measurement: Measurement,
+    layers: Sequence[Layer],
+    limits: Mapping[str, Limit],
+) -> VerifiedModel:
+    """Return the verified network with its measured responses, failed where one breaks a limit."""
+    found = measured_responses(verified, measurement, layers)
+    reasons = list(verified.reasons)
+    for name, limit in limits.items():
+        if name != "latency_ms" or name in found:  # else the reason is there already
+            reasons += broken(limit, found.get(name), REGISTRY[name])
+    return replace(verified, measured=found, reasons=tuple(reasons), passed=not reasons)

@@ -1,0 +1,106 @@
+"""How coefficients come from rows: the levels' variances, the noise, and what cannot fall."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edgenas.predictors.base import TrainingData
+from edgenas.predictors.linear import effect_widths, names, shrinkage
+from edgenas.predictors.linear import noise as spread
+from edgenas.predictors.linear.noise import EVEN, Spread
+from edgenas.predictors.linear.posterior import Posterior, plain, risen, shrunken
+from edgenas.predictors.linear.shrinkage import Level
+
+# Variances of a fold start from those of all rows, and move this many steps.
+REFIT_ITERATIONS = 6
+# Least squares is kept while levels predict rows left out less than this much better.
+WORTHWHILE = 0.98
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How coefficients come from rows [n, p]: variances is None where least squares is kept.
+
+    noise : float64 [n], relative standard deviations of the rows' noise, as `spread` has them.
+    """
+
+    rows: np.ndarray
+    responses: np.ndarray
+    levels: tuple[Level, ...]
+    variances: np.ndarray | None
+    rising: np.ndarray | None
+    spread: Spread
+    noise: np.ndarray
+
+    def fit(self, final: bool = False) -> Posterior:
+        """Return the coefficients under the variances as they are."""
+        noise = None if self.spread.power == 0 else self.noise
+        if self.variances is None:
+            fitted = plain(self.rows, self.responses, noise)
+        else:
+            fitted = shrunken(
+                self.rows, self.responses, self.levels, self.variances, final, noise=noise
+            )
+        fitted = replace(fitted, spread=self.spread)
+        return fitted if self.rising is None else risen(fitted, self.rising)
+
+    def refit(self, kept: np.ndarray) -> Posterior:
+        """Return the coefficients with widths and variances chosen again for rows `kept`, bool."""
+        here = replace(
+            self, rows=self.rows[kept], responses=self.responses[kept], noise=self.noise[kept]
+        )
+        if self.variances is None:
+            return here.fit()
+        part = shrinkage.sample(len(here.rows))
+        some = here.rows[part], here.responses[part]
+        noise = here.noise[part] ** 2
+        levels = effect_widths.inherit(*some, self.levels, self.variances, noise)
+        chosen = shrinkage.choose(*some, levels, self.variances, REFIT_ITERATIONS, noise=noise)
+        return replace(here, levels=levels, variances=chosen.variances).fit()
+
+    def named_variances(self) -> dict[str, float]:
+        if self.variances is None:
+            return {}
+        return {x.name: float(v) for x, v in zip(self.levels, self.variances, strict=True)}
+
+
+def of(data: TrainingData) -> Recipe:
+    """Return how the rows of `data` are fitted: the spread of their noise, and the variances."""
+    levels = tuple(data.levels or names.levels(data.terms, data.matrix))
+    rising = np.eye(len(data.terms)) if data.cost and data.rising is None else data.rising
+    even = np.ones(len(data.response))
+    recipe = Recipe(data.matrix, data.response, levels, None, rising, EVEN, even)
+    if data.plain:
+        return recipe
+    part = shrinkage.sample(len(data.response))
+    matrix, response = data.matrix[part], data.response[part]
+    if data.logarithm:  # shares of the response: noise that grows with it is even
+        grown, chosen = EVEN, shrinkage.choose(matrix, response, levels)
+    else:
+        grown, chosen = spread.find(matrix, response, levels)
+    if grown.power > 0:
+        noise = np.sqrt(chosen.projection.noise)
+        found = shrunken(matrix, response, levels, chosen.variances, noise=noise)
+        recipe = replace(recipe, spread=grown, noise=grown.of(found.predict(data.matrix)))
+    unshrunk = _least_squares_error(matrix, response, recipe.noise[part])
+    shrink = unshrunk * WORTHWHILE**2 > chosen.projection.error()
+    return replace(recipe, variances=chosen.variances) if shrink else recipe
+
+
+def _least_squares_error(matrix: np.ndarray, response: np.ndarray, noise: np.ndarray) -> float:
+    """Return the leave-one-out mean squared error of least squares, each over the variance of the
+    row's noise (relative standard deviations [n]); infinite if rows are few."""
+    live = matrix[:, np.ptp(matrix, axis=0) > 0]
+    n, p = live.shape
+    if n <= p + 2:
+        return np.inf
+    rows = np.column_stack([np.ones(n), live - live.mean(axis=0)]) / noise[:, None]
+    left, singular, _ = np.linalg.svd(rows / np.linalg.norm(rows, axis=0), full_matrices=False)
+    if singular[-1] < 1e-8 * singular[0]:
+        return np.inf
+    scaled = response / noise
+    leverage = np.sum(left**2, axis=1)
+    residual = (scaled - left @ (left.T @ scaled)) / np.maximum(1 - leverage, 1e-9)
+    return float(np.mean(residual**2))

@@ -1,0 +1,76 @@
+"""Whether a response is fitted as it is, or its logarithm: effects that multiply become sums.
+
+Times of networks of all sizes are products: twice the width and half the resolution are factors,
+not milliseconds. Where the rows of a positive response say so, its logarithm is what terms are
+summed to, and a coefficient of 0.01 is 1 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from edgenas.predictors.linear import effect_widths, shrinkage
+from edgenas.predictors.tables.main_terms import Vocabulary
+
+# Responses within a factor of LEAST_RANGE are as well told by sums; over MOST_RANGE, the least are
+# nothing rather than small. Fewer rows cannot tell.
+LEAST_RANGE, MOST_RANGE, FEWEST = 3.0, 1e9, 12
+# Logarithms are kept if they take this share off errors, in units and in shares of the response.
+WORTHWHILE = 0.1
+# If the simple terms say so by this share, sums need not be built.
+CERTAIN = 0.6
+GREATEST = 230.0  # squares of what is farther out are infinite
+ASTRAY = 20.0  # so far above all responses, a prediction is as bad as any
+Build = Callable[[np.ndarray], Vocabulary]
+
+
+def choose(
+    build: Build, simple: Callable[[], Vocabulary], response: np.ndarray
+) -> tuple[Vocabulary, bool]:
+    """Return the vocabulary for responses [n], and whether it is of their logarithms.
+
+    build : the vocabulary for responses, or for their logarithms. simple : terms that are enough to
+    see which is worth building.
+    """
+    least, greatest = float(response.min()), float(response.max())
+    spread = least > 0 and LEAST_RANGE * least <= greatest <= MOST_RANGE * least
+    if len(response) < FEWEST or not spread:
+        return build(response), False
+    logs, first = np.log(response), simple()
+    plain = shrinkage.choose(first.matrix, response, first.levels).projection.left_out()
+    factors = shrinkage.choose(first.matrix, logs, first.levels).projection.left_out()
+    given = response, logs - factors, response - plain
+    if not _better(*given, 0.0):
+        return build(response), False
+    multiplied = build(logs)
+    if _better(*given, CERTAIN):
+        return multiplied, True
+    found = build(response)
+    here, there = _held_out(found, response), _held_out(multiplied, logs)
+    rows = response[here.rows]  # the same in both
+    if _better(rows, there.mean, here.mean, WORTHWHILE):
+        return multiplied, True
+    return found, False
+
+
+def measured(logs: np.ndarray) -> np.ndarray:
+    """Return what `logs` are the natural logarithms of; farther out than numbers go, their end."""
+    return np.asarray(np.exp(np.clip(logs, -GREATEST, GREATEST)))
+
+
+def _better(response: np.ndarray, logs: np.ndarray, sums: np.ndarray, by: float) -> bool:
+    """Return whether predicted logarithms err less than sums, and in the mean of units and shares
+    by so much less."""
+    greatest = response.max()
+    factors = np.exp(np.minimum(logs, np.log(greatest) + ASTRAY))
+    off = np.array([factors - response, sums - response]) / greatest
+    units = np.sqrt(np.mean(off**2, axis=1))
+    shares = np.sqrt(np.mean((off * (greatest / response)) ** 2, axis=1))
+    return bool(units[0] < units[1] and units[0] * shares[0] < (1 - by) ** 2 * units[1] * shares[1])
+
+
+def _held_out(found: Vocabulary, response: np.ndarray) -> effect_widths.HeldOut:
+    given = found.matrix, response, found.levels
+    return effect_widths.held_out(*given, shrinkage.choose(*given).variances)

@@ -1,0 +1,281 @@
+// What moves on a page: plots that tell, brush and follow the budget; tables and rows that are sorted.
+// Without it the page shows the same plots as pictures. Every text is set as text, never as markup.
+(() => {
+"use strict";
+const LEAST_WIDTH = 374, NARROW = 520; // pixels
+const FONT = 'Arial, "Liberation Sans", Helvetica, sans-serif';
+const views = new Map(); // name of a plot -> its Vega view
+const plots = [...document.querySelectorAll(".plot")].filter(box => box.querySelector(".plot-specification"));
+const read = name => {
+  const found = document.querySelector("script." + name);
+  return found ? JSON.parse(found.textContent) : null;
+};
+const make = (tag, text = "", attributes = {}) => {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+};
+
+// Plots ---------------------------------------------------------------------------------------
+async function draw(box, change = spec => spec) {
+  const source = box.querySelector(".plot-specification");
+  const name = source.dataset.name || String(plots.indexOf(box));
+  const spec = change(JSON.parse(source.textContent));
+  spec.width = Math.max(LEAST_WIDTH, Math.floor(box.clientWidth));
+  spec.autosize = {type: "fit-x", contains: "padding"};
+  spec.config.font = FONT; // of report.css, so that texts are as wide as they were measured
+  if (spec.width < NARROW) spec.config.legend.columns = 2;
+  const target = make("div", "", {class: "drawn"});
+  target.style.minHeight = box.offsetHeight + "px";
+  const drawn = await vegaEmbed(target, spec, {
+    mode: "vega-lite", ast: true, actions: false, renderer: "svg", defaultStyle: false, logLevel: 1,
+    tooltip: {theme: "custom", maxDepth: 0}, loader: {load: () => Promise.reject(new Error("no network"))},
+  });
+  target.style.minHeight = "";
+  for (const old of box.querySelectorAll(":scope > svg, :scope > .drawn")) old.remove();
+  box.prepend(target);
+  views.get(name)?.finalize();
+  views.set(name, drawn.view);
+  await drawn.view.width(spec.width).runAsync();
+  for (const brush of target.querySelectorAll('[class*="brush_"]')) { // a rectangle, of no meaning when read out
+    brush.removeAttribute("role");
+    brush.setAttribute("aria-hidden", "true");
+  }
+  if (drawn.view.signal && "brush" in drawn.view.getState().signals) linkBrush(drawn.view, spec);
+  if (name === "tradeoff") drawn.view.addEventListener("click", (_, item) => clicked(item));
+  return drawn.view;
+}
+
+function layersOf(spec) { return spec.layer || [spec]; }
+
+function recordsOf(spec) {
+  return layersOf(spec).flatMap(layer => (layer.data && layer.data.values) || []);
+}
+
+function linkBrush(view, spec) {
+  const records = recordsOf(spec).filter(one => one.net !== undefined && one.x !== undefined);
+  view.addSignalListener("brush", (_, brush) => {
+    const inside = one => ["x", "y"].every(
+      axis => !brush[axis] || (one[axis] >= Math.min(...brush[axis]) && one[axis] <= Math.max(...brush[axis])));
+    const any = brush.x || brush.y;
+    const picked = any ? [...new Set(records.filter(inside).map(one => one.net))] : [];
+    const said = document.getElementById("brushed");
+    if (said) said.textContent = any ? `${picked.length} networks are picked in every plot.` : "";
+    for (const other of views.values()) {
+      try { other.signal("picked", any && !picked.length ? [""] : picked).runAsync(); } catch (_) { /* a plot without networks */ }
+    }
+  });
+}
+
+// Scales: a plot drawn again with another kind of axis --------------------------------------------
+function scaleControl(box) {
+  const source = box.querySelector(".plot-specification");
+  const spec = JSON.parse(source.textContent);
+  const domain = axis => layersOf(spec).map(one => one.encoding && one.encoding[axis] && one.encoding[axis].scale)
+    .filter(scale => scale && scale.domain).map(scale => scale.domain)[0];
+  const kinds = {};
+  const controls = make("div", "", {class: "controls"});
+  for (const [axis, text] of [["x", "Across"], ["y", "Up"]]) {
+    const ends = domain(axis);
+    if (!ends || ends[0] <= 0) continue;
+    const label = make("label", text + " ");
+    const select = make("select");
+    for (const kind of ["linear", "log"]) select.append(make("option", kind === "log" ? "logarithmic" : kind, {value: kind}));
+    select.value = layersOf(spec).map(one => one.encoding && one.encoding[axis] && one.encoding[axis].scale)
+      .find(Boolean).type || "linear";
+    select.addEventListener("change", async () => {
+      kinds[axis] = select.value;
+      await draw(box, changed => {
+        for (const layer of layersOf(changed)) for (const [which, kind] of Object.entries(kinds)) {
+          const channel = layer.encoding && layer.encoding[which];
+          if (!channel || !channel.scale) continue;
+          channel.scale.type = kind;
+          if (kind === "log") delete channel.scale.zero;
+        }
+        return changed;
+      });
+      showBudget();
+    });
+    label.append(select);
+    controls.append(label);
+  }
+  if (controls.childElementCount) box.before(controls);
+}
+
+// Effects: rows in another order --------------------------------------------------------------
+const ORDERS = {
+  "largest first": (a, b) => Math.abs(b.x) - Math.abs(a.x),
+  "dearest first": (a, b) => b.x - a.x,
+  "cheapest first": (a, b) => a.x - b.x,
+  "by name": (a, b) => a.text.localeCompare(b.text, "en", {numeric: true}),
+};
+function orderControl(box) {
+  const controls = make("div", "", {class: "controls"});
+  const label = make("label", "Order ");
+  const select = make("select");
+  for (const order of Object.keys(ORDERS)) select.append(make("option", order));
+  select.addEventListener("change", () => draw(box, spec => {
+    const rows = new Map();
+    for (const one of recordsOf(spec)) if (one.y !== undefined) rows.set(one.y, {...rows.get(one.y), ...one});
+    const found = [...rows.values()].filter(one => one.text !== undefined && one.x !== undefined);
+    const places = found.map(one => one.y).sort((a, b) => a - b);
+    const to = new Map([...found].sort(ORDERS[select.value]).map((one, i) => [one.y, places[i]]));
+    for (const one of recordsOf(spec)) if (to.has(one.y)) one.y = to.get(one.y);
+    return spec;
+  }));
+  label.append(select);
+  controls.append(label);
+  box.before(controls);
+}
+
+// The budget ------------------------------------------------------------------------------------
+const budgets = read("budgets");
+const drawnNetworks = read("networks");
+let budgetMs = budgets ? budgets.limit_ms : null;
+
+function choiceAt(ms) {
+  let found = null;
+  for (const one of budgets.choices) if (one.from_ms <= ms) found = one;
+  return found;
+}
+
+function showBudget() {
+  if (!budgets || !budgets.choices.length) return;
+  const one = choiceAt(budgetMs), out = document.getElementById("budget-answer");
+  const text = String(Number(budgetMs.toPrecision(4)));
+  out.replaceChildren();
+  const add = (name, value, kind = "dd") => { out.append(make("dt", name), make(kind, value)); };
+  document.getElementById("budget-network").textContent = one ? one.network : "No network of the frontier is within this limit.";
+  if (one) {
+    const ms = one.measured_ms;
+    for (const [name, value] of one.shown) add(name, value);
+    add("Measured", ms === null ? "not measured" : one.measured + (one.passed && ms <= budgetMs ? ", verified within this limit" : ms > budgetMs ? ", over this limit" : ", not verified"));
+    add("Against the winner", one.changes.length ? one.changes.join("; ") : one.network === budgets.winner ? "it is the winner" : "—");
+    add("Why this one", one.reason);
+  }
+  document.getElementById("budget-command").textContent = budgets.command.replace("LIMIT", text + "ms");
+  const view = views.get("tradeoff");
+  if (view) {
+    view.data("budget", [{x: budgetMs, text: "budget " + text + " ms"}]);
+    view.data("chosen", one && one.at ? [one.at] : []);
+    view.runAsync();
+  }
+  if (one) showNetwork(one.network);
+}
+
+function setBudget(ms, from) {
+  if (!Number.isFinite(ms) || ms <= 0) return;
+  const range = document.getElementById("budget"), field = document.getElementById("budget-ms");
+  budgetMs = ms;
+  if (from !== range) range.value = String(Math.round(1000 * (ms - budgets.least_ms) / (budgets.most_ms - budgets.least_ms)));
+  if (from !== field) field.value = String(Number(ms.toPrecision(4)));
+  range.setAttribute("aria-valuetext", Number(ms.toPrecision(4)) + " milliseconds");
+  showBudget();
+}
+
+function clicked(item) {
+  const datum = item && item.datum;
+  if (budgets && datum && datum.net && Number.isFinite(datum.x)) {
+    setBudget(Math.max(datum.x_upper || datum.x, datum.x) * 1.0001);
+  }
+}
+
+function startBudget() {
+  const box = document.getElementById("budget-box");
+  if (!box || !budgets || !budgets.choices.length) return;
+  const range = document.getElementById("budget"), field = document.getElementById("budget-ms");
+  box.hidden = false;
+  range.addEventListener("input", () => setBudget(budgets.least_ms + (budgets.most_ms - budgets.least_ms) * Number(range.value) / 1000, range));
+  field.addEventListener("input", () => setBudget(Number(field.value), field));
+  document.getElementById("budget-copy").addEventListener("click", () => {
+    const code = document.getElementById("budget-command");
+    getSelection().selectAllChildren(code);
+    if (navigator.clipboard) navigator.clipboard.writeText(code.textContent).catch(() => {});
+  });
+  setBudget(budgetMs === null ? budgets.most_ms : budgetMs);
+}
+
+// The network -----------------------------------------------------------------------------------
+function showNetwork(name) {
+  const select = document.getElementById("network-which");
+  if (!select || !drawnNetworks || !drawnNetworks[name]) return;
+  select.value = name;
+  select.dispatchEvent(new Event("change"));
+}
+
+function startNetwork() {
+  const which = document.getElementById("network-which"), how = document.getElementById("network-measure");
+  if (!which || !drawnNetworks) return;
+  document.getElementById("network-controls").hidden = false;
+  for (const [name, one] of Object.entries(drawnNetworks)) which.append(make("option", one.title, {value: name}));
+  const show = () => {
+    const known = Object.keys(drawnNetworks[which.value].records);
+    const before = how.value;
+    how.replaceChildren(...known.map(one => make("option", one)));
+    how.value = known.includes(before) ? before : known[0];
+    document.getElementById("network-name").textContent = which.value;
+    const view = views.get("network");
+    if (view) view.data("blocks", drawnNetworks[which.value].records[how.value]).runAsync();
+  };
+  which.addEventListener("change", show);
+  how.addEventListener("change", show);
+  show();
+}
+
+// Tables ----------------------------------------------------------------------------------------
+function sortable(table) {
+  const heads = [...table.querySelectorAll("thead th")], body = table.tBodies[0];
+  if (!body || body.rows.length < 3 || table.classList.contains("across")) return;
+  const value = (row, i) => row.cells[i] ? row.cells[i].textContent.trim() : "";
+  const number = text => { const n = parseFloat(text.replace(/[,\s]/g, "").replace("\u2212", "-")); return Number.isFinite(n) ? n : null; };
+  heads.forEach((head, i) => {
+    const button = make("button", head.textContent, {type: "button", class: "sort"});
+    let rising = false;
+    button.addEventListener("click", () => {
+      rising = !rising;
+      for (const one of heads) one.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", rising ? "ascending" : "descending");
+      const compare = (a, b) => {
+        const [x, y] = [value(a, i), value(b, i)], [m, n] = [number(x), number(y)];
+        const by = head.classList.contains("n") ? (m === null) - (n === null) || m - n : x.localeCompare(y, "en", {numeric: true});
+        return rising ? by : -by;
+      };
+      body.append(...[...body.rows].sort(compare));
+    });
+    head.replaceChildren(button);
+  });
+}
+
+// Paper: everything that is folded is shown
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")];
+  for (const one of folded) one.open = true;
+});
+addEventListener("afterprint", () => { for (const one of folded) one.open = false; });
+
+async function start() {
+  for (const box of plots) {
+    const name = box.querySelector(".plot-specification").dataset.name || "";
+    try { await draw(box); } catch (problem) { console.error(problem); continue; }
+    if (name === "tradeoff" || name === "frontiers") scaleControl(box);
+    if (name.endsWith("-effects") && !name.startsWith("compared")) orderControl(box);
+  }
+  startNetwork();
+  startBudget();
+  for (const table of document.querySelectorAll("table")) sortable(table);
+  let waiting = 0;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      for (const box of plots) {
+        const view = views.get(box.querySelector(".plot-specification").dataset.name);
+        if (view) view.width(Math.max(LEAST_WIDTH, Math.floor(box.clientWidth))).runAsync();
+      }
+    }, 150);
+  });
+  document.documentElement.dataset.drawn = "yes";
+}
+start();
+})();

@@ -1,0 +1,277 @@
+"""The report page: one HTML file that needs no network, and is whole without a script."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from edgenas.core.metrics import REGISTRY
+from edgenas.core.records import Architecture, Interval, Measurement, ParityRecord
+from edgenas.core.records.intervals import wilson
+from edgenas.reporting.document import PredictorReport, ReportData, VerifiedCandidate
+from edgenas.reporting.pages import budget, classes, script
+from edgenas.reporting.pages.script import inline
+from edgenas.reporting.plots import of_fronts, of_measuring, of_report, of_roofline
+from edgenas.reporting.words import int8_layers, numbers, roofline
+from edgenas.reporting.words.verdict import verdict
+
+MEASURED, VALIDATION = "Latency, measured (95 %)", "Accuracy on the validation images (95 %)"
+# The figure that shows what decided between candidates.
+DECIDING = {"accuracy": VALIDATION, "latency_ms": MEASURED, "quality": MEASURED}
+
+
+def render(data: ReportData) -> str:
+    """Return the page as HTML; the same data gives the same bytes."""
+    template = environment().get_template("report.html.j2")
+    page = template.render(
+        data=data,
+        verdict=verdict(data),
+        style=style(),
+        tradeoff=inline(of_report.tradeoff(data)),
+        band=of_report.band(data) is not None,
+        predictors=[predictor_figures(predictor) for predictor in data.predictors],
+        effect_table=effect_table(data.predictors),
+        fronts=[inline(plot) for plot in of_fronts.fronts(data)],
+        goals=of_fronts.goals(data),
+        candidate_table=_candidate_table(data),
+        measured=_measured_rows(data),
+        evaluated=_evaluated_rows(data),
+        configuration=_configuration(data),
+        passes=inline(of_measuring.passes(data.measurements)),
+        **budget.parts(data),
+        **classes.parts(data),
+        **_int8(data),
+        **_roofline(data),
+    )
+    return page.lstrip()
+
+
+def _int8(data: ReportData) -> dict[str, Any]:
+    """Return what int8 costs the winner, in sentences, and the rows of its worst layers."""
+    found = data.int8_layers
+    if found is None:
+        return {"int8_says": (), "int8_rows": (), "int8_unshown": 0}
+    worst = found.worst_first[: int8_layers.SHOWN]
+    return {
+        "int8_says": int8_layers.sentences(found),
+        "int8_rows": [int8_layers.row(one, found) for one in worst],
+        "int8_unshown": len(found.layers) - len(worst),
+    }
+
+
+def _roofline(data: ReportData) -> dict[str, Any]:
+    """Return how far the winner is from the target's limits: sentences, slowest layers, plot."""
+    if data.roofline is None:
+        return {"roofline": None, "roofline_plot": None}
+    found = roofline.document(data.roofline)
+    rows = [roofline.row(one) for one in roofline.slowest(found["layers"])]
+    more = {"columns": roofline.COLUMNS, "rows": rows}
+    return {
+        "roofline": {**found, **more},
+        "roofline_plot": inline(of_roofline.rooflines(data.roofline)),
+    }
+
+
+def style() -> Markup:
+    """Return the style sheet."""
+    return Markup(resources.files(__package__).joinpath("report.css").read_text("utf-8"))
+
+
+def environment() -> Environment:
+    """Return the templates' environment: texts are escaped, what is undefined is an error."""
+    made = Environment(
+        loader=PackageLoader("edgenas.reporting.pages", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown = (
+        numbers.bounds,
+        numbers.compact,
+        numbers.duration,
+        numbers.milliseconds,
+        numbers.p_value,
+        numbers.percent,
+        numbers.percent_bounds,
+        numbers.significant,
+        numbers.storage,
+        numbers.with_bounds,
+    )
+    made.filters.update({function.__name__: function for function in shown})
+    made.globals.update(MISSING=numbers.MISSING, UNKNOWN=numbers.UNKNOWN)
+    made.globals.update(policy=script.policy, script_tags=script.script_tags)
+    return made
+
+
+def predictor_figures(predictor: PredictorReport) -> dict[str, Any]:
+    """Return what the page shows of one predictor, its plots drawn."""
+    scale, unit = of_report.scale_and_unit(predictor)
+    heldout = predictor.heldout
+    return {
+        "data": predictor,
+        "slug": of_report.slug(predictor),
+        "unit": unit,
+        "rmse": None if heldout is None else _error(scale * heldout.rmse, unit),
+        "fit": inline(of_report.fit_quality(predictor)),
+        "residuals": inline(of_report.residuals(predictor)),
+        "effects": inline(of_report.effects(predictor)),
+        "calibration": inline(of_report.calibration(predictor)),
+        "coefficients": inline(of_report.coefficients(predictor)),
+        "n_effects": len(of_report.plotted_effects(predictor)),
+        "n_coefficients": len(of_report.plotted_coefficients(predictor)),
+    }
+
+
+def _error(value: float, unit: str) -> str:
+    return f"{numbers.significant(value)} {'points' if unit == '%' else unit}"
+
+
+def _candidate_table(data: ReportData) -> list[tuple[str, list[str]]]:
+    """Return (figure, its value for each candidate); the figure that decided says so."""
+    columns = [candidate_figures(one) for one in data.candidates]
+    labels = dict.fromkeys(label for column in columns for label in column)
+    decided = DECIDING.get(data.decided_by)
+    return [
+        (
+            f"{label} · decided" if label == decided else label,
+            [column.get(label, "—") for column in columns],
+        )
+        for label in labels
+    ]
+
+
+def candidate_figures(one: VerifiedCandidate) -> dict[str, str]:
+    """Return the figures of one verified candidate, by name, in the order of the tables."""
+    latency, n = one.measured_latency_ms, one.n_images
+    measured = numbers.MISSING
+    if latency is not None:
+        spread = numbers.bounds(latency.ci95, latency.median)
+        measured = f"{numbers.milliseconds(latency.median)} ({spread})"
+    return {
+        "Latency, predicted": f"{numbers.with_bounds(one.predicted['latency_ms'])} ms",
+        MEASURED: measured,
+        "Latency, p90": numbers.milliseconds(latency.p90 if latency else None),
+        "Latency of the float network": numbers.milliseconds(one.fp32_latency_ms),
+        "Accuracy, predicted": numbers.percent_bounds(one.predicted["accuracy"]),
+        VALIDATION: _validation(one),
+        "Accuracy, float on the host": numbers.percent(one.fp32_accuracy, n),
+        "Accuracy, int8 on the host": numbers.percent(one.int8_accuracy, n),
+        "Accuracy, int8 on the target": numbers.percent(one.device_accuracy, n),
+        "Images behind these": numbers.MISSING if n is None or one.synthetic else f"{n:,}",
+        **_parity(one.parity),
+        "Same answer as the host": numbers.percent(one.agreement, n),
+        "Peak memory": numbers.storage(one.peak_rss_bytes),
+        "Model file": numbers.storage(one.model_bytes),
+        **_further_figures(one),
+    }
+
+
+def _validation(one: VerifiedCandidate) -> str:
+    """Return the accuracy on the images that choose between networks, with its 95 % interval."""
+    answers = one.val_answers
+    if answers is None or not answers.n_images:
+        return numbers.MISSING
+    bounds = Interval(answers.accuracy, *wilson(answers.right, answers.n_images))
+    return f"{numbers.percent_bounds(bounds)}, of {answers.n_images:,}"
+
+
+def _further_figures(one: VerifiedCandidate) -> dict[str, str]:
+    """Return the other responses that were predicted, and measured where they were."""
+    found = {}
+    for name, value in one.predicted.responses.items():
+        kind = REGISTRY[name]
+        label = f"{kind.label[:1].upper()}{kind.label[1:]}"
+        if kind.counted is not None:
+            found[label] = kind.shown(value.mean)
+            continue
+        bounds = f"{kind.shown(value.lower)} to {kind.shown(value.upper)}"
+        found[f"{label}, predicted"] = f"{kind.shown(value.mean)} ({bounds})"
+        if name == "energy_mj" and name in one.measured:
+            found[f"{label}, measured"] = kind.shown(one.measured[name])
+    return found
+
+
+def _parity(parity: ParityRecord | None) -> dict[str, str]:
+    """Return the interval of the accuracy, and how far host and target are off the reference."""
+    names = {"host": "Logits off the reference, host", "target": "Logits off the reference, target"}
+    interval = "Accuracy on the target (95 %)"
+    if parity is None:
+        return {interval: numbers.MISSING, **dict.fromkeys(names.values(), numbers.MISSING)}
+    rows = {names[row.place]: row for row in parity.engines if row.place in names}
+    accuracy = parity.at("target").accuracy
+    shown = numbers.MISSING if accuracy is None else numbers.percent_bounds(accuracy)
+    return {interval: shown} | {
+        name: f"{numbers.significant(row.mean_steps)} steps, {row.max_steps:.0f} at most"
+        for name, row in rows.items()
+    }
+
+
+def effect_table(predictors: tuple[PredictorReport, ...]) -> list[tuple[str, list[str]]]:
+    """Return (change, effect on each response): what a choice costs beside what it buys."""
+    columns = [{one.change: one for one in predictor.effects} for predictor in predictors]
+    changes = dict.fromkeys(change for column in columns for change in column)
+    table = []
+    for change in changes:
+        cells = []
+        for column in columns:
+            one = column.get(change)
+            if one is None:
+                cells.append("—")
+                continue
+            points = one.unit == "fraction"
+            value = Interval(one.effect, one.lower, one.upper)
+            text = numbers.effect(value, 100.0 if points else 1.0)
+            cells.append(f"{text} {'points' if points else one.unit}")
+        table.append((change, cells))
+    return table
+
+
+def _measured_rows(data: ReportData) -> list[dict[str, Any]]:
+    """Return the measured networks by rising latency, the failed ones first."""
+    predictor = data.predictor("latency_ms")
+    predicted = {row.architecture: row.predicted for row in predictor.rows} if predictor else {}
+    rows = [
+        {
+            "one": one,
+            "failed": one.outcome.status == "failed",
+            "predicted": predicted.get(one.architecture),
+            "winner": _won(data, one.architecture),
+        }
+        for one in data.measurements
+    ]
+    return sorted(rows, key=lambda row: (not row["failed"], _median(row["one"])))
+
+
+def _median(one: Measurement) -> float:
+    return one.outcome.latency.median_ms if one.outcome.latency else 0.0
+
+
+def _evaluated_rows(data: ReportData) -> list[dict[str, Any]]:
+    predictor = data.predictor("accuracy")
+    predicted = {row.architecture: row.predicted for row in predictor.rows} if predictor else {}
+    best_first = sorted(data.evaluations, key=lambda one: -one.int8_accuracy)
+    return [
+        {
+            "one": one,
+            "predicted": predicted.get(one.architecture),
+            "winner": _won(data, one.architecture),
+        }
+        for one in best_first
+    ]
+
+
+def _won(data: ReportData, architecture: Architecture) -> bool:
+    winner = data.winner if data.status == "pass" else None
+    return winner is not None and winner.predicted.architecture == architecture
+
+
+def _configuration(data: ReportData) -> list[tuple[str, str]]:
+    return [
+        (key, value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str))
+        for key, value in sorted(data.configuration.items())
+    ]

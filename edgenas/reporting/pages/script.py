@@ -1,0 +1,64 @@
+"""The scripts of a page: Vega as its wheel bundles it, and edgenas's own; nothing else may run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from markupsafe import Markup
+
+from edgenas.reporting.plots.plot import Plot
+
+# By these characters a browser could find an end of the script in its data.
+_ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+
+
+@lru_cache(maxsize=1)
+def scripts() -> tuple[str, ...]:
+    """Return the scripts of every page, in their order."""
+    import vl_convert
+
+    vega: str = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]  # of its stub
+    assert "</script" not in vega.lower() and "<!--" not in vega
+    own = resources.files(__package__).joinpath("page.js").read_text("utf-8")
+    return vega, own
+
+
+@lru_cache(maxsize=1)
+def policy() -> str:
+    """Return the content security policy: the page's own scripts and styles, nothing is loaded."""
+    hashes = " ".join(f"'sha256-{_sha256(text)}'" for text in scripts())
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "connect-src 'none'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def script_tags() -> Markup:
+    """Return the scripts as elements of a page."""
+    return Markup("\n").join(Markup(f"<script>{text}</script>") for text in scripts())
+
+
+def data(kind: str, content: Any, name: str = "") -> Markup:
+    """Return records as an element that holds data, which no browser runs."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character, escaped in _ESCAPED.items():
+        text = text.replace(character, escaped)
+    element = '<script type="application/json" class="{}" data-name="{}">{}</script>'
+    return Markup(element).format(kind, name, Markup(text))
+
+
+def inline(plot: Plot | None) -> Markup | None:
+    """Return a plot for a template: its SVG, and the specification that the page draws."""
+    if plot is None:
+        return None
+    # safe: ElementTree escapes every text of the SVG
+    return Markup(plot.svg()) + data("plot-specification", plot.specification, plot.name)

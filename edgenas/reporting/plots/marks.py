@@ -1,0 +1,369 @@
+"""What plots are made of: axes, points with a legend, lines, bars, intervals and texts, as layers.
+
+A layer takes records with fixed fields: x, y, their bounds (x_lower, …), tip, series, net.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+from edgenas.reporting.plots.plot import INK, MUTED, PAPER
+
+Record = Mapping[str, Any]
+Layer = alt.Chart
+SQUARES = "M-1,-1H1V1H-1Z"  # of a band in a legend
+# What the page changes in a drawn plot: networks (`net`) that stand out, none for all; a rectangle;
+# the limit; the network that is chosen by it.
+PICKED, BRUSH, BUDGET, CHOSEN = "picked", "brush", "budget", "chosen"
+_IS_PICKED = "length(picked) == 0 || indexof(picked, datum.net) >= 0"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How marks of one series look. shape : of Vega, "stroke" for a line. size : square pixels."""
+
+    shape: str
+    size: float
+    fill: str
+    stroke: str
+
+
+def line_look(colour: str) -> Look:
+    """Return how a line is named in a legend."""
+    return Look("stroke", 180.0, colour, colour)
+
+
+def band_look(colour: str) -> Look:
+    """Return how a band is named in a legend."""
+    return Look(SQUARES, 110.0, colour, "transparent")
+
+
+@dataclass(frozen=True)
+class Span:
+    """One axis: its title, and from where to where it shows. places : whether it has ticks."""
+
+    title: str
+    start: float
+    end: float
+    logarithmic: bool = False
+    places: bool = True
+
+    def place(self, value: float) -> float:
+        """Return where on the axis a value lies: 0 at its start, 1 at its end."""
+        start, end, at = (
+            (math.log10(x) for x in (self.start, self.end, value))
+            if self.logarithmic
+            else (self.start, self.end, value)
+        )
+        return (at - start) / (end - start)
+
+    def scale(self) -> alt.Scale:
+        """Return the scale, the same of every layer."""
+        ends = [self.start, self.end]
+        if self.logarithmic:
+            return alt.Scale(type="log", domain=ends, nice=False)
+        return alt.Scale(type="linear", domain=ends, nice=False, zero=False)
+
+    def axis(self) -> alt.Axis | None:
+        """Return the axis' look."""
+        if not self.places:
+            return None
+        if self.logarithmic:
+            return alt.Axis(format="~g", tickCount=6, labelOverlap="greedy")
+        return alt.Axis(tickCount=6)
+
+
+def span(
+    title: str, values: Sequence[float], logarithmic: bool = False, margin: float = 0.06
+) -> Span:
+    """Return an axis that shows all finite values with a margin on either side."""
+    known = [value for value in values if math.isfinite(value) and (value > 0 or not logarithmic)]
+    if not known:
+        return Span(title, 0.0, 1.0)
+    start, end = min(known), max(known)
+    if logarithmic:
+        more = (end / start) ** margin if end > start else 1.1
+        return Span(title, start / more, end * more, True)
+    more = margin * (end - start) or 0.05 * abs(start) or 1.0
+    return Span(title, start - more, end + more)
+
+
+class Axes:
+    """Two axes on which layers are drawn, all with the same scales and titles."""
+
+    def __init__(self, across: Span, up: Span, width: int, height: int) -> None:
+        self.across, self.up = across, up
+        self.width, self.height = width, height
+        self._layers: list[Layer] = []
+        self._datasets: dict[str, list[dict[str, Any]]] = {}
+
+    def chart(self, brushed: bool = False) -> alt.LayerChart:
+        """Return the layers as one chart, first below.
+
+        brushed : a rectangle can be drawn in it, whose networks are then `PICKED` in all plots.
+        """
+        layers = list(self._layers)
+        if brushed:
+            layers[-1] = layers[-1].add_params(alt.selection_interval(name=BRUSH))
+        made = alt.layer(*layers).properties(width=self.width, height=self.height)
+        if self._datasets:
+            made = made.properties(datasets=self._datasets)
+        return made.add_params(alt.param(name=PICKED, value=[]))
+
+    def points(
+        self, records: Sequence[Record], looks: Mapping[str, Look], legend: bool = True
+    ) -> None:
+        """Draw one point a record, with a legend of `looks`, lines and bands included."""
+        names, values = list(looks), list(looks.values())
+        named = alt.Legend(title=None) if names and legend else None
+
+        def scale(ends: Sequence[Any]) -> alt.Scale:
+            return alt.Scale(type="ordinal", domain=names, range=list(ends))
+
+        wanted = ("x", "y", "x_upper", "series", "tip", "net")
+        records = [{name: one[name] for name in wanted if name in one} for one in records]
+        chart = self._of(records).mark_point(filled=True, strokeWidth=1.2)
+        encoded = chart.encode(
+            x=self._x("x"),
+            y=self._y("y"),
+            shape=alt.Shape("series:N", scale=scale([v.shape for v in values]), legend=named),
+            fill=alt.Fill("series:N", scale=scale([v.fill for v in values]), legend=named),
+            stroke=alt.Stroke("series:N", scale=scale([v.stroke for v in values]), legend=named),
+            size=alt.Size("series:O", scale=scale([v.size for v in values]), legend=named),
+            opacity=alt.condition(_IS_PICKED, alt.value(1.0), alt.value(0.12)),
+            **_told(),
+        )
+        self._layers.append(encoded)
+
+    def lone(self, record: Record, look: Look) -> None:
+        """Draw one point that is not in the legend."""
+        made = self._of([record]).mark_point(
+            shape=look.shape,
+            size=look.size,
+            fill=look.fill,
+            stroke=look.stroke,
+            strokeWidth=1.0,
+            opacity=1,
+        )
+        self._layers.append(made.encode(x=self._x("x"), y=self._y("y"), **_told()))
+
+    def discs(self, records: Sequence[Record]) -> None:
+        """Draw one disc a record, of its `area` in square pixels, `fill` and `stroke`."""
+        made = self._of(records).mark_point(shape="circle", strokeWidth=1.2, opacity=0.85)
+        own = {
+            "fill": alt.Fill("fill:N", scale=None),
+            "stroke": alt.Stroke("stroke:N", scale=None),
+            "size": alt.Size("area:Q", scale=None),
+        }
+        self._layers.append(made.encode(x=self._x("x"), y=self._y("y"), **own, **_told()))
+
+    def line(
+        self,
+        points: Sequence[tuple[float, float]],
+        colour: str,
+        *,
+        steps: str | None = None,
+        dash: Sequence[float] = (),
+        width: float = 2.0,
+    ) -> None:
+        """Join points in their order. steps : "step-after" or "step-before"."""
+        if len(points):
+            records = [{"x": x, "y": y, "order": i} for i, (x, y) in enumerate(points)]
+            look: dict[str, Any] = {"color": colour, "strokeWidth": width, "aria": False}
+            look |= {"strokeDash": list(dash)} if dash else {}
+            look |= {"interpolate": steps} if steps else {}
+            chart = self._of(records).mark_line(**look)
+            self._layers.append(chart.encode(x=self._x("x"), y=self._y("y"), order="order:Q"))
+
+    def tipped_lines(self, records: Sequence[Record]) -> None:
+        """Draw one line for each `net` of records, in its own `colour` and `width`."""
+        chart = self._of(records).mark_line(strokeJoin="round")
+        self._layers.append(
+            chart.encode(
+                x=self._x("x"),
+                y=self._y("y"),
+                detail="net:N",
+                color=alt.Color("colour:N", scale=None),
+                strokeWidth=alt.StrokeWidth("width:Q", scale=None),
+                opacity=alt.Opacity("opacity:Q", scale=None),
+                **_told(),
+            )
+        )
+
+    def across_bars(
+        self, records: Sequence[Record], width: float = 1.3, tips: bool = False
+    ) -> None:
+        """Draw a line from x_lower to x_upper at y, in the record's `colour`."""
+        wanted = ("x_lower", "x_upper", "y", "colour", "opacity", *(("x", "tip") if tips else ()))
+        chart = self._of(_wide(records, "x", wanted)).mark_rule(strokeWidth=width, aria=tips)
+        self._layers.append(
+            chart.encode(
+                x=self._x("x_lower"),
+                x2="x_upper",
+                y=self._y("y"),
+                color=alt.Color("colour:N", scale=None),
+                opacity=alt.Opacity("opacity:Q", scale=None),
+                **(_told() if tips else {}),
+            )
+        )
+
+    def upright_bars(self, records: Sequence[Record]) -> None:
+        """Draw a line from y_lower to y_upper at x, in the record's `colour`."""
+        wanted = ("x", "y_lower", "y_upper", "colour", "opacity")
+        chart = self._of(_wide(records, "y", wanted)).mark_rule(strokeWidth=1.3, aria=False)
+        self._layers.append(
+            chart.encode(
+                x=self._x("x"),
+                y=self._y("y_lower"),
+                y2="y_upper",
+                color=alt.Color("colour:N", scale=None),
+                opacity=alt.Opacity("opacity:Q", scale=None),
+            )
+        )
+
+    def at_x(self, value: float, colour: str, dash: Sequence[float] = (), text: str = "") -> None:
+        """Draw a line across the plot at one x, with a text above it."""
+        made = self._of([{"x": value}]).mark_rule(
+            color=colour, strokeWidth=1.3, strokeDash=list(dash), aria=False
+        )
+        self._layers.append(made.encode(x=self._x("x")))
+        if text:
+            self.above(value, text, colour)
+
+    def budget(self, limit: float | None, text: str, colour: str) -> None:
+        """Draw a limit on x, and a ring about one point, both of which the page moves."""
+        self._datasets[BUDGET] = [] if limit is None else [{"x": limit, "text": text}]
+        self._datasets[CHOSEN] = []
+        at = alt.Chart(alt.NamedData(name=BUDGET))
+        rule = at.mark_rule(color=colour, strokeWidth=1.5, strokeDash=[6, 4], aria=False)
+        said = at.mark_text(color=colour, align="right", baseline="bottom", dx=4, dy=-4, aria=False)
+        ring = alt.Chart(alt.NamedData(name=CHOSEN)).mark_point(
+            size=420, stroke=INK, strokeWidth=2, filled=False, aria=False
+        )
+        self._layers += [
+            rule.encode(x=self._x("x")),
+            said.encode(x=self._x("x"), y=alt.value(0), text="text:N"),
+            ring.encode(x=self._x("x"), y=self._y("y")),
+        ]
+
+    def at_y(self, value: float, colour: str, dash: Sequence[float] = ()) -> None:
+        """Draw a line across the plot at one y."""
+        made = self._of([{"y": value}]).mark_rule(
+            color=colour, strokeWidth=1.1, strokeDash=list(dash), aria=False
+        )
+        self._layers.append(made.encode(y=self._y("y")))
+
+    def above(self, value: float | None, text: str, colour: str, row: int = 0) -> None:
+        """Write a text above the plot, at one x; without one at its right end."""
+        made = self._of([{"x": value or 0.0, "text": text}]).mark_text(
+            color=colour,
+            align="right" if value is None else "center",
+            baseline="bottom",
+            dy=-4 - 14 * row,
+            aria=False,
+        )
+        x: Any = alt.value("width") if value is None else self._x("x")
+        self._layers.append(made.encode(x=x, y=alt.value(0), text="text:N"))
+
+    def beside(self, x: float, y: float, text: str, left: bool) -> None:
+        """Write a bold text beside a point, on a halo."""
+        for look in ({"stroke": PAPER, "strokeWidth": 4.0}, {"color": INK}):
+            made = self._of([{"x": x, "y": y, "text": text}]).mark_text(
+                align="right" if left else "left",
+                baseline="bottom",
+                dx=-11 if left else 11,
+                dy=-3,
+                fontWeight="bold",
+                aria=False,
+                **look,
+            )
+            self._layers.append(made.encode(x=self._x("x"), y=self._y("y"), text="text:N"))
+
+    def upright_band(self, start: float, end: float, colour: str, opacity: float) -> None:
+        """Fill what lies between two x."""
+        made = self._of([{"x": start, "to": end}]).mark_rect(
+            color=colour, opacity=opacity, aria=False
+        )
+        self._layers.append(made.encode(x=self._x("x"), x2="to"))
+
+    def band(self, start: float, end: float, colour: str, opacity: float) -> None:
+        """Fill what lies between two y."""
+        made = self._of([{"y": start, "to": end}]).mark_rect(
+            color=colour, opacity=opacity, aria=False
+        )
+        self._layers.append(made.encode(y=self._y("y"), y2="to"))
+
+    def area(self, records: Sequence[Record], colour: str, opacity: float) -> None:
+        """Fill what lies between y_lower and y_upper along x."""
+        made = self._of(records).mark_area(color=colour, opacity=opacity, aria=False)
+        self._layers.append(made.encode(x=self._x("x"), y=self._y("y_lower"), y2="y_upper"))
+
+    def feet(self, records: Sequence[Record], colour: str) -> None:
+        """Draw a short line at the foot of the plot at each x."""
+        made = self._of(records).mark_rule(color=colour, strokeWidth=1.2, aria=False)
+        foot = {"y": alt.value(self.height), "y2": alt.value(self.height - 9)}
+        self._layers.append(made.encode(x=self._x("x"), **foot))
+
+    def labels(self, records: Sequence[Record], bold: bool = False) -> None:
+        """Write `text` left of the plot at y."""
+        made = self._of(records).mark_text(
+            align="right",
+            baseline="middle",
+            dx=-8,
+            fontWeight="bold" if bold else "normal",
+            color=MUTED if bold else INK,
+            limit=260,
+            aria=False,
+        )
+        self._layers.append(made.encode(x=alt.value(0), y=self._y("y"), text="text:N"))
+
+    def texts(self, records: Sequence[Record], dy: float, baseline: str) -> None:
+        """Write `text` at x and y, moved by `dy` pixels."""
+        kind: Any = baseline
+        made = self._of(records).mark_text(dy=dy, baseline=kind, aria=False, lineBreak="\n")
+        self._layers.append(made.encode(x=self._x("x"), y=self._y("y"), text="text:N"))
+
+    def _of(self, records: Sequence[Record]) -> alt.Chart:
+        return alt.Chart(alt.Data(values=[_finite(one) for one in records]))
+
+    def _x(self, field: str) -> alt.X:
+        return alt.X(
+            f"{field}:Q",
+            title=self.across.title or None,
+            scale=self.across.scale(),
+            axis=self.across.axis(),
+        )
+
+    def _y(self, field: str) -> alt.Y:
+        return alt.Y(
+            f"{field}:Q", title=self.up.title or None, scale=self.up.scale(), axis=self.up.axis()
+        )
+
+
+def _finite(record: Record) -> dict[str, Any]:
+    """Return a record in digits that can be seen, without the values that JSON cannot say."""
+    return {
+        name: float(f"{value:.7g}") if isinstance(value, float) else value
+        for name, value in record.items()
+        if not isinstance(value, float) or math.isfinite(value)
+    }
+
+
+def _told() -> dict[str, Any]:
+    """Return the encodings by which a mark tells its record: on hover, and to a screen reader."""
+    return {"tooltip": "tip:N", "description": "tip:N"}
+
+
+def _wide(records: Sequence[Record], axis: str, wanted: Sequence[str]) -> list[Record]:
+    """Return what is `wanted` of the records whose interval on an axis has a finite width."""
+    wide: list[Record] = []
+    for one in records:
+        width = one[f"{axis}_upper"] - one[f"{axis}_lower"]
+        if math.isfinite(width) and width != 0:
+            wide.append({name: one[name] for name in wanted if name in one})
+    return wide

@@ -1,0 +1,304 @@
+"""The plots of one report: what of a `ReportData` goes into which plot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from statistics import NormalDist
+
+from edgenas.core.records import Candidate, Interval
+from edgenas.core.records.intervals import wilson
+from edgenas.reporting.document import (
+    CoefficientRow,
+    FittedRow,
+    MarginalEffect,
+    PredictorReport,
+    ReportData,
+    VerifiedCandidate,
+)
+from edgenas.reporting.plots import kinds
+from edgenas.reporting.plots.plot import Plot
+from edgenas.reporting.words import numbers
+from edgenas.reporting.words.bars import stage_first
+
+MOST_EFFECTS = 18
+MOST_COEFFICIENTS = 32
+LEAST_CALIBRATED = 10  # held-out rows
+LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+_AXES = ("Latency on the target (ms)", "Accuracy (%)")
+
+
+def tradeoff(data: ReportData) -> Plot:
+    """Draw accuracy against latency: what was measured, what was predicted, what was verified."""
+    frontier = data.search.frontier if data.search else ()
+    proposed = data.search.candidates if data.search else ()
+    others = tuple(c for c in data.candidates if data.winner is None or not _same(c, data.winner))
+    series = [
+        kinds.Series("measured subnet", "known", _measured(data)),
+        kinds.Series("accuracy only predicted", "half_known", _half_measured(data)),
+        kinds.Series("proposed (predicted)", "predicted", _predicted(proposed)),
+        kinds.Series("verified on the target", "verified", _verified(others, passed=True)),
+        kinds.Series("failed", "failed", _verified(others, passed=False)),
+    ]
+    if data.winner is not None:
+        passed = data.status == "pass"
+        look: kinds.SeriesLook = "winner" if passed else "failed"
+        unverified = data.status == "not verified"
+        text = "winner" if passed else "best, then" if unverified else "best, failed"
+        marks = _verified((data.winner,), passed=data.winner.passed)
+        series.append(kinds.Series(text, look, marks, text))
+    if data.infeasible is not None:
+        least = _predicted((data.infeasible,))
+        series.append(kinds.Series("least latency", "predicted", least, "fastest there is"))
+    return kinds.tradeoff(
+        "tradeoff",
+        [one for one in series if one.marks],
+        rising((one["latency_ms"].mean, 100 * one["accuracy"].mean) for one in frontier),
+        limit=data.limit_ms if data.limited else None,
+        labels=_AXES,
+        band=band(data),
+        limit_text=f"budget {numbers.milliseconds(data.limit_ms)}",
+    )
+
+
+def band(data: ReportData) -> tuple[float, float] | None:
+    """Return the accuracies, percent, that the validation images do not tell from the best."""
+    found = data.networks
+    if found is None or found.alike < 2:
+        return None
+    return 100 * found.lowest, 100 * found.best
+
+
+def rising(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the points that are best in these two responses alone, by rising latency."""
+    kept: list[tuple[float, float]] = []
+    for latency_ms, accuracy in sorted(points, key=lambda one: (one[0], -one[1])):
+        if not kept or accuracy > kept[-1][1]:
+            kept.append((latency_ms, accuracy))
+    return kept
+
+
+def fit_quality(predictor: PredictorReport) -> Plot | None:
+    """Draw predicted against observed: held-out rows where there are any, else all."""
+    observed = [row for row in predictor.rows if row.observed is not None]
+    rows = [row for row in observed if row.held_out] or observed
+    if not rows:
+        return None
+    scale, unit = scale_and_unit(predictor)
+    marks = []
+    for row in rows:
+        value = row.observed if row.observed is not None else float("nan")
+        low, high = row.ci95 or (value, value)
+        seen, expected = Interval(value, low, high), row.predicted
+        tip = (
+            f"{row.architecture}\npredicted {numbers.with_bounds(expected, scale)} {unit}, "
+            f"observed {numbers.significant(scale * value)} {unit}"
+        )
+        known = str(row.architecture)
+        marks.append(kinds.Mark(_scaled(expected, scale), _scaled(seen, scale), tip, known))
+    what = "held-out network" if rows[0].held_out else "network the predictor was fitted to"
+    label = predictor.label
+    axes = (f"Predicted {label} ({unit})", f"Observed {label} ({unit})")
+    return kinds.predicted_observed(f"{slug(predictor)}-fit", marks, axes, what)
+
+
+def residuals(predictor: PredictorReport) -> Plot | None:
+    """Draw observed minus predicted against predicted, of the rows that were observed."""
+    scale, unit = scale_and_unit(predictor)
+    marks = []
+    for row in predictor.rows:
+        if row.observed is not None:
+            x, y = scale * row.predicted.mean, scale * (row.observed - row.predicted.mean)
+            tip = f"{row.architecture}\nobserved minus predicted {y:+.3g} {_change_unit(predictor)}"
+            known = str(row.architecture)
+            marks.append(kinds.Mark(Interval(x, x, x), Interval(y, y, y), tip, known))
+    if not marks:
+        return None
+    axes = (f"Predicted {predictor.label} ({unit})", f"Residual ({_change_unit(predictor)})")
+    return kinds.residuals(f"{slug(predictor)}-residuals", marks, axes)
+
+
+def calibration(predictor: PredictorReport) -> Plot | None:
+    """Draw how many held-out observations lie within prediction intervals of each nominal level.
+
+    The intervals of other levels follow from those at the predictor's own, as of a normal
+    distribution. The band holds 95 % of what chance gives intervals that are right. None with
+    fewer than ten held-out rows.
+    """
+    rows = [row for row in predictor.rows if row.held_out and row.observed is not None]
+    if len(rows) < LEAST_CALIBRATED:
+        return None
+    own = NormalDist().inv_cdf((1 + predictor.confidence) / 2)
+    points, band = [], []
+    for level in LEVELS:
+        wider = NormalDist().inv_cdf((1 + level) / 2) / own
+        inside = sum(_covers(row, wider) for row in rows)
+        points.append((100 * level, 100 * inside / len(rows)))
+        low, high = wilson(level * len(rows), len(rows))
+        band.append({"x": 100 * level, "y_lower": 100 * low, "y_upper": 100 * high})
+    return kinds.calibration(
+        f"{slug(predictor)}-calibration",
+        points,
+        band,
+        (f"Nominal level of the interval of {predictor.label} (%)", "Observations inside (%)"),
+    )
+
+
+def _covers(row: FittedRow, wider: float) -> bool:
+    assert row.observed is not None
+    centre = row.predicted.mean
+    end = row.predicted.upper if row.observed > centre else row.predicted.lower
+    return abs(row.observed - centre) <= wider * abs(end - centre)
+
+
+def coefficients(predictor: PredictorReport) -> Plot | None:
+    """Draw what one standard deviation of each term changes, grouped, with intervals."""
+    shown = plotted_coefficients(predictor)
+    if not shown:
+        return None
+    scale, _ = scale_and_unit(predictor)
+    rows = [
+        kinds.Row(
+            row.name.removeprefix(f"{row.group}: "),
+            _scaled(_interval(row), scale * (row.term_sd or 0.0)),
+            row.group,
+        )
+        for row in shown
+    ]
+    unit = _change_unit(predictor)
+    label = f"Change in {predictor.label} per typical difference ({unit})"
+    return kinds.interval_rows(f"{slug(predictor)}-coefficients", rows, label)
+
+
+def plotted_coefficients(predictor: PredictorReport) -> list[CoefficientRow]:
+    """Return the terms that the plot shows: the largest, then by group in order of appearance."""
+    usable = [row for row in predictor.coefficients if row.term_sd]
+    groups = list(dict.fromkeys(row.group for row in usable))
+    largest = sorted(usable, key=lambda row: -abs(row.coef * (row.term_sd or 0.0)))
+    return sorted(largest[:MOST_COEFFICIENTS], key=lambda row: groups.index(row.group))
+
+
+def effects(predictor: PredictorReport) -> Plot | None:
+    """Draw the marginal effects as bars, the largest on top."""
+    shown = plotted_effects(predictor)
+    if not shown:
+        return None
+    scale, _ = scale_and_unit(predictor)
+    rows = [
+        kinds.Row(
+            stage_first(one.change), _scaled(Interval(one.effect, one.lower, one.upper), scale)
+        )
+        for one in shown
+    ]
+    label = f"Change in {predictor.label} ({_change_unit(predictor)})"
+    return kinds.interval_rows(f"{slug(predictor)}-effects", rows, label, bars=True)
+
+
+def plotted_effects(predictor: PredictorReport) -> list[MarginalEffect]:
+    """Return the effects that the plot shows: the largest, by falling size."""
+    return sorted(predictor.effects, key=lambda one: -abs(one.effect))[:MOST_EFFECTS]
+
+
+def scale_and_unit(predictor: PredictorReport) -> tuple[float, str]:
+    """Return what values are multiplied by for display, and the unit that they then have."""
+    if predictor.unit == "fraction":
+        return 100.0, "%"
+    if predictor.unit == "bytes":
+        greatest = max((row.predicted.mean for row in predictor.rows), default=0.0)
+        return (1e-6, "MB") if greatest >= 1e6 else (1e-3, "kB")
+    return 1.0, predictor.unit
+
+
+def slug(predictor: PredictorReport) -> str:
+    """Return the response's name as an HTML id: letters, digits and '-'."""
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in predictor.response)
+
+
+def _change_unit(predictor: PredictorReport) -> str:
+    return "points" if predictor.unit == "fraction" else scale_and_unit(predictor)[1]
+
+
+def _measured(data: ReportData) -> tuple[kinds.Mark, ...]:
+    accuracy = {e.architecture: e.int8_accuracy for e in data.evaluations}
+    marks = []
+    for one in data.measurements:
+        latency = one.outcome.latency
+        if latency is None or one.architecture not in accuracy:
+            continue
+        low, high = latency.span_ms
+        value = 100 * accuracy[one.architecture]
+        tip = (
+            f"{one.architecture}\nmeasured {numbers.milliseconds(latency.median_ms)}, "
+            f"accuracy {value:.1f} %"
+        )
+        x = Interval(latency.median_ms, low, high)
+        marks.append(kinds.Mark(x, Interval(value, value, value), tip, str(one.architecture)))
+    return tuple(marks)
+
+
+def _half_measured(data: ReportData) -> tuple[kinds.Mark, ...]:
+    predictor = data.predictor("accuracy")
+    predicted = {row.architecture: row.predicted for row in predictor.rows} if predictor else {}
+    known = {e.architecture for e in data.evaluations}
+    marks = []
+    for one in data.measurements:
+        latency, accuracy = one.outcome.latency, predicted.get(one.architecture)
+        if latency is None or accuracy is None or one.architecture in known:
+            continue
+        x, y = Interval(latency.median_ms, *latency.span_ms), 100 * accuracy.mean
+        tip = (
+            f"{one.architecture}\nmeasured {numbers.milliseconds(latency.median_ms)}, "
+            f"predicted accuracy {numbers.percent_bounds(accuracy)}"
+        )
+        marks.append(kinds.Mark(x, Interval(y, y, y), tip, str(one.architecture)))
+    return tuple(marks)
+
+
+def _predicted(candidates: tuple[Candidate, ...]) -> tuple[kinds.Mark, ...]:
+    return tuple(
+        kinds.Mark(
+            one["latency_ms"],
+            _scaled(one["accuracy"], 100.0),
+            f"{one.architecture}\npredicted {numbers.with_bounds(one['latency_ms'])} ms, "
+            f"accuracy {numbers.percent_bounds(one['accuracy'])}",
+            str(one.architecture),
+        )
+        for one in candidates
+    )
+
+
+def _verified(candidates: tuple[VerifiedCandidate, ...], passed: bool) -> tuple[kinds.Mark, ...]:
+    marks = []
+    for one in candidates:
+        latency, accuracy, where = one.measured_latency_ms, one.device_accuracy, "on the target"
+        if accuracy is None:
+            accuracy, where = one.int8_accuracy, "on the host"
+        if one.passed != passed or latency is None:
+            continue
+        if accuracy is not None:
+            y = Interval(*[100 * accuracy] * 3)
+            seen = f"accuracy {numbers.percent(accuracy, one.n_images)} {where}"
+        elif one.synthetic:
+            y = _scaled(one.predicted["accuracy"], 100.0)
+            seen = f"accuracy {numbers.percent_bounds(one.predicted['accuracy'])} predicted only"
+        else:
+            continue
+        measured = numbers.milliseconds(latency.median)
+        x = Interval(latency.median, *(latency.ci95 or (latency.median, latency.median)))
+        tip = f"{one.predicted.architecture}\nmeasured {measured}, {seen}"
+        marks.append(kinds.Mark(x, y, tip, str(one.predicted.architecture)))
+    return tuple(marks)
+
+
+def _same(one: VerifiedCandidate, other: VerifiedCandidate) -> bool:
+    return one.predicted.architecture == other.predicted.architecture
+
+
+def _interval(row: CoefficientRow) -> Interval:
+    return Interval(row.coef, *row.conf_int)
+
+
+def _scaled(value: Interval, scale: float) -> Interval:
+    return replace(
+        value, mean=scale * value.mean, lower=scale * value.lower, upper=scale * value.upper
+    )

@@ -1,0 +1,124 @@
+"""The plots of one table predictor: shares of columns, what a number does, and a row's parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from edgenas.core.records import Interval
+from edgenas.reporting.plots.kinds import Row, interval_rows, row_axes
+from edgenas.reporting.plots.marks import Axes, span
+from edgenas.reporting.plots.plot import BLUE, GREY, INK, ORANGE, PAPER, Plot, shade
+
+MOST_SHARES = 15
+DARK = 0.6  # share of the greatest effect from which blue is too dark for dark digits
+
+
+def shares(importance: Sequence[dict[str, Any]], response: str) -> Plot:
+    """Draw the share of the variance of the predictions that each column makes, with intervals.
+
+    importance : of the report of `tables.effects.explanation`.
+    """
+    rows = [
+        Row(
+            " with ".join(one["columns"]),
+            Interval(*(100 * one[name] for name in ("share", "lower", "upper"))),
+        )
+        for one in list(importance)[:MOST_SHARES]
+    ]
+    label = f"share of the variance of predicted {response} (%)"
+    return interval_rows("shares", rows, label, bars=True, colour=BLUE)
+
+
+def curve(one: dict[str, Any], response: str, effects_in: str) -> Plot:
+    """Draw what a number does to the response, with its band; ticks are tenths of the rows."""
+    records = [
+        {"x": x, "y_lower": lower, "y_upper": upper}
+        for x, lower, upper in zip(one["x"], one["lower"], one["upper"], strict=True)
+    ]
+    axes = Axes(
+        span(one["column"], one["x"]),
+        span(f"{response}, against the lowest ({effects_in})", [*one["lower"], *one["upper"]]),
+        360,
+        250,
+    )
+    axes.area(records, BLUE, 0.2)
+    axes.line(list(zip(one["x"], one["effect"], strict=True)), BLUE)
+    axes.feet([{"x": at} for at in one["deciles"]], GREY)
+    return Plot(f"curve-{one['column']}", axes.chart())
+
+
+def together(one: dict[str, Any], response: str, effects_in: str) -> Plot:
+    """Draw what two columns do beyond what each does alone: orange raises the response, blue lowers
+    it; a cell's number is grey where its interval has 0 in it."""
+    first, second = ([_written(x) for x in values] for values in one["values"])
+    greatest = max(abs(x) for row in one["effect"] for x in row) or 1.0
+    records = []
+    for i, above in enumerate(first):
+        for j, beside in enumerate(second):
+            effect, lower, upper = (one[name][i][j] for name in ("effect", "lower", "upper"))
+            certain = not lower <= 0 <= upper
+            told = f"{effect:+.3g} {effects_in} ({lower:+.3g} to {upper:+.3g})"
+            records.append(
+                {
+                    "first": above,
+                    "second": beside,
+                    "text": f"{effect:+.2g}" if effect else "0",
+                    "shade": shade(abs(effect) / greatest, ORANGE if effect > 0 else BLUE),
+                    "ink": _ink(effect / greatest, certain),
+                    "tip": f"{above} and {beside}: {told}",
+                }
+            )
+    across = alt.X("second:N", sort=second, title=one["columns"][1], axis=alt.Axis(labelAngle=0))
+    up = alt.Y("first:N", sort=first[::-1], title=one["columns"][0])
+    base = alt.Chart(alt.InlineData(values=records)).properties(
+        width=max(260, 62 * len(second)),
+        height=max(140, 32 * len(first)),
+        title=alt.Title(
+            f"{response}: both together beyond each alone ({effects_in})",
+            fontSize=12,
+            fontWeight="normal",
+            anchor="start",
+        ),
+    )
+    cells = base.mark_rect().encode(
+        across, up, alt.Color("shade:N", scale=None), description="tip:N"
+    )
+    numbers = base.mark_text(fontSize=11).encode(
+        across, up, text="text:N", color=alt.Color("ink:N", scale=None)
+    )
+    return Plot(f"together-{'-'.join(one['columns'])}", alt.LayerChart(layer=[cells, numbers]))
+
+
+def _ink(share: float, certain: bool) -> str:
+    """Return the colour of a number on a cell of that share of the greatest effect."""
+    if share < -DARK:
+        return PAPER
+    return INK if certain else GREY
+
+
+def _written(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.5g}"
+
+
+def waterfall(told: dict[str, Any], response: str) -> Plot:
+    """Draw what each part adds, or multiplies, from the start to the prediction."""
+    reached = told["start"]
+    records = []
+    for at, part in enumerate(told["parts"]):
+        before = reached
+        reached = reached * part["adds"] if told["multiplied"] else reached + part["adds"]
+        colour = ORANGE if reached > before else BLUE
+        tip = f"{part['column']}: from {before:.4g} to {reached:.4g}"
+        place = {"x_lower": before, "x_upper": reached, "y": at}
+        records.append({**place, "colour": colour, "opacity": 1.0, "tip": tip})
+    label = f"{response}, from {told['start']:.4g} to {told['prediction']:.4g}"
+    ends = [told["start"], *(one["x_upper"] for one in records)]
+    axes = row_axes(label, ends, len(records))
+    axes.at_x(told["start"], GREY)
+    axes.across_bars(records, 12, tips=True)
+    axes.at_x(reached, INK)
+    axes.labels([{"y": i, "text": part["column"]} for i, part in enumerate(told["parts"])])
+    return Plot("waterfall", axes.chart())

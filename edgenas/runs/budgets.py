@@ -1,0 +1,104 @@
+"""What a run's frontier gives for every latency limit, so that a page can answer without a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from edgenas.core.records import Architecture, Int8Layers, Layer
+from edgenas.core.records.goals import Limit
+from edgenas.reporting.document import BudgetChoice, DrawnBlock, DrawnNetwork, MarginalEffect
+from edgenas.runs.pick import pick
+from edgenas.runs.pick_choice import reason
+from edgenas.runs.stored_front import Front
+from edgenas.spaces.base import MobileSpace
+
+LATENCY = "latency_ms"
+MOST_DRAWN = 40  # networks that the page can draw
+
+
+def budget_choices(
+    front: Front, space: MobileSpace, winner: Architecture
+) -> tuple[BudgetChoice, ...]:
+    """Return what `pick` gives from each latency limit on, by rising limit.
+
+    What it gives changes only at the limits where another network's bound is within, so that these
+    answers are those of every limit. winner : what the others are compared with.
+    """
+    if LATENCY not in front.points[0].predicted:
+        return ()
+    points = (*front.points, *front.proposed)
+    known = {point.predicted[LATENCY].upper for point in points if LATENCY in point.predicted}
+    choices: list[BudgetChoice] = []
+    for limit in sorted(known):
+        picked = pick(front, {LATENCY: Limit(LATENCY, at_most=limit)})
+        name, other = picked.point.name, picked.point.architecture
+        if choices and choices[-1].network == name:
+            continue
+        choices.append(
+            BudgetChoice(
+                limit,
+                name,
+                dict(picked.point.predicted),
+                picked.measured.get(LATENCY),
+                name in front.passed,
+                reason(front, picked.choice),
+                () if other is None else space.changes(winner, other),
+            )
+        )
+    return tuple(choices)
+
+
+def drawn_networks(
+    space: MobileSpace,
+    wanted: Sequence[tuple[str, Architecture]],
+    breakdown: Iterable[MarginalEffect] = (),
+    int8: Int8Layers | None = None,
+) -> tuple[DrawnNetwork, ...]:
+    """Return networks as blocks, each once; the first is the winner if its role says so.
+
+    wanted : role and architecture. breakdown : what each stage of the winner adds to its latency.
+    int8 : what int8 costs its layers.
+    """
+    found: dict[str, DrawnNetwork] = {}
+    for role, architecture in wanted:
+        name = str(architecture)
+        if name in found or len(found) == MOST_DRAWN:
+            continue
+        is_winner = role == "winner"
+        stages = {one.change: one.effect for one in breakdown} if is_winner else {}
+        noise = int8.noise_shares if is_winner and int8 is not None else {}
+        blocks = _blocks(space.layers(architecture), stages, noise)
+        found[name] = DrawnNetwork(name, role, blocks)
+    return tuple(found.values())
+
+
+def _blocks(
+    layers: Sequence[Layer], stages: dict[str, float], noise: dict[str, float]
+) -> tuple[DrawnBlock, ...]:
+    grouped: dict[tuple[int, int, str], list[Layer]] = {}
+    for layer in layers:
+        inside = layer.stage >= 0
+        place = (layer.stage, layer.block, "" if inside else layer.name)
+        grouped.setdefault(place, []).append(layer)
+    of_stage: dict[int, int] = {}
+    for layer in layers:
+        of_stage[layer.stage] = of_stage.get(layer.stage, 0) + layer.macs
+    blocks = []
+    for (stage, block, name), parts in grouped.items():
+        macs = sum(layer.macs for layer in parts)
+        adds = stages.get(f"stage {stage + 1}")
+        known = [noise[layer.name] for layer in parts if layer.name in noise]
+        blocks.append(
+            DrawnBlock(
+                name or f"stage {stage + 1}, block {block + 1}",
+                stage,
+                (parts[0].in_channels, *(layer.out_channels for layer in parts)),
+                max(layer.kernel_size for layer in parts),
+                parts[-1].out_size,
+                macs,
+                sum(layer.params for layer in parts),
+                sum(known) if known else None,
+                None if adds is None or not macs else adds * macs / of_stage[stage],
+            )
+        )
+    return tuple(blocks)

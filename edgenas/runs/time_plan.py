@@ -1,0 +1,190 @@
+"""What a search from ImageNet's weights does in the time that it is given: said before it begins.
+
+A step of training and an evaluation are timed on this computer as it is now. Evaluating gets up to
+a third of the time, training the rest. Both are planned again as they go: after each epoch how many
+there are to be, after each subnet whether another one fits.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgenas.supernet.accuracy import Evaluator
+from edgenas.supernet.settings import MOST_EPOCHS_FROM_IMAGENET, TrainSettings
+
+if TYPE_CHECKING:
+    from edgenas.runs.run import RunContext
+    from edgenas.supernet.network import Supernet
+
+USUAL_S = 600.0
+EVALUATING = 1 / 3  # of the time, at most
+FEWEST_SUBNETS = 16
+WATCHING = 1.1  # times a step: the epochs' results are looked at
+SPARE = 0.95  # of the time is planned
+_TIMED_STEPS = ("train", "evaluate")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """epochs : of training. evaluate : subnets. Seconds that each of both is to take."""
+
+    epochs: int
+    evaluate: int
+    training_s: float
+    evaluating_s: float
+
+    def sentence(self, context: RunContext, time_s: float) -> str:
+        """Return the plan as it is told."""
+        sizes = " and ".join(map(str, context.space.resolutions))
+        return (
+            f"Plan for {time_s / 60:.1f} min: {self.epochs} epoch{'s' * (self.epochs > 1)} of "
+            f"{context.data_card.n_train:,} images at {sizes} px "
+            f"({self.training_s / 60:.1f} min), then {self.evaluate} subnets evaluated "
+            f"({self.evaluating_s / 60:.1f} min); measuring comes on top. It is kept to as it "
+            "goes. Other: --time."
+        )
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The time that training and evaluating may take in all, over every process of a run.
+
+    began : `time.monotonic()` of now less what was spent before.
+    """
+
+    time_s: float
+    began: float
+
+    @classmethod
+    def of(cls, context: RunContext) -> Clock | None:
+        """Return the clock of a step that begins now; None where the run goes by no time."""
+        config = context.config
+        package = context.pretrained
+        if package is None or not package.any_size() or config.epochs is not None:
+            return None
+        seconds = context.notes().seconds
+        spent_s = sum(seconds.get(step, 0.0) for step in _TIMED_STEPS)
+        return cls(config.time_s or USUAL_S, time.monotonic() - spent_s)
+
+    @property
+    def spent_s(self) -> float:
+        return time.monotonic() - self.began
+
+    @property
+    def left_s(self) -> float:
+        return self.time_s - self.spent_s
+
+    def sentence(self, what: str) -> str:
+        """Return what was spent, as it is told."""
+        return f"{what} took {self.spent_s / 60:.1f} of {self.time_s / 60:.1f} min."
+
+
+class Pace:
+    """How many epochs a training has, by how long those so far took.
+
+    evaluating_s : that are kept for what comes after it.
+    """
+
+    def __init__(self, clock: Clock, epoch_s: float, evaluating_s: float) -> None:
+        self._clock, self._evaluating_s, self._epoch_s = clock, evaluating_s, epoch_s
+        self._first: tuple[int, float] | None = None  # an epoch, and what was spent at its end
+
+    def __call__(self, done: int) -> int:
+        """Return how many epochs there are to be, `done` and more; called after each of them."""
+        spent_s = self._clock.spent_s
+        if self._first is None:  # where a training goes on, this was a part of an epoch
+            self._first = done, spent_s
+        elif done > self._first[0]:
+            self._epoch_s = (spent_s - self._first[1]) / (done - self._first[0])
+        left = (self._clock.time_s - spent_s - self._evaluating_s) / self._epoch_s
+        return max(done, min(MOST_EPOCHS_FROM_IMAGENET, done + int(left + 0.5)))
+
+
+def plan(
+    step_s: float, steps_per_epoch: int, evaluation_s: float, most_subnets: int, left_s: float
+) -> Plan:
+    """Return the most epochs, and subnets to evaluate, that fit into `left_s` seconds.
+
+    step_s, evaluation_s : of one step of training, and of one subnet. most_subnets : to evaluate;
+    sixteen are where there are so many, however little time there is.
+    """
+    usable_s = SPARE * left_s
+    subnets = int(EVALUATING * usable_s / evaluation_s)
+    subnets = min(most_subnets, max(FEWEST_SUBNETS, subnets))
+    epoch_s = WATCHING * step_s * steps_per_epoch
+    epochs = int((usable_s - subnets * evaluation_s) / epoch_s)
+    epochs = min(MOST_EPOCHS_FROM_IMAGENET, max(1, epochs))
+    return Plan(epochs, subnets, epochs * epoch_s, subnets * evaluation_s)
+
+
+def planned(
+    context: RunContext, initial: Supernet, settings: TrainSettings, clock: Clock
+) -> tuple[TrainSettings, Pace]:
+    """Return the recipe with the epochs that fit, and what plans them again; says the plan."""
+    step_s, steps_per_epoch = _step_s(context, initial, settings)
+    evaluation_s = _evaluation_s(context, initial)
+    found = plan(step_s, steps_per_epoch, evaluation_s, context.config.evaluate, clock.left_s)
+    context.say_plan(found.sentence(context, clock.time_s))
+    if clock.spent_s + found.training_s + found.evaluating_s > clock.time_s:
+        context.progress.warning(
+            f"{clock.time_s:.0f} s are not enough here for one epoch and {found.evaluate} "
+            "evaluations: they will take longer. Smaller images (--image-size) take less."
+        )
+    epochs = _begun_epochs(context) or found.epochs
+    pace = Pace(clock, found.training_s / found.epochs, found.evaluating_s)
+    return replace(settings, epochs=epochs), pace
+
+
+def _begun_epochs(context: RunContext) -> int | None:
+    """Return the epochs that a training to go on with was begun with; None where none is."""
+    from edgenas.supernet.packages.package import metadata
+
+    path = context.folder.checkpoint
+    if not path.exists():
+        return None
+    epochs = metadata(path).get("settings", {}).get("epochs")
+    return epochs if isinstance(epochs, int) else None
+
+
+def enough(clock: Clock | None, done: int, seconds: float) -> bool:
+    """Whether no other subnet is to be evaluated: `done` took so many seconds."""
+    return clock is not None and done >= FEWEST_SUBNETS and clock.left_s < seconds / done
+
+
+def _step_s(context: RunContext, initial: Supernet, settings: TrainSettings) -> tuple[float, int]:
+    """Return the seconds of a step of training, and the steps of an epoch."""
+    from edgenas.supernet.trainer import Trainer, timed_steps, training_device
+
+    with tempfile.TemporaryDirectory(prefix="edgenas-timed-") as folder:
+        trainer = Trainer(
+            context.space,
+            context.dataset,
+            settings,
+            Path(folder) / "checkpoint",
+            training_device(),
+            copy.deepcopy(initial),
+        )
+        seconds = timed_steps(trainer)
+    return min(seconds[1:] or seconds), trainer.steps_per_epoch
+
+
+def _evaluation_s(context: RunContext, initial: Supernet) -> float:
+    """Return the seconds of evaluating the run's third subnet, which is neither extreme.
+
+    The second time counts: in the first the engine is loaded.
+    """
+    evaluator = Evaluator(
+        initial, "", context.space, context.dataset, context.engine, context.target.scheme
+    )
+    seconds = []
+    for _ in range(2):
+        started = time.perf_counter()
+        network = evaluator.deployable(context.anchor(), context.dataset)
+        network.right(context.target.scheme, context.dataset, context.dataset.val)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)

@@ -1,0 +1,50 @@
+"""A page in Chromium, where there is one: what it asked for, and what went wrong in it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_DRAWN = "document.documentElement.dataset.drawn == 'yes'"
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+class Browser:
+    """Opens one file. requested : every URL. problems : what the console and the page say."""
+
+    def __init__(self, executable: str, path: Path) -> None:
+        self.url = path.as_uri()
+        self.requested: list[str] = []
+        self.problems: list[str] = []
+        self._executable = executable
+
+    def __enter__(self) -> Any:
+        from playwright.sync_api import sync_playwright
+
+        self._playwright = sync_playwright().start()
+        self._browser = self._playwright.chromium.launch(
+            executable_path=self._executable, args=["--no-sandbox"]
+        )
+        page = self._browser.new_page(viewport={"width": 1200, "height": 900})
+        page.on("request", lambda request: self.requested.append(request.url))
+        page.on("console", lambda said: self.problems.append(said.text))
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.goto(self.url)
+        page.wait_for_function(_DRAWN, timeout=120_000)
+        return page
+
+    def __exit__(self, *_: object) -> None:
+        self._browser.close()
+        self._playwright.stop()
+
+
+def browser_or_skip(path: Path) -> Browser:
+    """Return a browser for a file; skip the test where there is none."""
+    pytest.importorskip("playwright", reason="needs pip install 'edgenas[browser]'")
+    executable = next(filter(None, map(shutil.which, _NAMES)), None)
+    if executable is None:
+        pytest.skip("needs Chromium: apt install chromium")
+    return Browser(executable, path)

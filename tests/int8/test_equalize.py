@@ -1,0 +1,100 @@
+"""Equalising: the same function in float, less noise in int8."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgenas.int8.graph import float_reference, integer_reference
+from edgenas.int8.graph.calibrated import calibrated
+from edgenas.int8.graph.equalize import (
+    equalize,
+    observe_channels,
+    ranges_of,
+    with_corrected_biases,
+)
+from edgenas.int8.graph.ir import Graph, Node, WeightedNode
+from edgenas.int8.graph.quantize import SCHEMES, quantize
+from edgenas.int8.graph.ranges import calibrate
+
+
+@pytest.fixture
+def uneven() -> tuple[Graph, np.ndarray]:
+    """Return a network whose channels differ by a factor of 300, and images."""
+    rng = np.random.default_rng(0)
+    sizes = np.geomspace(1, 300, 8)[:, None, None, None]
+
+    def made(kind: str, source: str, to: str, weight: np.ndarray, activation: str) -> WeightedNode:
+        values = weight.astype(np.float32)
+        bias = rng.standard_normal(len(values)).astype(np.float32)
+        shape = (1, len(values), 6, 6)
+        return WeightedNode(
+            kind,
+            (source,),
+            to,
+            shape,
+            values,
+            bias,
+            1,
+            weight.shape[-1] // 2,
+            activation=activation,
+        )
+
+    nodes = (
+        made("conv", "input", "a", rng.standard_normal((8, 3, 3, 3)) * sizes, "relu"),
+        made("depthwise", "a", "b", rng.standard_normal((8, 1, 3, 3)) / sizes, "relu"),
+        made("conv", "b", "c", rng.standard_normal((4, 8, 1, 1)), "none"),
+        Node("global_pool", ("c",), "pool", (1, 4, 1, 1)),
+        WeightedNode(
+            "linear",
+            ("pool",),
+            "logits",
+            (1, 3),
+            rng.standard_normal((3, 4), np.float32),
+            np.zeros(3, np.float32),
+        ),
+    )
+    return Graph((1, 3, 6, 6), nodes), rng.standard_normal((16, 3, 6, 6), np.float32)
+
+
+def test_equalised_graph_computes_the_same(uneven: tuple[Graph, np.ndarray]) -> None:
+    graph, images = uneven
+    alike, seen = equalize(graph, observe_channels(graph, images))
+    expected = float_reference.run(graph, images)
+    np.testing.assert_allclose(float_reference.run(alike, images), expected, rtol=1e-4, atol=1e-3)
+    for name, (least, greatest) in calibrate(alike, images).items():
+        assert ranges_of(seen)[name] == pytest.approx((least, greatest), rel=1e-4, abs=1e-4)
+
+
+def test_equalising_is_taken_where_it_helps(uneven: tuple[Graph, np.ndarray]) -> None:
+    graph, images = uneven
+    found = calibrated(graph, images, SCHEMES["s8s8"])
+    assert found.form.startswith("equalised")
+    plain = found.others["as it is"]
+    assert found.snr_db is not None
+    assert plain is not None
+    assert found.snr_db > plain + 3
+
+
+def test_corrected_biases_keep_the_mean(uneven: tuple[Graph, np.ndarray]) -> None:
+    """The mean of the first layer's sums is that of float, though its weights are rounded."""
+    graph, images = uneven
+    first = replace(graph.nodes[0], output="logits", activation="none")  # pads aside, it is exact
+    assert isinstance(first, WeightedNode)
+    first = replace(first, weight=first.weight[:, :, 1:2, 1:2], padding=0)
+    one, images = Graph(graph.input_shape, (first,)), np.abs(images) + 1
+    seen = observe_channels(one, images)
+    quantization = quantize(one, ranges_of(seen), SCHEMES["u8s8"])
+    corrected = with_corrected_biases(one, quantization, seen)
+    exact = float_reference.run(one, images).mean((0, 2, 3))
+
+    def off(graph: Graph) -> np.ndarray:
+        stored = integer_reference.stored_graph(graph, quantization)
+        kept = replace(stored.nodes[0], bias=graph.nodes[0].bias)  # type: ignore[attr-defined]
+        made = float_reference.run(Graph(one.input_shape, (kept,)), images)
+        return np.abs(made.mean((0, 2, 3)) - exact)
+
+    assert off(one).max() > 1e-3
+    assert off(corrected).max() < 0.01 * off(one).max()

@@ -1,0 +1,217 @@
+"""edgenas quantize: a float model of somebody else, its int8 files, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from edgenas.int8.engines.host import fed_logits, logits
+from edgenas.int8.exporters import onnx as onnx_exporter
+from edgenas.int8.graph.calibrated import calibrated
+from edgenas.int8.graph.quantize import SCHEMES
+from edgenas.int8.importer.read import import_onnx
+from helpers.cli import Done, edgenas
+from helpers.own_networks import built, exported, images_and_labels, normalised, pictures
+
+Says = Callable[..., Done]
+
+
+@pytest.fixture
+def quantize(own_folder: Path, tmp_path: Path) -> Says:
+    def run(*arguments: str, model: str = "model.onnx") -> Done:
+        named = [arg.replace("FOLDER", str(own_folder)) for arg in arguments]
+        return edgenas("quantize", str(own_folder / model), *named, cwd=tmp_path)
+
+    return run
+
+
+HOW = ("--mean", "0.5", "--std", "0.5")
+
+
+def test_files_compute_what_is_said_of_them(
+    quantize: Says, own_folder: Path, tmp_path: Path
+) -> None:
+    done = quantize("--data", "imagefolder:FOLDER/digits", *HOW, "--layers", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    pixels, labels = images_and_labels()
+    test, answers = normalised(pixels[1400:1700]), labels[1400:1700]
+    right = logits((own_folder / "model.onnx").read_bytes(), test).argmax(1) == answers
+    assert found["float_accuracy"]["mean"] == pytest.approx(right.mean())
+    assert found["float_accuracy"]["mean"] > 0.7
+    assert (found["n_calibration"], found["n_test"]) == (128, 300)
+    for file in found["files"]:
+        content = (tmp_path / file["path"]).read_bytes()
+        if file["format"] == "tflite":
+            test = test.transpose(0, 2, 3, 1)
+        seen = fed_logits(content, test).argmax(1) == answers
+        assert file["accuracy"]["mean"] == pytest.approx(seen.mean(), abs=0.011)
+        assert file["change"]["lower"] <= file["change"]["mean"] <= file["change"]["upper"]
+        assert file["change"]["mean"] == pytest.approx(
+            file["accuracy"]["mean"] - found["float_accuracy"]["mean"]
+        )
+        assert file["problems"] == []
+    assert len(found["layers"]) == len({layer["name"] for layer in found["layers"]})
+    assert {layer["kind"] for layer in found["layers"]} >= {"input", "conv", "mul", "linear"}
+
+
+def test_int8_is_as_near_to_float_as_static_quantization(own_folder: Path, tmp_path: Path) -> None:
+    from onnxruntime import quantization as ort
+
+    pixels, _ = images_and_labels()
+    calibration, test = normalised(pixels[:128]), normalised(pixels[1400:1700])
+
+    class Reader(ort.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.rows = iter(calibration)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            row = next(self.rows, None)
+            return None if row is None else {"image": row[None]}
+
+    ort.quantize_static(
+        own_folder / "model.onnx",
+        tmp_path / "other.onnx",
+        Reader(),
+        per_channel=True,
+        activation_type=ort.QuantType.QUInt8,
+        weight_type=ort.QuantType.QInt8,
+    )
+    scheme = SCHEMES["u8s8"]
+    content = (own_folder / "model.onnx").read_bytes()
+    found = calibrated(import_onnx(content, "model").graph, calibration, scheme)
+    exact = logits(content, test)
+    files = (onnx_exporter.emit(found.graph, found.ranges), (tmp_path / "other.onnx").read_bytes())
+    own, other = (float(np.square(logits(file, test) - exact).mean()) for file in files)
+    assert own <= 1.2 * other
+
+
+@pytest.mark.parametrize(("steps", "code"), [(1, 0), (3, 1)])
+def test_scores_may_be_as_far_from_the_reference_as_the_engine_is_known_to_be(
+    quantize: Says, monkeypatch: pytest.MonkeyPatch, steps: int, code: int
+) -> None:
+    """A step in the mean, which moves classes that are nearly equal, is tolerated of XNNPACK."""
+
+    def off(model: bytes, images: np.ndarray, engine: str = "onnxruntime") -> np.ndarray:
+        scores = logits(model, images, engine)
+        if engine == "litert":
+            step = np.diff(np.unique(scores)).min()
+            scores[:, ::2] += steps * step
+            scores[:, 1::2] -= steps * step
+        return scores
+
+    monkeypatch.setattr("edgenas.runs.quantize.logits", off)
+    done = quantize("--inputs", "FOLDER/arrays.npz", "-o", "own.tflite", "--json")
+    assert done.returncode == code, done.stderr
+    (file,) = json.loads(done.stdout)["files"]
+    assert file["mean_steps"] == pytest.approx(steps, abs=0.2)
+    assert bool(file["problems"]) == bool(code)
+
+
+def test_network_that_gives_images_has_no_classes(tmp_path: Path) -> None:
+    (tmp_path / "unet.onnx").write_bytes(exported(built("u-net"), (3, 16, 16)))
+    np.savez(tmp_path / "arrays.npz", inputs=pictures(12))
+    done = edgenas("quantize", "unet.onnx", "--inputs", "arrays.npz", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [file["changed"] for file in json.loads(done.stdout)["files"]] == [None, None]
+    np.savez(tmp_path / "labelled.npz", inputs=pictures(12), labels=np.zeros(12, int))
+    done = edgenas("quantize", "unet.onnx", "--inputs", "labelled.npz", cwd=tmp_path)
+    refused(done, "gives images")
+
+
+def test_table_names_both_files(quantize: Says) -> None:
+    done = quantize("--data", "imagefolder:FOLDER/digits", *HOW, "--labels", "FOLDER/classes.txt")
+    assert done.returncode == 0, done.stderr
+    for text in ("model.int8.onnx", "model.int8.tflite", "calibrated on 128 images", "change"):
+        assert text in done.stdout
+
+
+def test_wrong_preprocessing_is_doubted(quantize: Says) -> None:
+    done = quantize("--data", "imagefolder:FOLDER/digits", "--mean", "200", "--json")
+    assert "no better than guessing" in " ".join(json.loads(done.stdout)["reservations"])
+
+
+def test_file_says_how_its_input_is_made(quantize: Says, tmp_path: Path) -> None:
+    quantize("--data", "imagefolder:FOLDER/digits", *HOW, "-o", "own.onnx")
+    known = {one.key: one.value for one in onnx.load(tmp_path / "own.onnx").metadata_props}
+    assert json.loads(known["edgenas.input"])["mean"] == [0.5, 0.5, 0.5]
+    assert json.loads(known["edgenas.class_names"]) == [f"class{n}" for n in range(10)]
+
+
+def refused(done: Done, said: str) -> None:
+    assert done.returncode in (2, 6), done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def saved(path: Path, **arrays: Any) -> str:
+    np.savez(path, **arrays)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"inputs": np.zeros((4, 3, 9, 9), np.float32)}, "the model takes numbers of shape"),
+        ({"inputs": np.ones((4, 3, 8, 8), np.float32)}, "nothing can be calibrated"),
+        ({"inputs": np.full((4, 3, 8, 8), np.nan, np.float32)}, "not all finite"),
+        ({"inputs": np.zeros((1, 3, 8, 8), np.float32)}, "1 inputs"),
+        ({"a": np.zeros(2), "b": np.zeros(2)}, "has the arrays a, b"),
+        (
+            {"inputs": np.random.default_rng(0).random((4, 3, 8, 8)), "labels": np.arange(3)},
+            "for each of 4 inputs",
+        ),
+        (
+            {"inputs": np.random.default_rng(0).random((4, 3, 8, 8)), "labels": np.full(4, 10)},
+            "the model has 10 scores",
+        ),
+        ({"inputs": np.array(["a"], object)}, "is no .npz file of arrays"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(
+    quantize: Says, tmp_path: Path, arrays: dict[str, Any], said: str
+) -> None:
+    refused(quantize("--inputs", saved(tmp_path / "bad.npz", **arrays)), said)
+
+
+def test_labels_that_do_not_match_the_scores_are_refused(quantize: Says, tmp_path: Path) -> None:
+    data = ("--data", "imagefolder:FOLDER/digits")
+    (tmp_path / "few.txt").write_text("class0\nclass1\n")
+    refused(quantize(*data, "--labels", "few.txt"), "10 scores, and 2 classes")
+    (tmp_path / "other.txt").write_text("".join(f"c{n}\n" for n in range(10)))
+    refused(quantize(*data, "--labels", "other.txt"), "is not among those of the model")
+    refused(quantize(*data, "--mean", "1,2"), "--mean has 2 numbers")
+    refused(quantize(), "one of the two")
+
+
+def test_weights_outside_of_the_folder_are_refused(own_folder: Path, tmp_path: Path) -> None:
+    model = onnx.load(own_folder / "model.onnx")
+    for tensor in model.graph.initializer:
+        if numpy_helper.to_array(tensor).size > 100:
+            onnx.external_data_helper.set_external_data(tensor, "../secret.bin")
+            tensor.ClearField("raw_data")
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+    (tmp_path / "own.onnx").write_bytes(model.SerializeToString())
+    done = edgenas("quantize", "own.onnx", "--inputs", "x.npz", cwd=tmp_path)
+    refused(done, "outside its own folder")
+
+
+def test_too_large_and_foreign_files_are_refused(own_folder: Path, tmp_path: Path) -> None:
+    with (tmp_path / "large.onnx").open("wb") as file:
+        file.truncate(3 << 30)
+    refused(edgenas("quantize", "large.onnx", "--inputs", "x", cwd=tmp_path), "over 2 GB")
+    refused(edgenas("quantize", "a.tflite", "--inputs", "x", cwd=tmp_path), "no .onnx file")
+    model, data = str(own_folder / "model.onnx"), str(own_folder / "arrays.npz")
+    (tmp_path / "mine.onnx").write_bytes(b"mine")
+    done = edgenas("quantize", model, "--inputs", data, "-o", "mine.onnx", cwd=tmp_path)
+    refused(done, "edgenas did not write it")
+    assert (tmp_path / "mine.onnx").read_bytes() == b"mine"
+    done = edgenas("quantize", model, "--inputs", data, "-o", "a.txt", cwd=tmp_path)
+    refused(done, "ends neither in .onnx nor in .tflite")
