@@ -20,7 +20,7 @@ SOURCES = sorted(
 FLOORS: list[set[str]] = [
     {"device_runtime"},
     {"core"},
-    {"spaces", "data", "int8", "predictors", "reporting"},
+    {"spaces", "data", "tasks", "int8", "predictors", "reporting"},
     {"supernet", "targets", "challenges"},
     {"optimize"},
     {"explain", "evidence"},

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from edgenas.core.metrics import ResponseKind
 
 
 class TargetMember(Protocol):
@@ -27,6 +33,56 @@ class DataMember(Protocol):
     """Labelled images; see `edgenas.data.base`."""
 
     def load(self, argument: str, *, reading: Any, progress: Any) -> Any: ...
+
+
+class TaskMember(Protocol):
+    """What a label is, how it is learnt, and what counts as right; see `edgenas.tasks`.
+
+    Labels are int64, [n] or [n, …], one entry an image: `of_images`. Outputs are what the last
+    layer gives, float32 [n, outputs(class_names)]: `logits`.
+
+    METRIC : the score, its label, unit and direction: the fraction of images whose answer is right.
+    SEVERAL_CLASSES : whether an image may be of more than one class.
+    """
+
+    METRIC: ResponseKind
+    SEVERAL_CLASSES: bool
+
+    def outputs(self, class_names: Sequence[str]) -> int:
+        """Return how many outputs the last layer has."""
+        ...
+
+    def labels(self, of_images: Sequence[Sequence[str]], class_names: Sequence[str]) -> np.ndarray:
+        """Return the labels of images, each of which has the named classes."""
+        ...
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss, a scalar. targets : labels, or dense or soft ones."""
+        ...
+
+    def soft_targets(self, logits: Tensor) -> Tensor:
+        """Return what a network with these outputs teaches others, float [n, outputs]."""
+        ...
+
+    def dense_targets(self, of_images: Tensor, number: int, smoothing: float) -> Tensor:
+        """Return targets that can be blended, float [n, number], `smoothing` of them undecided."""
+        ...
+
+    def decode(self, logits: np.ndarray) -> np.ndarray:
+        """Return the answers, which have the form of labels."""
+        ...
+
+    def right(self, answers: np.ndarray, of_images: np.ndarray) -> np.ndarray:
+        """Return which answers are right, bool [n]."""
+        ...
+
+    def classes(self, of_images: np.ndarray) -> np.ndarray | None:
+        """Return the one class of each image, int64 [n]; None where they may have several.
+
+        Splits keep some images of each, small ones can be drawn more often, and a confusion matrix
+        tells which are taken for each other.
+        """
+        ...
 
 
 class PredictorMember(Protocol):
@@ -98,6 +154,7 @@ CONTRACTS: dict[str, type] = {
     "targets": TargetMember,
     "spaces": SpaceMember,
     "data": DataMember,
+    "tasks": TaskMember,
     "predictors": PredictorMember,
     "published predictors": PublishedPredictorMember,
     "optimizers": OptimizerMember,

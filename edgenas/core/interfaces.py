@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from edgenas.core.contracts import TaskMember
 from edgenas.core.records import Architecture, Layer
 
 
@@ -34,7 +35,7 @@ class Space(Protocol):
 
 
 class Split(Protocol):
-    """Images, uint8 [n, height, width, channels], and their labels, int64 [n]."""
+    """Images, uint8 [n, height, width, channels], and their labels, int64 [n] or [n, …]."""
 
     @property
     def images(self) -> np.ndarray: ...
@@ -65,6 +66,9 @@ class Data(Protocol):
 
     @property
     def fit(self) -> str: ...
+
+    @property
+    def task(self) -> TaskMember: ...
 
     @property
     def train(self) -> Split: ...

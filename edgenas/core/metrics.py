@@ -94,9 +94,12 @@ def _scaled(seen: Observed, scale: float) -> Observed:
     return value * scale, None if ci95 is None else (ci95[0] * scale, ci95[1] * scale)
 
 
+# What a task scores is kept under this name, whatever the task calls it.
+SCORE = "accuracy"
+
 _KINDS = (
     ResponseKind(
-        "accuracy", "accuracy", "fraction", "max", SHARE,
+        SCORE, "accuracy", "fraction", "max", SHARE,
         ("acc", "top1", "int8_accuracy"), "choices",
     ),
     ResponseKind(

@@ -16,12 +16,15 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edgenas import __version__
 from edgenas.core.contracts import CONTRACTS
 from edgenas.core.errors import PluginError, nearest
 from edgenas.core.files.toml import read_toml
+
+if TYPE_CHECKING:
+    from edgenas.core.contracts import TaskMember
 
 OWN = "edgenas"  # the distribution whose members are built in
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -84,6 +87,11 @@ def load(family: str, name: str) -> ModuleType:
     if clash := _clash(chosen, of_name):
         raise PluginError(clash, f"Uninstall one of them. {_LISTING}")
     return _loaded(chosen)
+
+
+def load_task(name: str) -> TaskMember:
+    """Import the task that is called `name` on the command line; raises as `load` does."""
+    return cast("TaskMember", load("tasks", name))
 
 
 def fault(member: Member) -> str:

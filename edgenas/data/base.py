@@ -6,13 +6,12 @@ A member is a file with `load(argument: str, *, reading: Reading, progress: Prog
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
@@ -24,16 +23,20 @@ from edgenas.core.records import DataCard, Fit, ImageInput, Seen
 from edgenas.data import pixel_store
 from edgenas.data.seen import seen
 
+if TYPE_CHECKING:
+    from edgenas.core.contracts import TaskMember
+
 USUAL_IMAGE_SIZE = 64  # to train on from nothing
 NAMED_SKIPPED_FILES = 5
-TEST_SEED = 0
+USUAL_TASK = "classification"
 _NUMBERED = re.compile(r"([^0-9]*)([0-9]+)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images, uint8 [n, height, width, channels] with height = width, and labels, int64 [n].
+    """Images, uint8 [n, height, width, channels] with height = width, and labels, int64.
 
+    labels : [n], or [n, …] of a task whose labels are more than a number.
     files : that the images were read from, one each; () where they are no files.
     """
 
@@ -61,13 +64,14 @@ class Reading:
     seed : of the validation split, where it is cut from the training images. image_size : the most
     pixels that a side may have. fit : how an image becomes square; None for crop, or as packaged
     images are. class_names : in which order these classes go, where the images have just these; in
-    any other case the data set's own order counts.
+    any other case the data set's own order counts. task : what the labels are to be of.
     """
 
     seed: int = 0
     image_size: int = USUAL_IMAGE_SIZE
     fit: Fit | None = None
     class_names: tuple[str, ...] = ()
+    task: str = USUAL_TASK
 
     def ordered(self, names: Iterable[str], order: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the class names in the order asked for, else in `order`, else `in_order`."""
@@ -118,6 +122,7 @@ class Dataset:
     seen : test images that are among the others too; None where it was not looked at.
     synthetic : the images were made from noise to calibrate as those of `excerpt_of` do; their
         labels are all -1, and mean nothing.
+    task_name : what the labels are of.
     """
 
     name: str
@@ -134,6 +139,12 @@ class Dataset:
     synthetic: bool = False
     fit: Fit = "crop"
     seen: Seen | None = None
+    task_name: str = USUAL_TASK
+
+    @property
+    def task(self) -> TaskMember:
+        """The task that the labels are of."""
+        return plugins.load_task(self.task_name)
 
     @property
     def image_size(self) -> int:
@@ -157,6 +168,7 @@ class Dataset:
             synthetic=self.synthetic,
             fit=self.fit,
             seen=self.seen,
+            task=self.task_name,
         )
 
     def network_input(
@@ -229,22 +241,28 @@ def load(
     image_size: int = USUAL_IMAGE_SIZE,
     fit: Fit | None = None,
     class_names: Sequence[str] = (),
+    task: str = USUAL_TASK,
 ) -> Dataset:
     """Return the data set of `spec`, NAME or NAME:ARGUMENT, warning of files that were skipped.
 
     It warns of test images that are among the others, too.
 
-    seed, image_size, fit, class_names : as in `Reading`.
+    seed, image_size, fit, class_names, task : as in `Reading`.
 
     Raises
     ------
     PluginError : no such NAME; names the nearest, or how to read a folder of that name.
-    DataError : the images cannot be used.
+    DataError : the images cannot be used, or have no labels of the task.
     """
     name, _, argument = spec.partition(":")
     member = _member(name, spec)
-    reading = Reading(seed, image_size, fit, tuple(class_names))
+    reading = Reading(seed, image_size, fit, tuple(class_names), task)
     dataset: Dataset = member.load(argument, reading=reading, progress=progress)
+    if dataset.task_name != task:
+        raise DataError(
+            f"{dataset.name} has labels of the task {dataset.task_name}, not of {task}.",
+            "Leave --task out, or name other images: --data imagefolder:DIR",
+        )
     if dataset.skipped:
         named = ", ".join(map(str, dataset.skipped[:NAMED_SKIPPED_FILES]))
         more = len(dataset.skipped) - NAMED_SKIPPED_FILES
@@ -281,102 +299,3 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
         small = image.resize((size, size), Image.Resampling.BILINEAR)
         resized[index] = np.asarray(small).reshape(size, size, channels)
     return resized
-
-
-def assemble(
-    name: str,
-    class_names: tuple[str, ...],
-    train: Split,
-    val: Split | None,
-    test: Split | None,
-    *,
-    seed: int,
-    skipped: tuple[SkippedFile, ...] = (),
-    fit: Fit = "crop",
-) -> Dataset:
-    """Check the splits, cut what is missing of them from `train`, and describe them.
-
-    Which images test does not depend on `seed`, which validate does.
-
-    Raises
-    ------
-    DataError : fewer than two classes, a class of too few training images, no test image.
-    """
-    _check(name, class_names, train, test)
-    rest = np.arange(len(train))
-    if test is None:
-        rest, cut = _cut(train.labels, rest, len(class_names), TEST_SEED)
-        test = train.take(cut)
-    if val is None:
-        rest, cut = _cut(train.labels, rest, len(class_names), seed)
-        val = train.take(cut)
-    if len(rest) < len(train):
-        train = train.take(rest)
-    mean, std = _channel_statistics(train.images)
-    found = identity(class_names, train, val, test)
-    return Dataset(name, class_names, train, val, test, found, mean, std, skipped, fit=fit)
-
-
-def _check(name: str, class_names: tuple[str, ...], train: Split, test: Split | None) -> None:
-    if len(class_names) < 2:
-        raise DataError(
-            f"{name} has only one class, '{class_names[0]}'; a classifier needs two or more."
-        )
-    counts = np.bincount(train.labels, minlength=len(class_names))
-    texts = ["no readable training image", "only one training image"]
-    if test is None:
-        texts.append("only two images, and one is kept back to test")
-    for count, text in enumerate(texts):
-        short = [f"'{class_names[index]}'" for index in np.flatnonzero(counts == count)]
-        if short:
-            raise DataError(
-                f"{name}: class {', '.join(short[:5])}{' …' * (len(short) > 5)} has {text}.",
-                "Add images to it, or remove the class.",
-            )
-    if test is not None and not len(test):
-        raise DataError(f"{name} has no readable test image.", "Add images to it.")
-
-
-def _cut(
-    labels: np.ndarray, images: np.ndarray, n_classes: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cut images off, to validate or to test; every class keeps an image in both parts.
-
-    labels : of all images. images : the numbers of those to cut, int64 [n]; so are both parts.
-    A tenth of each class, 400 to 2,500 in all; at most a quarter.
-    """
-    n = len(images)
-    share = min(max(400, n // 10), 2_500, n // 4) / n
-    rng = np.random.default_rng(seed)
-    cut = np.zeros(n, bool)
-    for label in range(n_classes):
-        members = rng.permutation(np.flatnonzero(labels[images] == label))
-        cut[members[: max(1, round(share * len(members)))]] = True
-    return images[~cut], images[cut]
-
-
-def _channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation a channel from exact histograms, as fractions of 255."""
-    levels = np.arange(256) / 255
-    means, deviations = [], []
-    counted = np.zeros((images.shape[3], 256), np.int64)
-    for part in pixel_store.parts(images):
-        for channel in range(len(counted)):
-            counted[channel] += np.bincount(part[:, :, :, channel].ravel(), minlength=256)
-    for counts in counted:
-        mean = float(levels @ counts / counts.sum())
-        variance = float((levels - mean) ** 2 @ counts / counts.sum())
-        means.append(mean)
-        deviations.append(max(variance**0.5, 1 / 255))
-    return tuple(means), tuple(deviations)
-
-
-def identity(class_names: tuple[str, ...], *splits: Split) -> str:
-    """Return the SHA-256 over the class names and every split's pixels and labels."""
-    digest = hashlib.sha256("\0".join(class_names).encode())
-    for split in splits:
-        digest.update(repr(split.images.shape).encode())
-        for part in pixel_store.parts(split.images):
-            digest.update(np.ascontiguousarray(part).data)
-        digest.update(np.ascontiguousarray(split.labels, np.int64).data)
-    return digest.hexdigest()

@@ -6,7 +6,8 @@ import numpy as np
 
 from edgenas.core.errors import DataError
 from edgenas.core.progress import Progress
-from edgenas.data.base import Dataset, Reading, Split, assemble, resize
+from edgenas.data.assemble import assemble
+from edgenas.data.base import Dataset, Reading, Split, resize
 
 IMAGE_SIZE = 16
 TEST_IMAGES = 360

@@ -10,7 +10,8 @@ import numpy as np
 
 from edgenas.core.errors import DataError
 from edgenas.core.progress import Progress
-from edgenas.data.base import Dataset, Reading, assemble
+from edgenas.data.assemble import assemble
+from edgenas.data.base import Dataset, Reading
 from edgenas.data.decode import Decoded, Source, decode_split, native_size, tell
 from edgenas.data.pixel_store import check_room
 

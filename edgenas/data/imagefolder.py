@@ -10,7 +10,8 @@ import numpy as np
 
 from edgenas.core.errors import DataError, closest
 from edgenas.core.progress import Progress, SilentTask
-from edgenas.data.base import Dataset, Reading, assemble
+from edgenas.data.assemble import assemble
+from edgenas.data.base import Dataset, Reading
 from edgenas.data.copies import warn_of_copies
 from edgenas.data.decode import (
     Decoded,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgenas import __version__
-from edgenas.core import goals, metrics
+from edgenas.core import goals, metrics, plugins
 from edgenas.core.errors import DataError, InputError, NotVerifiedError, RunFolderError
 from edgenas.core.files.run_folder import RunFolder, read_json
 from edgenas.core.progress import Progress
@@ -150,9 +150,10 @@ class RunContext:
 
     @property
     def space_arguments(self) -> tuple[int, int, int]:
-        """What the space is made with: number of classes, number of channels, image size."""
+        """What the space is made with: number of outputs, number of channels, image size."""
         card = self.data_card
-        return len(card.class_names), len(card.mean), self._trained_size or card.image_size
+        outputs = plugins.load_task(card.task).outputs(card.class_names)
+        return outputs, len(card.mean), self._trained_size or card.image_size
 
     @cached_property
     def _trained_size(self) -> int | None:

@@ -65,7 +65,7 @@ class Deployable:
         """Return which images of `split` it gets right on the host, bool [n]; as `accuracy`."""
         images = dataset.inputs(split.resized(self.graph.input_shape[2]).images)
         scores = logits(self.emit(scheme, None), images, self.engine.host_engine)
-        return np.asarray(scores.argmax(1) == split.labels)
+        return dataset.task.right(dataset.task.decode(scores), split.labels)
 
 
 def deployable(

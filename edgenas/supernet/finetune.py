@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors import torch as safetensors_torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
@@ -72,10 +71,11 @@ class FineTuning:
     def _step(self, step: int) -> float:
         images, labels = self._batch(step)
         with torch.no_grad():
-            soft_labels = self.largest(resized(images, self.largest.resolution)).softmax(1)
+            answers = self.largest(resized(images, self.largest.resolution))
+            soft_targets = self.data.task.soft_targets(answers)
         self.optimizer.zero_grad(set_to_none=True)
         logits = self.subnet(resized(images, self.subnet.resolution))
-        taught, labelled = F.cross_entropy(logits, soft_labels), F.cross_entropy(logits, labels)
+        taught, labelled = (self.data.task.loss(logits, one) for one in (soft_targets, labels))
         loss = TAUGHT * taught + (1 - TAUGHT) * labelled
         loss.backward()
         norm = clip_grad_norm_(self.subnet.parameters(), self.settings.clip_norm)

@@ -1,4 +1,4 @@
-"""What a subnet answers, in fp32: logits and accuracy."""
+"""What a subnet answers, in fp32: its outputs, and the task's score."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from edgenas.supernet.recalibrate import input_batches
 
 
 def logits(subnet: Subnet, images: np.ndarray, data: Data) -> np.ndarray:
-    """Return float32 [n, num_classes] of uint8 [n, h, w, c] at the subnet's resolution."""
+    """Return outputs, float32 [n, outputs], of uint8 [n, h, w, c] at the subnet's resolution."""
     with torch.no_grad():
         parts = [subnet(batch) for batch in input_batches(images, data)]
     return torch.cat(parts).numpy()
 
 
 def accuracy(subnet: Subnet, split: Split, data: Data) -> float:
-    """Return the fraction of `split` that a calibrated subnet classifies rightly."""
-    answers = logits(subnet, split.resized(subnet.resolution).images, data).argmax(1)
-    return float(np.mean(answers == split.labels))
+    """Return the fraction of `split` that a calibrated subnet answers rightly."""
+    outputs = logits(subnet, split.resized(subnet.resolution).images, data)
+    return float(data.task.right(data.task.decode(outputs), split.labels).mean())

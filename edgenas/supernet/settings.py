@@ -104,7 +104,7 @@ def transfer_settings(data: Data, **chosen: Any) -> TrainSettings:
     to test: a learning rate of 0.01 gives the largest network 82.3 %, 0.02 gives 80.2 %; zoom gives
     9 networks 75.2 % in the mean, without it 74.0 %.
     """
-    n = len(data.train.labels)
+    n, classes = len(data.train.labels), data.task.classes(data.train.labels)
     settings = replace(
         default_settings(data),
         epochs=max(FEWEST_EPOCHS, min(MOST_EPOCHS_FROM_IMAGENET, IMAGES_SEEN_FROM_IMAGENET // n)),
@@ -113,14 +113,14 @@ def transfer_settings(data: Data, **chosen: Any) -> TrainSettings:
         warmup=0.1,
         ema=0.97,
         zoom=0.3,
-        balanced=unbalanced(data.train.labels, len(data.class_names)),
+        balanced=classes is not None and unbalanced(classes, len(data.class_names)),
     )
     return replace(settings, **{k: value for k, value in chosen.items() if value is not None})
 
 
-def unbalanced(labels: np.ndarray, num_classes: int) -> bool:
+def unbalanced(classes: np.ndarray, num_classes: int) -> bool:
     """Whether the largest class has over `UNBALANCED` times the images of the smallest."""
-    counts = np.bincount(labels, minlength=num_classes)
+    counts = np.bincount(classes, minlength=num_classes)
     return bool(counts.max() > UNBALANCED * max(1, counts.min()))
 
 

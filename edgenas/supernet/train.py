@@ -194,14 +194,14 @@ def _keep_best(trainer: Trainer, floor: float) -> None:
 def _warn_of_guessing(
     accuracy: float, data: Data, settings: TrainSettings, progress: Progress
 ) -> None:
-    """Warn if the accuracy is not above that of naming the most frequent class, by two errors."""
+    """Warn if the score is not two errors above that of always giving the commonest label."""
     labels = data.val.labels
-    guessed = float(np.bincount(labels).max() / len(labels))
+    guessed = float(np.unique(labels, axis=0, return_counts=True)[1].max() / len(labels))
     if accuracy > guessed + 2 * math.sqrt(guessed * (1 - guessed) / len(labels)):
         return
     progress.warning(
         f"The largest network gets {accuracy:.0%} of {len(labels)} validation images right after "
-        f"--epochs {settings.epochs}; always naming the most frequent class gets {guessed:.0%}. "
+        f"--epochs {settings.epochs}; always giving the most frequent label gets {guessed:.0%}. "
         "Train for more epochs, or see whether the labels are right."
     )
 

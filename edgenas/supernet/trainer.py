@@ -82,6 +82,7 @@ class Trainer:
         workers: Workers | None = None,
     ) -> None:
         self.space, self.data, self.settings, self.checkpoint = space, data, settings, checkpoint
+        self.task = data.task
         self.device, self.workers = device, workers or Workers()
         self.supernet = (initial or Supernet(space, settings.seed)).to(device)
         self.supernet.train()
@@ -186,7 +187,7 @@ class Trainer:
         return loss
 
     def _batch(self, epoch: int, index: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Return the step's input and its targets: labels, or shares of the classes."""
+        """Return the step's input and its targets: labels, or dense ones of the task."""
         started, settings = time.perf_counter(), self.settings
         order = self._order(np.random.default_rng([settings.seed, epoch]))
         chosen = torch.from_numpy(order[index * self.batch_size :][: self.batch_size])
@@ -200,9 +201,8 @@ class Trainer:
         if settings.cut_out:
             inputs = cut_out(inputs, rng, settings.cut_out)
         if settings.mixup or settings.label_smoothing:
-            targets = F.one_hot(targets, self.space.num_classes).float()
-            targets = targets.lerp(
-                torch.full_like(targets, 1 / self.space.num_classes), settings.label_smoothing
+            targets = self.task.dense_targets(
+                targets, self.space.num_classes, settings.label_smoothing
             )
         if settings.mixup:
             inputs, targets = mix(inputs, targets, rng, settings.mixup)
@@ -212,16 +212,16 @@ class Trainer:
 
     def _order(self, rng: np.random.Generator) -> np.ndarray:
         """Return an epoch's images, int64 [n]; balanced, those of small classes come repeatedly."""
-        labels = self.data.train.labels
-        if not self.settings.balanced:
-            return rng.permutation(len(labels))
-        members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-        each = -(-len(labels) // len(members))
+        classes = self.task.classes(self.data.train.labels)
+        if classes is None or not self.settings.balanced:
+            return rng.permutation(len(self.labels))
+        members = [np.flatnonzero(classes == one) for one in np.unique(classes)]
+        each = -(-len(classes) // len(members))
         drawn = [
             np.concatenate([rng.permutation(one) for _ in range(-(-each // len(one)))])[:each]
             for one in members
         ]
-        return rng.permutation(np.concatenate(drawn))[: len(labels)]
+        return rng.permutation(np.concatenate(drawn))[: len(classes)]
 
     def _sandwich(self, images: Tensor, targets: Tensor, rng: np.random.Generator) -> float:
         """Add up the gradients of one step's networks; return the largest's loss on the targets.
@@ -241,13 +241,13 @@ class Trainer:
 
         largest = self.space.largest()
         logits = answers(largest)
-        loss = F.cross_entropy(logits, targets)
+        loss = self.task.loss(logits, targets)
         loss.backward()
-        soft_labels = logits.detach().softmax(1)
+        taught = self.task.soft_targets(logits.detach())
         drawn = [self.space.sample(rng) for _ in range(self.settings.random_subnets)]
         for architecture in (self.space.smallest(), *drawn):
             if architecture != largest:
-                F.cross_entropy(answers(architecture), soft_labels).backward()
+                self.task.loss(answers(architecture), taught).backward()
         return loss.item()
 
     def _average(self) -> None:

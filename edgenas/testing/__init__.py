@@ -10,7 +10,7 @@ Needs pytest, which edgenas itself does not.
 
 import pytest
 
-for _family in ("exporters", "members", "optimizers", "predictors", "spaces", "targets"):
+for _family in ("exporters", "members", "optimizers", "predictors", "spaces", "targets", "tasks"):
     pytest.register_assert_rewrite(f"edgenas.testing.{_family}")
 
 from edgenas.testing.exporters import ExporterContract  # noqa: E402
@@ -18,6 +18,7 @@ from edgenas.testing.optimizers import OptimizerContract  # noqa: E402
 from edgenas.testing.predictors import PredictorContract  # noqa: E402
 from edgenas.testing.spaces import SpaceContract  # noqa: E402
 from edgenas.testing.targets import TargetContract  # noqa: E402
+from edgenas.testing.tasks import TaskContract  # noqa: E402
 
 __all__ = [
     "ExporterContract",
@@ -25,4 +26,5 @@ __all__ = [
     "PredictorContract",
     "SpaceContract",
     "TargetContract",
+    "TaskContract",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgenas.spaces.base import MobileSpace
-from edgenas.testing import PredictorContract, SpaceContract, TargetContract
+from edgenas.testing import PredictorContract, SpaceContract, TargetContract, TaskContract
 
 
 class TestResidual(SpaceContract):
@@ -26,3 +26,7 @@ class TestRidge(PredictorContract):
 
 class TestExample(TargetContract):
     name = "example"
+
+
+class TestMultilabel(TaskContract):
+    name = "multilabel"

@@ -13,6 +13,7 @@ from PIL import Image
 from edgenas.core.progress import Silent
 from edgenas.core.records import Answers, Baseline, Evaluation, Seen, Verification, alike_networks
 from edgenas.data import base, logistic
+from edgenas.data.assemble import assemble
 from edgenas.data.base import Dataset, Split
 from edgenas.data.seen import seen
 from edgenas.runs.reservations import of_accuracy
@@ -101,7 +102,7 @@ def test_a_baseline_of_many_large_images_is_of_fewer_and_smaller_ones(
     part = drawings(200, 0)
     labels = np.arange(200) % 4
     split = Split(part.images, labels)
-    dataset = base.assemble("x", ("a", "b", "c", "d"), split, split, split, seed=0)
+    dataset = assemble("x", ("a", "b", "c", "d"), split, split, split, seed=0)
     found = logistic.baseline(dataset)
     assert found is not None
     assert (found.image_size, found.n_fitted, found.n_train) == (16, 60, 200)

@@ -214,6 +214,7 @@ def run(tmp_path: Path, network: Graph, images: np.ndarray) -> RunContext:
     context = RunContext(RunFolder(tmp_path), RunConfig(), Silent())
     context.__dict__["dataset"] = SimpleNamespace(
         synthetic=False,
+        task_name="classification",
         val=val,
         normalize=lambda pixels: (pixels / np.float32(64) - 2).transpose(0, 3, 1, 2),
     )

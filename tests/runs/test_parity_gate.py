@@ -136,7 +136,8 @@ def judged(
     )
     context = RunContext(RunFolder(folder), RunConfig(), Silent())
     context.__dict__.update(
-        target=target, dataset=SimpleNamespace(normalize=normalize, synthetic=False)
+        target=target,
+        dataset=SimpleNamespace(normalize=normalize, synthetic=False, task_name="classification"),
     )
     name = f"{NETWORK.short_name}.graph.safetensors"
     write_bytes(context.folder.models / name, graph_file.write(*network))

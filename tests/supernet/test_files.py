@@ -14,7 +14,8 @@ from safetensors import safe_open
 from torch import nn
 
 from edgenas.core.errors import InputError
-from edgenas.data.base import Dataset, Split, assemble
+from edgenas.data.assemble import assemble
+from edgenas.data.base import Dataset, Split
 from edgenas.spaces import mbv3_tiny
 from edgenas.supernet.augment import augment
 from edgenas.supernet.files import load, read_tensors, save, write_tensors

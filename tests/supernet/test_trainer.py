@@ -16,7 +16,8 @@ from safetensors.numpy import load_file
 
 from edgenas.core.errors import InputError, RunFolderError, TrainingError
 from edgenas.core.progress import Silent
-from edgenas.data.base import Dataset, Split, assemble
+from edgenas.data.assemble import assemble
+from edgenas.data.base import Dataset, Split
 from edgenas.spaces.base import MobileSpace, StageSpec
 from edgenas.supernet import files, trainer
 from edgenas.supernet.files import load
@@ -266,7 +267,7 @@ def test_a_supernet_that_guesses_is_warned_of(data: Dataset, tmp_path: Path) -> 
     train(SPACE, guessed, replace(SETTINGS, epochs=1), *paths, progress)
     (warning,) = progress.warnings
     assert "of 60 validation images right after --epochs 1" in warning
-    assert f"most frequent class gets {max(np.mean(labels), 1 - np.mean(labels)):.0%}" in warning
+    assert f"most frequent label gets {max(np.mean(labels), 1 - np.mean(labels)):.0%}" in warning
 
 
 def test_memory_that_runs_out_names_the_batch_size_to_try(

@@ -23,6 +23,7 @@ class DataCard:
     synthetic : the images were made from noise to calibrate as those of `excerpt_of` do.
     fit : how images became square.
     seen : test images that are among the others too; None where it was not looked at.
+    task : what the labels are of.
     """
 
     name: str
@@ -39,6 +40,7 @@ class DataCard:
     synthetic: bool = False
     fit: Fit = "crop"
     seen: Seen | None = None
+    task: str = "classification"
 
 
 @dataclass(frozen=True)

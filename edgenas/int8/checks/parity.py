@@ -11,6 +11,7 @@ from functools import cache
 
 import numpy as np
 
+from edgenas.core import plugins
 from edgenas.core.errors import ExportError, nearest
 from edgenas.core.records.intervals import wilson
 from edgenas.int8.engines.facts import engine_names, find_engine
@@ -20,7 +21,7 @@ MOST_ACCURACY_LOSS = 0.01  # of the target over the host
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The least agreement of the classes, and the greatest differences in steps of a scale.
+    """The least agreement of the answers, and the greatest differences in steps of a scale.
 
     mean_steps : of the logits, in the mean. layer_steps : of any channel of a layer, in the mean
         over images, from the int8 reference. host_steps : of any class, or channel of a layer, in
@@ -47,7 +48,7 @@ class Accuracy:
 class Parity:
     """Two engines on the same images.
 
-    agreement : fraction of the images of the same class. max_steps, mean_steps : differences of
+    agreement : fraction of the images of the same answer. max_steps, mean_steps : differences of
         the logits, in steps of the output's scale. class_steps : of the class that differs most,
         in the mean. host, device : None of images without labels. problems : what is not
         tolerated, in sentences.
@@ -67,12 +68,17 @@ class Parity:
         return (*disagreement(self, "host"), *distance(self, "host"), *class_distance(self))
 
 
-def compare(
-    host: np.ndarray, device: np.ndarray, labels: np.ndarray | None, scale: float, engine: str
+def compare(  # noqa: PLR0917 - two engines, on what, in which unit, by whose tolerance
+    host: np.ndarray,
+    device: np.ndarray,
+    labels: np.ndarray | None,
+    scale: float,
+    engine: str,
+    task: str = "classification",
 ) -> Parity:
     """Return how the `device` logits of `engine` compare with those of the `host`.
 
-    host, device : float [n, classes]. labels : integer [n], None where there are none.
+    host, device : float [n, classes]. labels : of `task`, integer [n, …]; None for none.
     scale : of the int8 output, so that a step is the least difference there can be.
 
     Raises
@@ -80,7 +86,7 @@ def compare(
     ExportError : the arrays do not fit together, or nothing is known of the engine.
     """
     tolerance = find_tolerance(engine)
-    seen = host.shape[:1] if labels is None else labels.shape
+    seen = host.shape[:1] if labels is None else labels.shape[:1]
     if host.shape != device.shape or seen != host.shape[:1] or not len(host):
         raise ExportError(
             f"The host's logits {host.shape}, the target's {device.shape} and the labels "
@@ -89,14 +95,19 @@ def compare(
     if not (np.isfinite(device).all() and scale > 0):
         raise ExportError("The target's logits are not finite, or the output has no scale.")
     steps = np.abs(device.astype(np.float64) - host) / scale
-    agreement = float((host.argmax(1) == device.argmax(1)).mean())
+    member = plugins.load_task(task)
+    on_host, on_device = member.decode(host), member.decode(device)
+
+    def accuracy(answers: np.ndarray) -> Accuracy | None:
+        return None if labels is None else _accuracy(member.right(answers, labels))
+
     return Parity(
-        agreement,
+        float(member.right(on_device, on_host).mean()),
         float(steps.max()),
         float(steps.mean()),
         float(steps.mean(0).max()),
-        None if labels is None else _accuracy(host, labels),
-        None if labels is None else _accuracy(device, labels),
+        accuracy(on_host),
+        accuracy(on_device),
         len(host),
         tolerance,
     )
@@ -112,13 +123,13 @@ def find_tolerance(engine: str) -> Tolerance:
     return known[engine]
 
 
-def _accuracy(logits: np.ndarray, labels: np.ndarray) -> Accuracy:
-    right = int((logits.argmax(1) == labels).sum())
-    return Accuracy(right / len(labels), *wilson(right, len(labels)))
+def _accuracy(answers: np.ndarray) -> Accuracy:
+    right, count = int(answers.sum()), len(answers)
+    return Accuracy(right / count, *wilson(right, count))
 
 
 def disagreement(found: Parity, base: str) -> list[str]:
-    """Return what is wrong with the classes, over those of `base`; nothing if all is right."""
+    """Return what is wrong with the answers, over those of `base`; nothing if all is right."""
     least = found.tolerance.agreement
     if found.agreement >= least:
         return []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgenas.core import plugins
 from edgenas.core.errors import ExportError
 from edgenas.core.records import Int8Layer
 from edgenas.int8.graph import float_reference, integer_reference
@@ -44,19 +45,23 @@ class Sensitivity:
 
 
 def sensitivity(
-    graph: Graph, quantization: Quantization, images: np.ndarray, labels: np.ndarray | None
+    graph: Graph,
+    quantization: Quantization,
+    images: np.ndarray,
+    labels: np.ndarray | None,
+    task: str = "classification",
 ) -> Sensitivity:
     """Return what each layer of `graph` loses by itself, in the order of computation.
 
-    images : normalised float32 [n, channels, height, width]. labels : integer [n], None where
-        there are none.
+    images : normalised float32 [n, channels, height, width]. labels : of `task`, integer
+        [n, …], None where there are none.
 
     Raises
     ------
     ExportError : the images do not fit the graph, or are not as many as the labels.
     """
     float_reference.check_images(graph, images)
-    if labels is not None and labels.shape != images.shape[:1]:
+    if labels is not None and labels.shape[:1] != images.shape[:1]:
         raise ExportError(f"{len(images)} images and labels {labels.shape} do not belong together.")
     size = sum(math.prod(shape) for shape in graph.shapes.values())
     batch = max(1, min(MOST_IMAGES_AT_ONCE, MOST_VALUES // size))
@@ -68,6 +73,15 @@ def sensitivity(
         alone.append(own)
     logits, each = np.concatenate(exact), np.concatenate(alone, axis=1)
     every = integer_reference.run(graph, quantization, images, batch_size=batch)
+    member = plugins.load_task(task)
+    answers = member.decode(logits)
+
+    def right(outputs: np.ndarray, truth: np.ndarray) -> float:
+        return float(member.right(member.decode(outputs), truth).mean())
+
+    def changed(outputs: np.ndarray) -> float:
+        return float((~member.right(member.decode(outputs), answers)).mean())
+
     kinds = {INPUT: "input"} | {node.output: node.kind for node in graph.nodes}
     layers = tuple(
         Int8Layer(
@@ -75,17 +89,17 @@ def sensitivity(
             kind=kinds[name],
             snr_db=snr_db(float(signal), float(noise)),
             logits_snr_db=_snr_db(logits, one),
-            accuracy_cost=None if labels is None else _right(logits, labels) - _right(one, labels),
-            changed=_changed(logits, one),
+            accuracy_cost=None if labels is None else right(logits, labels) - right(one, labels),
+            changed=changed(one),
         )
         for name, (signal, noise), one in zip(names, powers, each, strict=True)
     )
     return Sensitivity(
         layers,
         _snr_db(logits, every),
-        _changed(logits, every),
-        None if labels is None else _right(logits, labels),
-        None if labels is None else _right(every, labels),
+        changed(every),
+        None if labels is None else right(logits, labels),
+        None if labels is None else right(every, labels),
     )
 
 
@@ -157,11 +171,3 @@ def _power(values: torch.Tensor) -> float:
 def _snr_db(exact: np.ndarray, seen: np.ndarray) -> float | None:
     signal = exact.astype(np.float64)
     return snr_db(float((signal**2).sum()), float(((seen - signal) ** 2).sum()))
-
-
-def _right(logits: np.ndarray, labels: np.ndarray) -> float:
-    return float((logits.argmax(1) == labels).mean())
-
-
-def _changed(exact: np.ndarray, seen: np.ndarray) -> float:
-    return float((exact.argmax(1) != seen.argmax(1)).mean())

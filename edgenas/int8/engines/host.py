@@ -79,11 +79,6 @@ def version(engine: str) -> str:
     return f"{engine} {_litert()[1]}"
 
 
-def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Return the fraction of rows whose greatest score is at the label."""
-    return float((scores.argmax(1) == labels).mean())
-
-
 def _onnxruntime(model: bytes, images: Images) -> np.ndarray:
     import onnxruntime
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edgenas.core.files.run_folder import write_bytes
 from edgenas.int8.exporters import c
 from edgenas.int8.graph import fixed_point
@@ -61,7 +59,8 @@ def _write(context: RunContext, model: ExportedModel) -> CFiles:
         quantization = quantize(graph, ranges, find_scheme(_SCHEME))
         val = context.dataset.val.resized(made.size)
         logits = fixed_point.run(graph, quantization, context.dataset.normalize(val.images))
-        accuracy = float(np.mean(logits.argmax(1) == val.labels))
+        task = context.dataset.task
+        accuracy = float(task.right(task.decode(logits), val.labels).mean())
     return CFiles(
         folder,
         source.flash_bytes,

@@ -69,7 +69,8 @@ def _measured(context: RunContext, model: ExportedModel) -> Int8Layers:
     val = _images(context.dataset.val, graph).resized(model.candidate.architecture.resolution)
     images = context.dataset.normalize(val.images)
     labels = None if context.dataset.synthetic else val.labels
-    found = sensitivity(graph, quantize(graph, ranges, scheme), images, labels)
+    quantization, task = quantize(graph, ranges, scheme), context.dataset.task_name
+    found = sensitivity(graph, quantization, images, labels, task)
     return Int8Layers(
         sha256=model.sha256,
         scheme=model.scheme,

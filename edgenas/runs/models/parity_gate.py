@@ -79,7 +79,7 @@ def judge(
     scale = float(quantization.tensors[OUTPUT].scale)
 
     def compared(base: np.ndarray, values: np.ndarray) -> Parity:
-        return compare(base, values, labels, scale, engine.name)
+        return compare(base, values, labels, scale, engine.name, context.dataset.task_name)
 
     to_reference = compared(reference, device)
     rows = (

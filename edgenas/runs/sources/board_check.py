@@ -26,7 +26,7 @@ from edgenas.explain.int8_warnings import int8_warnings, slower_than_float
 from edgenas.int8.checks.file import unlike_lowered
 from edgenas.int8.checks.parity import MOST_ACCURACY_LOSS
 from edgenas.int8.engines.facts import what_ran
-from edgenas.int8.engines.host import accuracy, logits
+from edgenas.int8.engines.host import logits
 from edgenas.optimize.limits import judged
 from edgenas.runs.fastest_engine import on_other_engines
 from edgenas.runs.models import frozen
@@ -224,22 +224,27 @@ def _verify(
         logits(path.read_bytes(), images, engine.host_engine) for path in (file.path, fp32_file)
     )
 
-    def right(scores: np.ndarray) -> float | None:
-        return None if context.dataset.synthetic else accuracy(scores, test.labels)
+    task = context.dataset.task
 
-    host_accuracy = right(host)
+    def right(outputs: np.ndarray) -> np.ndarray | None:
+        if context.dataset.synthetic:
+            return None
+        return task.right(task.decode(outputs), test.labels)
+
+    host_accuracy = _share(right(host))
     device_accuracy = agreement = parity = device_answers = confusion = None
     reasons = [f"It was not measured: {outcome.reason}"] if outcome.latency is None else []
     if inference.logits is None:
         reasons.append(f"It did not run on the images: {inference.outcome.reason}")
     else:
-        device_accuracy = right(inference.logits)
-        if device_accuracy is not None:
-            classes = inference.logits.argmax(1)
-            device_answers = Answers.of((classes == test.labels).tolist())
-            confusion = Confusion.of(test.labels, classes)
-        agreement = accuracy(inference.logits, host.argmax(1))
         device = inference.logits
+        answers = task.decode(device)
+        if (on_device := right(device)) is not None:
+            device_accuracy = _share(on_device)
+            device_answers = Answers.of(on_device.tolist())
+            if (classes := task.classes(test.labels)) is not None:
+                confusion = Confusion.of(classes, answers)
+        agreement = _share(task.right(answers, task.decode(host)))
         gate = judge(context, model, test, engine=engine, host=host, device=device)
         parity = gate.record
         reasons += [*gate.problems, *_loss(device_accuracy, host_accuracy)]
@@ -249,7 +254,7 @@ def _verify(
         passed=not reasons,
         reasons=tuple(reasons),
         outcome=outcome,
-        fp32_accuracy=right(fp32),
+        fp32_accuracy=_share(right(fp32)),
         int8_accuracy=host_accuracy,
         device_accuracy=device_accuracy,
         agreement=agreement,
@@ -259,6 +264,10 @@ def _verify(
         device_answers=device_answers,
         confusion=confusion,
     )
+
+
+def _share(right: np.ndarray | None) -> float | None:
+    return None if right is None else float(right.mean())
 
 
 def _stored(context: RunContext, model: ExportedModel, file: ModelFile) -> list[str]:

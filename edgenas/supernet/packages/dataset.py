@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from edgenas.core.errors import DataError, InputError
 from edgenas.core.files.regular import utf8_name
 from edgenas.core.progress import Progress
-from edgenas.data.base import Dataset, Reading, Split, identity
+from edgenas.data.assemble import identity
+from edgenas.data.base import Dataset, Reading, Split
 from edgenas.supernet.packages.package import Package, SyntheticLoss, find, fit_in, metadata
 
 SPLITS = ("train", "val", "test")
