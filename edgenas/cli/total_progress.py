@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -11,84 +11,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from edgenas.cli import interrupts
 from edgenas.cli.progress_bars import SECONDS_BETWEEN_LINES, Bars
 from edgenas.cli.terminal import say
+from edgenas.core.forecast import Forecast
 from edgenas.core.printable import printable
 from edgenas.core.progress import Task
-
-# In the order of a search: how the titles of its tasks begin, and the seconds that each takes in a
-# default run (docs/benchmarks). Only their proportions count.
-STAGES = (
-    ("Reading images", 1.0),
-    ("Measuring", 3.0),  # one network on each engine, to choose one
-    ("Training the supernet", 58.6),
-    ("Measuring", 38.1),
-    ("Evaluating subnets", 25.7),
-    ("Fitting the predictors", 0.3),
-    ("Searching", 1.4),
-    ("Fine-tuning", 1.0),
-    ("Exporting int8 models", 2.5),
-    ("Measuring", 12.0),
-    ("Running images", 4.5),
-    ("Explaining", 0.4),
-    ("Writing the report", 2.5),
-)
-_LEAST_BASIS_S = 5.0  # of a default run, from which the pace of a search says something
-_SHARE_KNOWN = 0.05  # of a task, from which on its own speed tells how long it takes
-
-
-class Forecast:
-    """What share of a search is done and how long the rest takes, from the tasks that began.
-
-    A stage that is not reached takes as long as in a default run, as far as this search has been
-    slower or faster than that one; the one at work goes on as it did so far. A search that repeats
-    stages starts them again: its share never falls, its time left may rise.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._stage = -1
-        self._started = clock()
-        self._task_done = 0.0
-        self._spent = self._usual = 0.0  # seconds of the finished stages, here and usually
-        self._share = 0.0
-
-    def begin(self, title: str) -> None:
-        """Take note that a task begins."""
-        matching = [i for i, (name, _) in enumerate(STAGES) if title.startswith(name)]
-        if not matching:
-            return
-        later = [i for i in matching if i >= self._stage]
-        self._end_stage()
-        self._stage = later[0] if later else matching[-1]
-
-    def advance(self, done: float) -> None:
-        """Take note of the share of the task at work that is done, 0 to 1."""
-        self._task_done = done
-
-    def _end_stage(self) -> None:
-        if self._stage >= 0:
-            self._spent += self._clock() - self._started
-            self._usual += STAGES[self._stage][1]
-        self._started, self._task_done = self._clock(), 0.0
-
-    def share(self) -> float:
-        """Return the share of the search that is done, 0 to 1."""
-        before = sum(seconds for _, seconds in STAGES[: max(self._stage, 0)])
-        here = STAGES[self._stage][1] * self._task_done if self._stage >= 0 else 0.0
-        self._share = max(self._share, (before + here) / sum(s for _, s in STAGES))
-        return self._share
-
-    def seconds_left(self) -> float | None:
-        """Return about how long the rest takes; None before anything is known."""
-        if self._stage < 0:
-            return None
-        usual, spent = STAGES[self._stage][1], self._clock() - self._started
-        is_known = self._task_done >= _SHARE_KNOWN
-        if self._usual + usual * is_known < _LEAST_BASIS_S:
-            return None
-        whole = spent / self._task_done if is_known else usual * self._spent / self._usual
-        pace = (self._spent + whole) / (self._usual + usual)
-        later = sum(seconds for _, seconds in STAGES[self._stage + 1 :])
-        return max(0.0, whole - spent) + pace * later
 
 
 class TotalProgress(Bars):

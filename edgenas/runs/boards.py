@@ -197,7 +197,7 @@ def _open(
     target, engine = place
     labelled = Labelled(progress, resolve(target, engine=engine).name)
     asked = {**options, "target": target} | ({"engine": engine} if engine else {})
-    return open_run(path, asked, labelled, resume=True, access=access)
+    return open_run(path, asked, labelled, resume=True, whole=True, access=access)
 
 
 def _search(boards: Sequence[BoardRun]) -> list[EngineChoice]:

@@ -7,7 +7,8 @@ returns the JSON document of the command. Nothing is loaded before it is used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +111,14 @@ def compare_runs(
     from edgenas.runs import compare_runs as comparing
 
     return comparing.compare_runs(runs, output, progress, overwrite=overwrite)
+
+
+def dashboard(folder: Path, port: int, tell: Callable[[str], None]) -> None:
+    """Serve a page that shows the runs of a folder until an interrupt: `dashboard.server.serve`."""
+    from edgenas.runs.dashboard import server
+
+    with contextlib.suppress(KeyboardInterrupt):  # the one way to end it
+        server.serve(folder, port, tell)
 
 
 def deploy_model(

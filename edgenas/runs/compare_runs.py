@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from edgenas.core.files.outputs import claim
 from edgenas.core.files.run_folder import RunFolder, write_text
 from edgenas.core.progress import Progress
 from edgenas.core.records import to_json
+from edgenas.reporting.compared import ComparisonData
 from edgenas.reporting.document import ReportData
 from edgenas.runs.comparison import compare, document
 from edgenas.runs.config import read_config
@@ -35,16 +36,10 @@ def compare_runs(
     """
     from edgenas.reporting.pages.comparison import render
 
-    if len(paths) < LEAST_RUNS or len({path.resolve() for path in paths}) < len(paths):
-        raise InputError(
-            "A comparison takes two runs or more, each once.",
-            "Say: edgenas compare runs/one runs/two",
-        )
+    _require_several(paths)
     there = claim(output, "--output", _is_own_page, overwrite=overwrite)
-    contexts = [_opened(path, progress) for path in paths]
-    named = dict(zip(_names(paths, contexts), contexts, strict=True))
-    data = compare(there.parent.resolve(), named, {})
-    data = replace(data, noun="run", changed=tuple(_changed([board.data for board in data.boards])))
+    named = _named(paths, progress)
+    data = _compared(there.parent.resolve(), named)
     write_text(there, render(data))
     runs = {name: str(path) for name, path in zip(named, paths, strict=True)}
     changed = [{"what": what, "values": list(values)} for what, values in data.changed]
@@ -55,6 +50,38 @@ def compare_runs(
         **document(data),
         "report": str(there),
     }
+
+
+def page(paths: Sequence[Path], folder: Path, progress: Progress) -> str:
+    """Return the page that `compare_runs` writes to a file in `folder`; nothing is written.
+
+    Raises
+    ------
+    InputError, RunFolderError : as for `compare_runs`.
+    """
+    from edgenas.reporting.pages.comparison import render
+
+    _require_several(paths)
+    return render(_compared(folder, _named(paths, progress)))
+
+
+def _require_several(paths: Sequence[Path]) -> None:
+    if len(paths) < LEAST_RUNS or len({path.resolve() for path in paths}) < len(paths):
+        raise InputError(
+            "A comparison takes two runs or more, each once.",
+            "Say: edgenas compare runs/one runs/two",
+        )
+
+
+def _named(paths: Sequence[Path], progress: Progress) -> dict[str, RunContext]:
+    contexts = [_opened(path, progress) for path in paths]
+    return dict(zip(_names(paths, contexts), contexts, strict=True))
+
+
+def _compared(folder: Path, named: Mapping[str, RunContext]) -> ComparisonData:
+    data = compare(folder, named, {})
+    changed = tuple(_changed([board.data for board in data.boards]))
+    return replace(data, noun="run", changed=changed)
 
 
 def _opened(path: Path, progress: Progress) -> RunContext:

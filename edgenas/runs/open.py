@@ -16,6 +16,7 @@ from edgenas.core.files.lock import locked_file
 from edgenas.core.files.run_folder import RunFolder, write_bytes
 from edgenas.core.goals import require_units
 from edgenas.core.progress import Progress, Silent
+from edgenas.runs import progress_file
 from edgenas.runs.config import (
     RunConfig,
     begun,
@@ -39,6 +40,7 @@ def open_run(
     resume: bool,
     *,
     create: bool = True,
+    whole: bool = False,
     access: Access | None = None,
 ) -> Iterator[RunContext]:
     """Open a run folder, or make one, and hold its lock.
@@ -48,6 +50,7 @@ def open_run(
     asked : the options that the user gave; the rest is the run's own, or the default.
     resume : whether a run that is there already may be gone on with.
     create : whether a run that is not there yet is made.
+    whole : whether every step is run, so that the time left is that of the search.
     access : what the user allows a remote target.
 
     Raises
@@ -71,11 +74,11 @@ def open_run(
     else:
         config = begun(asked)
     require_units(asked.get("constraints", ()), config.known)
-    with locked(folder):
+    with locked(folder), progress_file.kept(folder, progress, whole=whole) as told:
         before, content = None, b""
         if not new:
             before, content = read_config(folder), folder.config.read_bytes()
-        context = RunContext(folder, config, progress, access)
+        context = RunContext(folder, config, told, access)
         try:
             _check(context, before, asked)
             write_config(folder, config, __version__)
@@ -117,6 +120,7 @@ def _check(context: RunContext, before: RunConfig | None, asked: dict[str, Any])
 def _discard_unless_worked_in(folder: RunFolder) -> None:
     """Remove a run that refused what it was given, so that the corrected command may use --out."""
     written = {folder.config, folder.notes, folder.lock, folder.profile, folder.data}
+    written.add(folder.progress)
     if written.issuperset(folder.path.iterdir()):
         for path in written:
             path.unlink(missing_ok=True)

@@ -58,7 +58,7 @@ def search(
     Finished work in the folder is reused and said to be. If no candidate keeps its promise on the
     target, the predictors are refitted with the measured candidates and the search is repeated.
     """
-    with open_run(path, asked, progress, resume, access=access) as context:
+    with open_run(path, asked, progress, resume, whole=True, access=access) as context:
         _check_start(context)
         probe(context)
         context.source.prepare()

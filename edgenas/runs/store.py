@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,15 @@ CREATE TABLE evaluations (
     UNIQUE (architecture, supernet_sha256)
 );
 """
-
+_BEST = """
+SELECT e.architecture, json_extract(e.document, '$.int8_accuracy') AS accuracy, m.ms
+FROM evaluations e JOIN (
+    SELECT architecture, max(id), json_extract(document, '$.outcome.latency.median_ms') AS ms
+    FROM measurements GROUP BY architecture
+) m ON e.architecture = m.architecture
+WHERE m.ms <= ? AND e.supernet_sha256 = (SELECT supernet_sha256 FROM evaluations ORDER BY id DESC)
+ORDER BY accuracy DESC, m.ms LIMIT 1
+"""
 
 # By what SQLite says: its numbers are not told before Python 3.11.
 _REMEDIES = {
@@ -88,6 +97,20 @@ class Store:
         records = [self._record(row[0], Evaluation) for row in rows]
         return {record.architecture: record for record in records}
 
+    def best_within(self, limit_ms: float | None) -> tuple[Architecture, float, float] | None:
+        """Return the most accurate network that was evaluated with the newest supernet and whose
+        median latency is at most `limit_ms`, with its accuracy and that latency; None without one.
+
+        Only reads: it makes no store, and waits for no writer.
+        """
+        limit = math.inf if limit_ms is None else limit_ms
+        with self._connected(f"{self.path.absolute().as_uri()}?mode=ro", 0.0, uri=True) as database:
+            self._check(database)
+            row = database.execute(_BEST, (limit,)).fetchone()
+        if row is None or not all(isinstance(value, float) for value in row[1:]):
+            return None
+        return self._record(row[0], Architecture), row[1], row[2]
+
     def _record(self, document: str, kind: type[Record]) -> Record:
         try:
             value = read_json_text(document)
@@ -97,14 +120,19 @@ class Store:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._connected(str(self.path), self._wait_s, uri=False) as database:
+            self._prepare(database)
+            with database:
+                yield database
+
+    @contextmanager
+    def _connected(self, where: str, wait_s: float, *, uri: bool) -> Iterator[sqlite3.Connection]:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             require_regular(self.path, RunFolderError)
-            database = sqlite3.connect(self.path, timeout=self._wait_s)
+            database = sqlite3.connect(where, timeout=wait_s, uri=uri)
             try:
-                self._prepare(database)
-                with database:
-                    yield database
+                yield database
             finally:
                 database.close()
         except sqlite3.OperationalError as problem:
@@ -112,8 +140,9 @@ class Store:
         except (sqlite3.DatabaseError, UnicodeDecodeError) as problem:  # a name in it is no text
             raise self._damaged(problem) from problem
 
-    def _prepare(self, database: sqlite3.Connection) -> None:
-        version = database.execute("PRAGMA user_version").fetchone()[0]
+    def _check(self, database: sqlite3.Connection) -> int:
+        """Refuse a store of a newer format, or with what is no table; return its format."""
+        version: int = database.execute("PRAGMA user_version").fetchone()[0]
         if version > FORMAT_VERSION:
             raise RunFolderError(
                 f"{self.path} has store format {version}; this edgenas reads {FORMAT_VERSION}.",
@@ -126,6 +155,10 @@ class Store:
         ).fetchone()
         if odd is not None:  # it could stand for rows without an end
             raise sqlite3.DatabaseError(f"it has '{odd[0]}', which is no table of edgenas")
+        return version
+
+    def _prepare(self, database: sqlite3.Connection) -> None:
+        version = self._check(database)
         if version == 0:
             database.executescript(
                 f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT_VERSION}; COMMIT;"

@@ -8,7 +8,8 @@ import re
 import pytest
 
 from edgenas.cli.console import Terminal
-from edgenas.cli.total_progress import STAGES, Forecast, TotalProgress, about
+from edgenas.cli.total_progress import TotalProgress, about
+from edgenas.core.forecast import STAGES, Forecast
 
 
 class Clock:

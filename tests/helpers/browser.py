@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-_DRAWN = "document.documentElement.dataset.drawn == 'yes'"
+_DRAWN = "html[data-drawn], html[data-shown]"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 class Browser:
-    """Opens one file. requested : every URL. problems : what the console and the page say."""
+    """Opens one page. requested : every URL. problems : what the console and the page say."""
 
-    def __init__(self, executable: str, path: Path) -> None:
-        self.url = path.as_uri()
+    def __init__(self, executable: str, url: str) -> None:
+        self.url = url
         self.requested: list[str] = []
         self.problems: list[str] = []
         self._executable = executable
@@ -33,7 +33,7 @@ class Browser:
         page.on("console", lambda said: self.problems.append(said.text))
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.goto(self.url)
-        page.wait_for_function(_DRAWN, timeout=120_000)
+        page.wait_for_selector(_DRAWN, state="attached", timeout=120_000)
         return page
 
     def __exit__(self, *_: object) -> None:
@@ -41,10 +41,10 @@ class Browser:
         self._playwright.stop()
 
 
-def browser_or_skip(path: Path) -> Browser:
-    """Return a browser for a file; skip the test where there is none."""
+def browser_or_skip(page: Path | str) -> Browser:
+    """Return a browser for a file or an address; skip the test where there is none."""
     pytest.importorskip("playwright", reason="needs pip install 'edgenas[browser]'")
     executable = next(filter(None, map(shutil.which, _NAMES)), None)
     if executable is None:
         pytest.skip("needs Chromium: apt install chromium")
-    return Browser(executable, path)
+    return Browser(executable, page.as_uri() if isinstance(page, Path) else page)

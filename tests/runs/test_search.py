@@ -21,6 +21,7 @@ from edgenas.data import base
 from edgenas.int8.engines.host import logits
 from helpers import scripted_clock
 from helpers.cli import edgenas
+from helpers.dashboard import served
 from helpers.html_page import Page
 
 # The engine is named, for which one is the fastest depends on the processor.
@@ -219,6 +220,23 @@ def test_any_runs_are_compared_on_one_page(
     page.write_text("mine")
     assert edgenas(*words).returncode != 0 and page.read_text() == "mine"
     assert "each once" in edgenas("compare", str(run), str(run)).stderr
+
+
+def test_runs_that_are_ticked_in_a_dashboard_are_compared_and_nothing_is_written(
+    searched: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    run, _ = searched
+    for name in ("one", "two & more"):
+        shutil.copytree(run, tmp_path / name, ignore=shutil.ignore_patterns("jobs"))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with served(tmp_path) as dashboard:
+        answer = dashboard.get("compare?run=one&run=two%20%26%20more")
+        assert dashboard.get("compare?run=one").status == 409
+        assert dashboard.get("compare?run=one&run=..").status == 404
+    assert answer.status == 200 and "sandbox" in answer.headers["content-security-policy"]
+    page = ComparisonPage(answer.text)
+    assert page.only_own_scripts_run() and "two%20%26%20more/report.html" in page.links
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
 @pytest.mark.slow  # by default: test_verdicts.py, without a search

@@ -104,6 +104,9 @@ class RunFolder:
     )
     explanation = File("explanation.json", "what each choice costs", "explain")
     warm_start = File("warm_start.json", "what was taken from an earlier run")
+    progress = File(
+        "progress.json", "what a process that works on the run does now; gone at its end"
+    )
     notes = File("notes.json", "seconds and warnings of the steps, and what was reused")
     table = File("table.json", "of a measured table: its columns, counts and hashes", "probe")
     looked_up = File("looked_up.json", "of a measured table: the rows that were looked up")
@@ -152,8 +155,10 @@ class RunFolder:
         return path
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write `content` to `path` in one step: a reader sees the old file or the new one.
+
+    durable : it is on the disk when this returns; else the disk is left quiet.
 
     Raises
     ------
@@ -169,7 +174,8 @@ def write_bytes(path: Path, content: bytes) -> None:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(content)
                 stream.flush()
-                os.fsync(stream.fileno())
+                if durable:
+                    os.fsync(stream.fileno())
                 Path(temporary).chmod(0o644)
                 Path(temporary).replace(path)
         except BaseException:
