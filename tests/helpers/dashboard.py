@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import uvicorn
+import pytest
 
 from edgenas.runs.dashboard.server import ADDRESS, application, listening
 
@@ -67,7 +67,8 @@ class Dashboard:
 
 @contextmanager
 def served(folder: Path) -> Iterator[Dashboard]:
-    """Serve the dashboard of a folder while the block runs."""
+    """Serve the dashboard of a folder while the block runs; skip the test where nothing serves."""
+    uvicorn = pytest.importorskip("uvicorn", reason="needs pip install 'edgenas[dashboard]'")
     listener = listening(0)
     config = uvicorn.Config(
         application(folder, TOKEN), log_level="error", timeout_graceful_shutdown=1

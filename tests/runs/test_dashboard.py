@@ -35,6 +35,8 @@ from helpers.finished_run import finish, latency, verified
 from helpers.html_page import HOSTILE
 from helpers.learnt_run import learnt
 
+pytest.importorskip("uvicorn", reason="needs pip install 'edgenas[dashboard]'")
+
 REPORT = "<!DOCTYPE html><title>a report</title>"
 NAMED = HOSTILE.replace("/", "|")  # no file's name has a slash
 
