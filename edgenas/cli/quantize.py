@@ -9,13 +9,20 @@ import click
 from rich import box
 from rich.table import Table
 
-from edgenas.cli.completion import complete_data
+from edgenas.cli.completion import complete_data, complete_target
 from edgenas.cli.console import Terminal
-from edgenas.cli.options import json_option, overwrite_option, preprocessing_options
+from edgenas.cli.options import (
+    access_given,
+    access_options,
+    json_option,
+    overwrite_option,
+    preprocessing_options,
+)
 from edgenas.cli.progress_bars import Bars
 from edgenas.cli.show import WIDEST
 from edgenas.cli.show_file import percent
 from edgenas.cli.terminal import emit_json, say
+from edgenas.core.errors import InputError
 from edgenas.core.records.image_input import FITS
 from edgenas.runs import commands
 
@@ -53,14 +60,28 @@ _MOST_LAYERS = 10
     "this machine]",
 )
 @click.option("--calibrate", type=int, default=128, help="Images that calibrate.  [128]")
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(0, 100),
+    metavar="POINTS",
+    help="Accuracy that may be lost: the noisiest layers stay in float until no more is.",
+)
+@click.option(
+    "--target",
+    shell_complete=complete_target,
+    help="Where what layers in float cost is measured.  [local]",
+)
 @click.option("--layers", is_flag=True, help="Also say what int8 costs each layer.")
 @overwrite_option
+@access_options
 @json_option
 def quantize(
     *,
     model: Path,
     data: str | None,
     inputs: Path | None,
+    max_drop: float | None,
+    target: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -70,14 +91,23 @@ def quantize(
     few images, and written as int8 ONNX and TFLite. The files are run here, and their accuracy is
     compared with the float model's on the same test images, which calibrated nothing.
 
-    An operator that is not covered is named, with its share of the work; files of both int8 and
-    float are not written. The exit code is 1 if a file computes otherwise than it should.
+    An operator that is not covered is named, with its share of the work. The exit code is 1 if a
+    file computes otherwise than it should, or loses more than --max-drop on the test images.
+
+    --max-drop decides on validation images which layers stay in float, and measures what that
+    costs: the file, the same all in int8, and the float model, in one job.
 
     \b
     Examples:
       edgenas quantize model.onnx --data imagefolder:flowers
+      edgenas quantize model.onnx --data imagefolder:flowers --max-drop 0.5
       edgenas quantize model.onnx --inputs calibration.npz -o model.tflite
     """
+    if target is not None and max_drop is None:
+        raise InputError("--target is for what --max-drop costs.", "Add --max-drop, or leave it.")
+    options |= access_given(options)
+    if max_drop is not None:
+        options |= {"max_drop": max_drop / 100, "target": target or "local"}
     result = commands.quantize(model, data, inputs, Bars(), **options)
     if as_json:
         emit_json(result)
@@ -97,6 +127,8 @@ def _show(found: dict[str, Any]) -> None:
 
         say(f"input: {from_json(found['input'], ImageInput, 'the input')}")
     Terminal(width=WIDEST).print(_table(found))
+    for file in found["files"]:
+        _show_floats(file)
     say(
         f"calibrated on {found['n_calibration']} images, compared on {found['n_test']} others; "
         "brackets are 95 % intervals"
@@ -107,6 +139,33 @@ def _show(found: dict[str, Any]) -> None:
         say(f"  layer {layer['name']} ({layer['kind']}) alone in int8: {noise} in the scores")
     for text in found["reservations"]:
         say(f"reservation: {text}")
+
+
+def _show_floats(file: dict[str, Any]) -> None:
+    """Print which layers a file keeps in float, why so many, and what that costs."""
+    layers, drop, cost = file["float_layers"], file["drop"], file["cost"]
+    if drop is not None:
+        points = ", ".join(
+            f"{100 * drop[key]:.2g} with {what}"
+            for key, what in (("int8", "all in int8"), ("mixed", f"{len(layers)} in float"))
+        )
+        say(f"{file['path']}: points lost on {drop['n_deciding']} images that decided: {points}")
+    if layers:
+        share = sum(layer["share"] for layer in layers)
+        named = ", ".join(f"{one['name']} ({one['kind']}, {one['share']:.1%})" for one in layers)
+        say(f"  in float, {share:.1%} of the multiply-accumulates: {named}")
+    if cost is not None:
+        times = ", ".join(f"{_ms(cost[name])} {name}" for name in ("mixed", "int8", "float"))
+        say(f"  ms on {cost['target']} ({cost['engine']}), one job: {times}")
+        if cost["mixed"] and cost["int8"]:
+            more = cost["mixed"]["mean"] - cost["int8"]["mean"]
+            say(f"  the layers in float cost {more:.3g} ms")
+
+
+def _ms(value: dict[str, float] | None) -> str:
+    if value is None:
+        return "no time"
+    return f"{value['mean']:.4g} [{value['lower']:.4g}, {value['upper']:.4g}]"
 
 
 def _noise(layer: dict[str, Any]) -> float:

@@ -218,16 +218,21 @@ def quantize(
     shape: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Write a float model file in int8; options : those of `Preprocessing` and `QuantizeAs`."""
+    """Write a float model file in int8.
+
+    options : those of `Preprocessing`, of `QuantizeAs`, and of access to a board.
+    """
     from edgenas.runs import quantize as quantizing
     from edgenas.runs.own_data import Given, Preprocessing
 
     how = Preprocessing(*(options.pop(name) for name in ("mean", "std", "fit", "labels")))
+    allowed = {name: options.pop(name) for name in AccessOptions.__annotations__ if name in options}
+    access = make_access(progress.message, **allowed)
     wanted = quantizing.QuantizeAs(
         scheme or quantizing.this_scheme(), shape=quantizing.image_shape(shape), **options
     )
     given = Given(data, inputs, how)
-    return dict(to_json(quantizing.quantize_model(model, given, wanted, progress)))
+    return dict(to_json(quantizing.quantize_model(model, given, wanted, access, progress)))
 
 
 def roofline(

@@ -52,6 +52,8 @@ class Examples:
     """calibration, test : float32 [n, channels, height, width], as the model takes them.
 
     labels : int64 [n] of `test`; None where there are none. made : how they were made of images.
+    deciding, deciding_labels : images that neither calibrate nor are judged, where they were asked
+    for; the same of their labels.
     pixels : uint8 [n, height, width, channels] of `test`, where they are images.
     """
 
@@ -62,6 +64,8 @@ class Examples:
     made: ImageInput | None = None
     pixels: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    deciding: np.ndarray | None = None
+    deciding_labels: np.ndarray | None = None
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -96,8 +100,12 @@ class Wanted:
     metadata: Mapping[str, str]
 
 
-def read_examples(given: Given, wanted: Wanted, progress: Progress, *, calibrate: int) -> Examples:
+def read_examples(
+    given: Given, wanted: Wanted, progress: Progress, *, calibrate: int, decide: bool = False
+) -> Examples:
     """Return what the user gives, as the model takes it; at most `calibrate` of it calibrates.
+
+    decide : some is kept apart to decide by: validation images, or half of what else were judged.
 
     Raises
     ------
@@ -108,11 +116,13 @@ def read_examples(given: Given, wanted: Wanted, progress: Progress, *, calibrate
     if calibrate < 1:
         raise InputError("--calibrate takes 1 image or more.")
     if given.inputs is not None:
-        return _arrays(given.inputs, wanted.shape, wanted.classes, calibrate)
-    return _images(given, wanted, progress, calibrate)
+        return _arrays(given.inputs, wanted.shape, wanted.classes, calibrate, decide=decide)
+    return _images(given, wanted, progress, calibrate, decide=decide)
 
 
-def _images(given: Given, wanted: Wanted, progress: Progress, calibrate: int) -> Examples:
+def _images(
+    given: Given, wanted: Wanted, progress: Progress, calibrate: int, *, decide: bool
+) -> Examples:
     """Return images, of the training split to calibrate, and of the test split to be judged."""
     made, notes = input_of(wanted, given.how)
     names, classes, spec = names_of(wanted, given.how), wanted.classes, given.data
@@ -129,6 +139,7 @@ def _images(given: Given, wanted: Wanted, progress: Progress, calibrate: int) ->
         )
     test = dataset.test.resized(size)
     labels = _labels(dataset, test, names, classes, spec)
+    deciding = dataset.val.resized(size) if decide else None
     return Examples(
         dataset.normalize(dataset.calibration(calibrate).resized(size).images),
         dataset.normalize(test.images),
@@ -137,6 +148,8 @@ def _images(given: Given, wanted: Wanted, progress: Progress, calibrate: int) ->
         dataset.network_input(size, "nchw", "float32"),
         test.images,
         notes,
+        None if deciding is None else dataset.normalize(deciding.images),
+        None if deciding is None else _labels(dataset, deciding, names, classes, spec),
     )
 
 
@@ -224,7 +237,7 @@ def _normalisation(
 
 
 def _labels(
-    dataset: Dataset, test: Split, names: tuple[str, ...], classes: int, spec: str
+    dataset: Dataset, split: Split, names: tuple[str, ...], classes: int, spec: str
 ) -> np.ndarray | None:
     """Return the labels as the model counts its classes."""
     if dataset.synthetic:
@@ -236,7 +249,7 @@ def _labels(
                 "classes.",
                 "Name the model's classes in their order: --labels FILE",
             )
-        return test.labels
+        return split.labels
     unknown = [name for name in dataset.class_names if name not in names]
     if unknown:
         raise InputError(
@@ -244,13 +257,15 @@ def _labels(
             "Name the folders as --labels does.",
         )
     order = np.array([names.index(name) for name in dataset.class_names])
-    return np.asarray(order[test.labels], np.int64)
+    return np.asarray(order[split.labels], np.int64)
 
 
-def _arrays(path: Path, shape: tuple[int, ...], classes: int, calibrate: int) -> Examples:
+def _arrays(
+    path: Path, shape: tuple[int, ...], classes: int, calibrate: int, *, decide: bool
+) -> Examples:
     """Return arrays of an .npz file: "inputs" (or its only array), and perhaps "labels".
 
-    Half of them calibrate, at most `calibrate`; the others are judged.
+    Half of them calibrate, at most `calibrate`; the others are judged, or half of these decide.
 
     Raises
     ------
@@ -270,8 +285,9 @@ def _arrays(path: Path, shape: tuple[int, ...], classes: int, calibrate: int) ->
             f"numbers of shape (n, {', '.join(map(str, shape))})."
         )
     values = values.astype(np.float32)
-    if len(values) < 2:
-        raise InputError(f"{path} has {len(values)} inputs; some calibrate, others are judged.")
+    if len(values) < 2 + decide:
+        say = "some calibrate, some decide, others" if decide else "some calibrate, others"
+        raise InputError(f"{path} has {len(values)} inputs; {say} are judged.")
     if not np.isfinite(values).all():
         raise InputError(f"The inputs in {path} are not all finite.")
     if values.min() == values.max():
@@ -283,8 +299,15 @@ def _arrays(path: Path, shape: tuple[int, ...], classes: int, calibrate: int) ->
         labels = _checked_labels(path, labels, len(values), classes)
     order = np.random.default_rng(0).permutation(len(values))
     count = min(calibrate, len(values) // 2)
-    first, rest = np.sort(order[:count]), np.sort(order[count:])
-    return Examples(values[first], values[rest], None if labels is None else labels[rest])
+    judged = count + (len(values) - count) // 2 if decide else count
+    first, between, rest = (np.sort(part) for part in np.split(order, [count, judged]))
+    return Examples(
+        values[first],
+        values[rest],
+        None if labels is None else labels[rest],
+        deciding=values[between] if decide else None,
+        deciding_labels=labels[between] if decide and labels is not None else None,
+    )
 
 
 def _checked_labels(path: Path, labels: np.ndarray, count: int, classes: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.core.errors import ExportError, InputError
+from edgenas.int8.checks.parity import float_step
 from edgenas.int8.exporters.flatbuffer import load_schema
 from edgenas.int8.exporters.metadata import read_metadata
 from edgenas.runs.own_data import Wanted
@@ -41,7 +42,7 @@ class OwnNetwork:
         """Return the step in which scores are compared: 1/255 of their range in a float file."""
         if self.step is not None:
             return self.step
-        return float(max(scores.max() - scores.min(), np.finfo(np.float32).tiny)) / 255
+        return float_step(scores)
 
 
 def read_network(path: Path, label: str) -> OwnNetwork:

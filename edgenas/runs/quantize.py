@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from edgenas.core import plugins
 from edgenas.core.errors import InputError
 from edgenas.core.files.outputs import claim
-from edgenas.core.files.run_folder import write_bytes
 from edgenas.core.progress import Progress
-from edgenas.core.records import Answers, ImageInput, Int8Layer, Interval
-from edgenas.core.records.intervals import wilson
-from edgenas.core.records.quantized import Quantized, QuantizedFile
-from edgenas.int8.checks.file import unlike_lowered
-from edgenas.int8.checks.parity import compare, distance
+from edgenas.core.records import Answers, Int8Layer, Interval
+from edgenas.core.records.quantized import DropLimit, FloatCost, Quantized, QuantizedFile
 from edgenas.int8.checks.sensitivity import sensitivity
-from edgenas.int8.engines.facts import find_engine
 from edgenas.int8.engines.float_islands import float_islands
-from edgenas.int8.engines.host import logits, version
+from edgenas.int8.engines.host import accuracy, logits
 from edgenas.int8.engines.scheme import default_scheme
-from edgenas.int8.graph import float_reference, integer_reference
+from edgenas.int8.graph import float_reference
 from edgenas.int8.graph.calibrated import Calibrated, calibrated
 from edgenas.int8.graph.ir import OUTPUT, Graph
-from edgenas.int8.graph.quantize import find_scheme, quantize, stored_scheme
+from edgenas.int8.graph.quantize import quantize
+from edgenas.int8.graph.ranges import Ranges
 from edgenas.int8.importer.read import Imported, import_onnx
+from edgenas.runs.max_drop import keep_noisiest, measured_cost
 from edgenas.runs.own_data import Examples, Given, Wanted, read_examples
 from edgenas.runs.own_model import open_models
+from edgenas.runs.quantized_file import (
+    ENGINE_OF,
+    Int8File,
+    accuracy_of,
+    answers_of,
+    gives_images,
+)
+from edgenas.targets.config import Access, find
 
 CALIBRATION_IMAGES = 128
-_ENGINES = {".onnx": "onnxruntime", ".tflite": "litert"}
 _MOST_IMPORT_ERROR = 1e-3  # of the greatest logit
 _SEEN_IMAGES = 4  # on which the import is compared with the file
 _LAYER_IMAGES = 32
@@ -48,6 +51,8 @@ class QuantizeAs:
 
     outputs : files to write, by their suffixes; empty for MODEL.int8.onnx and MODEL.int8.tflite.
     shape : of the input, where the file leaves it open. layers : also find each layer's noise.
+    max_drop : fraction of the images by which accuracy may drop: the noisiest layers stay in float
+    until it does not, and what that costs is measured on `target`. None for all in int8.
     """
 
     scheme: str
@@ -56,16 +61,23 @@ class QuantizeAs:
     calibrate: int = CALIBRATION_IMAGES
     layers: bool = False
     overwrite: bool = False
+    max_drop: float | None = None
+    target: str = "local"
 
 
-def quantize_model(path: Path, given: Given, wanted: QuantizeAs, progress: Progress) -> Quantized:
+def quantize_model(
+    path: Path, given: Given, wanted: QuantizeAs, access: Access, progress: Progress
+) -> Quantized:
     """Import the float ONNX file at `path`, calibrate it, write int8 files, and compare them.
 
     Raises
     ------
     InputError : the file, the images or an output cannot be used; the message says which and why.
     DataError : the images cannot be read. ExportError : an engine or a writer is not installed.
+    TargetError : the target cannot be reached, on which the cost of layers in float is measured.
     """
+    if wanted.max_drop is not None:
+        find(wanted.target)
     if path.suffix.lower() != ".onnx":
         raise InputError(
             f"{path} is no .onnx file.", "Export the float network as ONNX: torch.onnx.export"
@@ -78,21 +90,31 @@ def quantize_model(path: Path, given: Given, wanted: QuantizeAs, progress: Progr
     progress.message(f"importing {path.name}")
     model = import_onnx(content, str(path), wanted.shape)
     takes = Wanted(model.graph.input_shape[1:], model.graph.shapes[OUTPUT][1], model.metadata)
-    examples = read_examples(given, takes, progress, calibrate=wanted.calibrate)
-    if examples.labels is not None and _gives_images(model.graph):
+    decide = wanted.max_drop is not None
+    examples = read_examples(given, takes, progress, calibrate=wanted.calibrate, decide=decide)
+    if decide and examples.deciding_labels is None:
+        raise InputError(
+            "--max-drop needs labels, to see what accuracy is lost.",
+            "Give labelled images, or 'labels' in the .npz file.",
+        )
+    if examples.labels is not None and gives_images(model.graph):
         raise InputError(f"{path} gives images, no score a class, so that labels tell nothing.")
     _compare_import(model, examples, str(path))
     exact = logits(model.content, examples.test).reshape(len(examples.test), -1)
+    measure = partial(measured_cost, target=wanted.target, access=access, progress=progress)
     files: list[QuantizedFile] = []
     best: Calibrated | None = None
     for output in outputs:
-        scheme = _scheme(wanted.scheme, output)
+        own_file = Int8File(output, wanted.scheme, examples, exact)
         progress.message(f"calibrating for {output.name} on {len(examples.calibration)} images")
-        inside = stored_scheme(scheme, output.suffix.lower()[1:])
-        best = calibrated(model.graph, examples.calibration, inside)
-        files.append(_written(output, best, examples, scheme, exact))
+        best = calibrated(model.graph, examples.calibration, own_file.stored_scheme)
+        if wanted.max_drop is None:
+            files.append(own_file.written(best.graph, best.ranges))
+        else:
+            progress.message(f"looking for the layers that {output.name} keeps in float")
+            files.append(_within_drop(own_file, best, model.content, wanted.max_drop, measure))
     assert best is not None  # there are outputs
-    answers = _answers(exact, examples)
+    answers = answers_of(exact, examples.labels)
     return Quantized(
         kind="edgenas-quantized",
         model=str(path),
@@ -105,10 +127,10 @@ def quantize_model(path: Path, given: Given, wanted: QuantizeAs, progress: Progr
         n_test=len(examples.test),
         input=examples.made,
         class_names=examples.class_names,
-        float_accuracy=_interval(answers),
+        float_accuracy=accuracy_of(answers),
         files=tuple(files),
         reservations=(*examples.notes, *_doubts(answers, exact.shape[1], files)),
-        layers=_layers(best, examples, wanted, outputs[-1]) if wanted.layers else (),
+        layers=_layers(best, own_file) if wanted.layers else (),
     )
 
 
@@ -132,7 +154,7 @@ def _outputs(path: Path, wanted: QuantizeAs) -> list[Path]:
         Path(f"{path.stem}.int8{suffix}") for suffix in (".onnx", ".tflite")
     )
     for output in named:
-        if output.suffix.lower() not in _ENGINES:
+        if output.suffix.lower() not in ENGINE_OF:
             raise InputError(f"{output} ends neither in .onnx nor in .tflite.")
         if not output.parent.is_dir():
             raise InputError(f"There is no folder {output.parent} for {output.name}.")
@@ -185,97 +207,74 @@ def _like(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
     return found if np.allclose(np.log(chances + tiny), expected, atol=1e-3) else expected
 
 
-def _written(
-    output: Path, best: Calibrated, examples: Examples, scheme: str, exact: np.ndarray
+def _within_drop(
+    file: Int8File,
+    best: Calibrated,
+    whole: bytes,
+    most: float,
+    measure: Callable[[dict[str, bytes], str], FloatCost],
 ) -> QuantizedFile:
-    exporter = output.suffix.lower()[1:]
-    engine = find_engine(_ENGINES[output.suffix.lower()])
-    content = plugins.load("exporters", exporter).emit(
-        best.graph,
-        best.ranges,
-        scheme=scheme,
-        made=_made(examples, exporter, scheme),
-        class_names=examples.class_names,
+    """Write the file with so many layers in float that it loses no more than `most`.
+
+    whole : the float ONNX file. measure : returns the cost of files, and of their suffix.
+    """
+    deciding, labels = file.examples.deciding, file.examples.deciding_labels
+    assert deciding is not None and labels is not None  # they were asked for
+    before = accuracy(logits(whole, deciding).reshape(len(deciding), -1), labels)
+
+    def lost(graph: Graph, ranges: Ranges) -> float:
+        return before - accuracy(file.scores(file.content(graph, ranges), graph, deciding), labels)
+
+    mixture = keep_noisiest(best, file.stored_scheme, deciding, lost, most)
+    written = file.written(mixture.graph, mixture.ranges)
+    assert written.change is not None  # there are labels
+    change = written.change
+    drop = DropLimit(
+        most,
+        len(deciding),
+        mixture.lost_int8,
+        mixture.lost,
+        Interval(-change.mean, -change.upper, -change.lower),
     )
-    quantization = quantize(best.graph, best.ranges, stored_scheme(scheme, exporter))
-    reference = integer_reference.run(best.graph, quantization, examples.test)
-    found = logits(content, examples.test, engine.host_engine)
-    found = _in_order(found, best.graph, exporter).reshape(exact.shape)
-    scale = float(quantization.tensors[OUTPUT].scale)
-    parity = compare(reference.reshape(exact.shape), found, None, scale, engine.name)
-    unlike = unlike_lowered(content, best.graph, best.ranges, exporter=exporter, scheme=scheme)
-    write_bytes(output, content)
-    classifies = not _gives_images(best.graph)
-    before, after = _answers(exact, examples), _answers(found, examples)
-    return QuantizedFile(
-        path=str(output),
-        format=exporter,
-        scheme=scheme,
-        sha256=hashlib.sha256(content).hexdigest(),
-        model_bytes=len(content),
-        engine=version(engine.host_engine),
-        agreement=parity.agreement,
-        mean_steps=parity.mean_steps,
-        max_steps=parity.max_steps,
-        problems=tuple(filter(None, (*distance(parity, "int8 reference"), unlike))),
-        changed=float((found.argmax(1) != exact.argmax(1)).mean()) if classifies else None,
-        accuracy=_interval(after),
-        change=None if after is None or before is None else after.ahead_of(before),
+    cost = None
+    if mixture.layers:
+        contents = {
+            "mixed": file.output.read_bytes(),
+            "int8": file.content(best.graph, best.ranges),
+            "float": whole if written.format == "onnx" else file.in_float(best.graph),
+        }
+        cost = measure(contents, file.output.suffix.lower())
+    problems = written.problems if drop.held else (*written.problems, _exceeded(drop))
+    return replace(written, float_layers=mixture.layers, drop=drop, cost=cost, problems=problems)
+
+
+def _exceeded(drop: DropLimit) -> str:
+    return (
+        f"It loses {100 * drop.lost.mean:.2g} points on the test images, more than "
+        f"{100 * drop.most:g}; on {drop.n_deciding} others, which decided, it lost "
+        f"{100 * drop.mixed:.2g}. More images would decide better."
     )
 
 
-def _gives_images(graph: Graph) -> bool:
-    return len(graph.shapes[OUTPUT]) == 4
-
-
-def _scheme(asked: str, output: Path) -> str:
-    """Return the scheme of a file: a .tflite file is signed, which all its engines are best at."""
-    return "s8s8" if output.suffix.lower() == ".tflite" else asked
-
-
-def _made(examples: Examples, exporter: str, scheme: str) -> ImageInput | None:
-    if examples.made is None or exporter == "onnx":
-        return examples.made
-    ends = np.dtype(find_scheme(scheme).activation.__name__)
-    return replace(examples.made, layout="nhwc", dtype=str(ends))  # type: ignore[arg-type]
-
-
-def _in_order(values: np.ndarray, graph: Graph, exporter: str) -> np.ndarray:
-    """Return scores in the graph's order: a .tflite file has channels last."""
-    shape = graph.shapes[OUTPUT]
-    if exporter != "tflite" or len(shape) != 4:
-        return values
-    _, channels, height, width = shape
-    return np.moveaxis(values.reshape(-1, height, width, channels), 3, 1)
-
-
-def _answers(scores: np.ndarray, examples: Examples) -> Answers | None:
-    if examples.labels is None:
-        return None
-    return Answers.of((scores.argmax(1) == examples.labels).tolist())
-
-
-def _interval(answers: Answers | None) -> Interval | None:
-    if answers is None:
-        return None
-    return Interval(answers.accuracy, *wilson(answers.right, answers.n_images))
-
-
-def _layers(
-    best: Calibrated, examples: Examples, wanted: QuantizeAs, output: Path
-) -> tuple[Int8Layer, ...]:
-    scheme = stored_scheme(_scheme(wanted.scheme, output), output.suffix.lower()[1:])
-    few = examples.test[:_LAYER_IMAGES]
-    labels = None if examples.labels is None else examples.labels[:_LAYER_IMAGES]
-    quantization = quantize(best.graph, best.ranges, scheme)
+def _layers(best: Calibrated, file: Int8File) -> tuple[Int8Layer, ...]:
+    few = file.examples.test[:_LAYER_IMAGES]
+    labels = file.examples.labels
+    labels = None if labels is None else labels[:_LAYER_IMAGES]
+    quantization = quantize(best.graph, best.ranges, file.stored_scheme)
     return sensitivity(best.graph, quantization, few, labels).layers
 
 
 def _doubts(answers: Answers | None, classes: int, files: Sequence[QuantizedFile]) -> list[str]:
     doubts = [f"{file.path}: {text}" for file in files for text in file.problems]
+    doubts += [f"{file.path}: {text}" for file in files for text in _doubts_of_drop(file)]
     for file in files:
         if file.format == "onnx" and file.scheme == this_scheme():
-            islands = float_islands(Path(file.path).read_bytes())
+            kept = {layer.name for layer in file.float_layers}
+            islands = [
+                name
+                for name in float_islands(Path(file.path).read_bytes())
+                if name.removesuffix("_plain") not in kept
+            ]
             named = ", ".join(islands[:3]) + (", …" if len(islands) > 3 else "")
             if islands:
                 doubts.append(
@@ -288,4 +287,16 @@ def _doubts(answers: Answers | None, classes: int, files: Sequence[QuantizedFile
             "right, no better than guessing: mean, std, the fit or the order of the classes is not "
             "the model's."
         )
+    return doubts
+
+
+def _doubts_of_drop(file: QuantizedFile) -> list[str]:
+    doubts = []
+    if file.drop is not None and file.drop.held and file.drop.lost.upper > file.drop.most:
+        doubts.append(
+            f"that it loses no more than {100 * file.drop.most:g} points is not shown: with so few "
+            f"images it may be up to {100 * file.drop.lost.upper:.1f}"
+        )
+    if file.cost is not None and file.cost.reason:
+        doubts.append(f"what its layers in float cost was not measured: {file.cost.reason}")
     return doubts

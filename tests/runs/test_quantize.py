@@ -107,7 +107,7 @@ def test_scores_may_be_as_far_from_the_reference_as_the_engine_is_known_to_be(
             scores[:, 1::2] -= steps * step
         return scores
 
-    monkeypatch.setattr("edgenas.runs.quantize.logits", off)
+    monkeypatch.setattr("edgenas.runs.quantized_file.logits", off)
     done = quantize("--inputs", "FOLDER/arrays.npz", "-o", "own.tflite", "--json")
     assert done.returncode == code, done.stderr
     (file,) = json.loads(done.stdout)["files"]
@@ -215,3 +215,51 @@ def test_too_large_and_foreign_files_are_refused(own_folder: Path, tmp_path: Pat
     assert (tmp_path / "mine.onnx").read_bytes() == b"mine"
     done = edgenas("quantize", model, "--inputs", data, "-o", "a.txt", cwd=tmp_path)
     refused(done, "ends neither in .onnx nor in .tflite")
+
+
+def test_noisiest_layers_stay_in_float_until_the_drop_holds(
+    quantize: Says, own_folder: Path, tmp_path: Path
+) -> None:
+    arrays = own_folder / "arrays.npz"
+    done = quantize(
+        "--inputs", str(arrays), "-o", "m.onnx", "--max-drop", "2", "--json", model="spiked.onnx"
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    (file,) = found["files"]
+    drop, layers, cost = file["drop"], file["float_layers"], file["cost"]
+    assert found["n_calibration"] + drop["n_deciding"] + found["n_test"] == 400
+    assert drop["int8"] > 0.3 > 0.02 >= drop["mixed"]
+    assert drop["lost"]["mean"] == pytest.approx(-file["change"]["mean"])
+    assert 0 < len(layers) < 6
+    assert 0 < sum(layer["share"] for layer in layers) < 1
+    assert all(cost[name]["lower"] <= cost[name]["mean"] for name in ("mixed", "int8", "float"))
+    with np.load(arrays) as every:
+        inputs, labels = every["inputs"], every["labels"]
+    scores = [logits((tmp_path / "m.onnx").read_bytes(), inputs).argmax(1) == labels]
+    scores += [logits((own_folder / "spiked.onnx").read_bytes(), inputs).argmax(1) == labels]
+    assert abs(scores[0].mean() - scores[1].mean()) < 0.03
+
+
+def test_drop_is_judged_on_images_that_did_not_decide(quantize: Says) -> None:
+    """A drop of nothing is not kept on the test images; the exit code says so."""
+    done = quantize(
+        *("--data", "imagefolder:FOLDER/digits", *HOW, "-o", "m.onnx", "--max-drop", "0", "--json")
+    )
+    (file,) = json.loads(done.stdout)["files"]
+    held = file["drop"]["lost"]["mean"] <= 0
+    assert done.returncode == (0 if held else 1)
+    assert any("points on the test images" in text for text in file["problems"]) != held
+    assert file["drop"]["n_deciding"] == 75
+
+
+def test_drop_needs_labels_and_a_target_that_is_known(
+    quantize: Says, own_folder: Path, tmp_path: Path
+) -> None:
+    with np.load(own_folder / "arrays.npz") as every:
+        path = saved(tmp_path / "bare.npz", inputs=every["inputs"])
+    refused(quantize("--inputs", path, "--max-drop", "1"), "needs labels")
+    two = saved(tmp_path / "two.npz", inputs=pictures(2, 8), labels=np.zeros(2, int))
+    refused(quantize("--inputs", two, "--max-drop", "1"), "some decide")
+    refused(quantize("--inputs", path, "--target", "local"), "Add --max-drop")
+    refused(quantize("--inputs", path, "--max-drop", "1", "--target", "locl"), "locl")

@@ -11,6 +11,55 @@ from edgenas.core.records.intervals import Interval
 
 
 @dataclass(frozen=True)
+class FloatLayer:
+    """A layer that an int8 file computes in float. share : of the multiply-accumulates.
+
+    logits_snr_db : of the scores where it alone is in int8; None where that loses nothing.
+    """
+
+    name: str
+    kind: str
+    share: float
+    logits_snr_db: float | None
+
+
+@dataclass(frozen=True)
+class DropLimit:
+    """Whether an int8 file loses no more accuracy than is allowed; all are fractions.
+
+    most : that is allowed. n_deciding : images that said how many layers stay in float; int8, mixed
+    : what was lost on them with all layers in int8, and with those in float.
+    lost : on the test images, which decided nothing, with its 95 % interval.
+    """
+
+    most: float
+    n_deciding: int
+    int8: float
+    mixed: float
+    lost: Interval
+
+    @property
+    def held(self) -> bool:
+        return self.lost.mean <= self.most
+
+
+@dataclass(frozen=True)
+class FloatCost:
+    """Latencies of three files, measured in one job, with their 95 % intervals, in milliseconds.
+
+    mixed : with the layers in float; int8 : without; float : of the whole model. None where one was
+    not measured, which `reason` says.
+    """
+
+    target: str
+    engine: str
+    mixed: Interval | None
+    int8: Interval | None
+    float: Interval | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class QuantizedFile:
     """An int8 file, as an engine of this computer ran it.
 
@@ -21,6 +70,8 @@ class QuantizedFile:
     images, with its 95 % interval (Agresti & Min 2005); None without labels.
     changed : fraction of images that it puts into another class than the float file; None of a
     network that gives images.
+    float_layers : that it keeps in float, the noisiest first. drop, cost : where a greatest drop
+    was asked for; cost is None of a file that keeps none.
     """
 
     path: str
@@ -36,6 +87,9 @@ class QuantizedFile:
     changed: float | None
     accuracy: Interval | None = None
     change: Interval | None = None
+    float_layers: tuple[FloatLayer, ...] = ()
+    drop: DropLimit | None = None
+    cost: FloatCost | None = None
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,11 @@ def compare(  # noqa: PLR0917 - two engines, on what, in which unit, by whose to
     )
 
 
+def float_step(scores: np.ndarray) -> float:
+    """Return the step in which scores of a float file are compared: 1/255 of their range."""
+    return float(max(scores.max() - scores.min(), np.finfo(np.float32).tiny)) / 255
+
+
 def find_tolerance(engine: str) -> Tolerance:
     """Return what is tolerated of `engine`; `ExportError` if nothing is known of it."""
     known = _tolerances()

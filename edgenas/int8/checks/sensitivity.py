@@ -105,11 +105,14 @@ def sensitivity(
 
 def macs(graph: Graph) -> int:
     """Return the multiply-accumulates of one image."""
-    return sum(
-        node.weight.size * math.prod(node.shape[2:])
-        for node in graph.nodes
-        if isinstance(node, WeightedNode)
-    )
+    return sum(map(node_macs, graph.nodes))
+
+
+def node_macs(node: Node) -> int:
+    """Return the multiply-accumulates that a node takes for one image."""
+    if not isinstance(node, WeightedNode):
+        return 0
+    return node.weight.size * math.prod(node.shape[2:])
 
 
 def snr_db(signal: float, noise: float) -> float | None:

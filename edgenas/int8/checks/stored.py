@@ -14,6 +14,8 @@ import numpy as np
 from edgenas.int8.graph.ir import INPUT, OUTPUT, Graph, Node, WeightedNode
 from edgenas.int8.graph.quantize import Quantization, TensorQuant
 
+_FLOAT = np.dtype(np.float32)
+
 
 @dataclass(frozen=True, eq=False)
 class Stored:
@@ -31,7 +33,11 @@ class Stored:
 
 @dataclass(frozen=True, eq=False)
 class StoredLayer:
-    """A layer as it is in a file. kind : one of the graph's; "conv" for a "linear" that is one."""
+    """A layer as it is in a file. kind : one of the graph's; "conv" for a "linear" that is one.
+
+    Of a layer in float the inputs are as they were stored before it read them, and the output is as
+    the next layer in int8 stores it; float32 where nothing is stored.
+    """
 
     kind: str
     inputs: tuple[Stored, ...]
@@ -51,12 +57,15 @@ class StoredFile:
 
 def lowered(graph: Graph, quantization: Quantization, ends: np.dtype) -> StoredFile:
     """Return what a file of `graph` is to store; ends : type of its input and output."""
-    tensors = {name: _activation(quant) for name, quant in quantization.tensors.items()}
+    tensors = dict.fromkeys(graph.shapes, Stored(_FLOAT))
+    tensors |= {name: _activation(quant) for name, quant in quantization.tensors.items()}
+    borders = {node.inputs[0]: tensors[node.output] for node in _borders(graph)}
     layers = []
-    for node in graph.nodes:
+    for node in _layers(graph):
         inputs = tuple(tensors[name] for name in node.inputs)
         parameters = _parameters(node, quantization) if isinstance(node, WeightedNode) else ()
-        layers.append(StoredLayer(node.kind, inputs, tensors[node.output], *parameters))
+        output = borders.get(node.output, tensors[node.output])
+        layers.append(StoredLayer(node.kind, inputs, output, *parameters))
     return StoredFile(
         _with_type(tensors[INPUT], ends), tuple(layers), _with_type(tensors[OUTPUT], ends)
     )
@@ -68,10 +77,18 @@ def differences(graph: Graph, expected: StoredFile, found: StoredFile) -> tuple[
     if kinds != [_as_read(layer.kind) for layer in found.layers]:
         return (f"It has other layers: {len(found.layers)} instead of {len(kinds)}.",)
     said = [*_unlike("the file's input", expected.input, found.input)]
-    for node, right, read in zip(graph.nodes, expected.layers, found.layers, strict=True):
+    for node, right, read in zip(_layers(graph), expected.layers, found.layers, strict=True):
         said += _unlike_layer(node, right, read)
     said += _unlike("the file's output", expected.output, found.output)
     return tuple(said)
+
+
+def _borders(graph: Graph) -> list[Node]:
+    return [node for node in graph.nodes if node.kind == "quantize"]
+
+
+def _layers(graph: Graph) -> list[Node]:
+    return [node for node in graph.nodes if node.kind != "quantize"]
 
 
 def _unlike_layer(node: Node, right: StoredLayer, read: StoredLayer) -> Iterator[str]:
@@ -118,12 +135,15 @@ def _activation(quant: TensorQuant) -> Stored:
 
 def _with_type(tensor: Stored, dtype: np.dtype) -> Stored:
     """Return a tensor stored as `dtype`, with the same reals at both ends of the type."""
+    if tensor.zero_point is None:  # it stays in float
+        return tensor
     shift = int(np.iinfo(dtype).min) - int(np.iinfo(tensor.dtype).min)
-    assert tensor.zero_point is not None
     return replace(tensor, dtype=dtype, zero_point=tensor.zero_point + shift)
 
 
 def _parameters(node: WeightedNode, quantization: Quantization) -> tuple[Stored, Stored]:
+    if node.in_float:
+        return Stored(_FLOAT, values=node.weight), Stored(_FLOAT, values=node.bias)
     stored = quantization.weights[node.output]
     zeros = np.zeros(len(stored.bias), np.int64)
     weight = Stored(np.dtype(np.int8), stored.scale, zeros, stored.weight)

@@ -81,6 +81,9 @@ class FlatbufferFile:
         )
         return len(self._graph.tensors) - 1
 
+    def is_float(self, tensor: int) -> bool:
+        return bool(self._graph.tensors[tensor].type == self._schema.TensorType.FLOAT32)
+
     def operator(
         self,
         kind: str,

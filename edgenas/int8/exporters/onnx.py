@@ -86,7 +86,7 @@ class _Writer:
 
     def _pixels(self, source: str) -> str | None:
         """Read the uint8 pixels of the file's input; None where they are what the graph stores."""
-        if self.quantization is None:
+        if self.quantization is None or not self._is_stored(INPUT):
             return self.operator("Cast", [source], f"{INPUT}_real", to=TensorProto.FLOAT)
         quant = self.quantization.tensors[INPUT]
         unsigned = isinstance(quant.zero_point, np.uint8)
@@ -102,7 +102,7 @@ class _Writer:
     def add(self, node: Node) -> None:
         inputs = [self.read_as[name] for name in node.inputs]
         computed = node.output
-        if node.output == OUTPUT and self.quantization:
+        if node.output == OUTPUT and self._is_stored(OUTPUT):
             computed = f"{OUTPUT}_real"  # the name "logits" belongs to the dequantized output
         activation = node.activation
         if self.quantization and implied(node, self.quantization):
@@ -123,7 +123,7 @@ class _Writer:
     def _weighted(self, node: WeightedNode, source: str, plain: str) -> None:
         inputs = [source, *self._parameters(node)]
         if node.kind == "linear":
-            inputs[0] = self._flat(node.inputs[0])
+            inputs[0] = self._flat(node.inputs[0], stored=not node.in_float)
             self.operator("Gemm", inputs, plain, transB=1)
         else:
             self.operator(
@@ -136,14 +136,14 @@ class _Writer:
                 group=node.groups,
             )
 
-    def _flat(self, name: str) -> str:
+    def _flat(self, name: str, *, stored: bool) -> str:
         """Flatten a tensor; stored again as it was, else the engine's Gemm would stay in float."""
         flat = self.operator("Flatten", [self.read_as[name]], f"{name}_flat")
-        return self._stored_and_read(flat, name, flat) if self.quantization else flat
+        return self._stored_and_read(flat, name, flat) if stored and self.quantization else flat
 
     def _parameters(self, node: WeightedNode) -> list[str]:
         weight, bias = f"{node.output}_weight", f"{node.output}_bias"
-        if not self.quantization:
+        if not self.quantization or node.in_float:
             return [self.constant(weight, node.weight), self.constant(bias, node.bias)]
         stored: WeightQuant = self.quantization.weights[node.output]
         parameters = [self._dequantized(weight, stored.weight, stored.scale)]
@@ -162,8 +162,11 @@ class _Writer:
 
     def _finish(self, name: str, computed: str) -> None:
         self.read_as[name] = computed
-        if self.quantization:
+        if self._is_stored(name):
             self.read_as[name] = self._stored_and_read(computed, name, name)
+
+    def _is_stored(self, name: str) -> bool:
+        return self.quantization is not None and name in self.quantization.tensors
 
     def _stored_and_read(self, computed: str, name: str, prefix: str) -> str:
         """Store `computed` as integers, with the scale of the tensor `name`, and read it back."""

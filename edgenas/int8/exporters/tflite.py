@@ -42,6 +42,7 @@ _OPERATORS = {
     "pad_lowest": ("PADV2", "PadV2Options", 1, 2),
     "reshape": ("RESHAPE", "ReshapeOptions", 1, 1),
     "requantize": ("QUANTIZE", "QuantizeOptions", 1, 1),
+    "dequantize": ("DEQUANTIZE", "DequantizeOptions", 2, 2),
 }
 _INT8_TO_UINT8 = 128
 
@@ -60,7 +61,8 @@ def emit(
     scheme : input and logits are int8 in "s8s8" and "s8s8-symmetric" (zero points of 0), uint8 in
         "u8s8"; what lies between is int8 in all of them, biases int32.
     batch : images an inference; None gives 1, which an interpreter may resize.
-    made : how the input is made, whose layout and type must be those of the file.
+    made : how the input is made, whose layout and type must be those of the file. Input and logits
+        are float32 where all that reads or makes them stays in float.
     made, class_names : are written into the file, as text and as TFLite Metadata.
 
     Raises
@@ -72,9 +74,10 @@ def emit(
         asked = find_scheme(scheme)
         ends = np.dtype(asked.activation.__name__)
         quantization = quantize(graph, ranges, stored_scheme(scheme, "tflite"))
-    if made is not None and (made.layout, made.dtype) != (LAYOUT, str(ends)):
+    takes = str(ends) if INPUT in graph.stored else "float32"
+    if made is not None and (made.layout, made.dtype) != (LAYOUT, takes):
         raise ExportError(
-            f"A .tflite file of this scheme takes {LAYOUT}, {ends}; "
+            f"A .tflite file of this scheme takes {LAYOUT}, {takes}; "
             f"{made.layout}, {made.dtype} was asked for.",
             "Pixels as they are can be: --input uint8",
         )
@@ -98,6 +101,7 @@ class _Writer:
         self.batch = batch
         self.file = FlatbufferFile()
         self.tensors: dict[str, int] = {}
+        self.read_back: dict[str, int] = {}  # integers as floats, for layers in float
         self.constants: dict[tuple, int] = {}
 
     def begin(self, ends: np.dtype) -> int:
@@ -106,14 +110,15 @@ class _Writer:
         shape = (height, width, channels)
         source = self._activation(INPUT, shape, INPUT, ends)
         self.tensors[INPUT] = source
-        if ends == np.uint8:
+        if ends == np.uint8 and self._is_stored(INPUT):
             self.tensors[INPUT] = self._activation(f"{INPUT}_int8", shape, INPUT)
             self._write("requantize", [source], self.tensors[INPUT])
         return source
 
     def add(self, node: Node) -> None:
         """Add the operators of one node."""
-        inputs = [self.tensors[name] for name in node.inputs]
+        read = self._in_float if node.in_float else self.tensors.__getitem__
+        inputs = [read(name) for name in node.inputs]
         if isinstance(node, WeightedNode):
             self._weighted(node, inputs[0])
             return
@@ -128,11 +133,12 @@ class _Writer:
         Of a graph that ends with an image, its values are in the order height, width, channels.
         """
         classes = (math.prod(self.graph.shapes[OUTPUT][1:]),)
-        flat = OUTPUT if ends != np.uint8 else f"{OUTPUT}_int8"
+        requantized = ends == np.uint8 and self._is_stored(OUTPUT)
+        flat = f"{OUTPUT}_int8" if requantized else OUTPUT
         result = self._activation(flat, classes, OUTPUT)
         shape = self.constant("logits_shape", [-1, *classes])
         self._write("reshape", [self.tensors[OUTPUT], shape], result, newShape=[-1, *classes])
-        if ends == np.uint8:
+        if requantized:
             integers, result = result, self._activation(OUTPUT, classes, OUTPUT, ends)
             self._write("requantize", [integers], result)
         return self.file.finish({INPUT: source}, {OUTPUT: result}, metadata)
@@ -169,16 +175,33 @@ class _Writer:
         height, width, channels = _image(self.graph.shapes[name])
         shape = (height + top + below, width + left + right, channels)
         amounts = self.constant("padding", [[0, 0], [top, below], [left, right], [0, 0]])
-        padded = self._activation(f"{node.output}_padded", shape, name)
+        padded = self._activation(
+            f"{node.output}_padded", shape, name, np.dtype(np.float32) if node.in_float else None
+        )
         if lowest:
-            self._write("pad_lowest", [source, amounts, self._lowest(name)], padded)
+            self._write("pad_lowest", [source, amounts, self._lowest(node)], padded)
         else:
             self._write("pad", [source, amounts], padded)
         return padded
 
-    def _lowest(self, name: str) -> int:
-        """Return the tensor of the least number that the tensor `name` can hold."""
-        if self.quantization is None:
+    def _in_float(self, name: str) -> int:
+        """Return the tensor `name` as floats, of which integers are made once."""
+        if not self._is_stored(name):
+            return self.tensors[name]
+        if name not in self.read_back:
+            shape, float32 = _image(self.graph.shapes[name]), np.dtype(np.float32)
+            result = self._activation(f"{name}_float", shape, name, float32)
+            self._write("dequantize", [self.tensors[name]], result)
+            self.read_back[name] = result
+        return self.read_back[name]
+
+    def _is_stored(self, name: str) -> bool:
+        return self.quantization is not None and name in self.quantization.tensors
+
+    def _lowest(self, node: Node) -> int:
+        """Return the tensor of the least number that what `node` reads can hold."""
+        name = node.inputs[0]
+        if self.quantization is None or node.in_float:
             least = np.array([np.finfo(np.float32).min])
             return self.file.tensor(f"{name}_lowest", (1,), np.dtype(np.float32), data=least)
         quant = self.quantization.tensors[name]
@@ -196,7 +219,7 @@ class _Writer:
         order = (1, 2, 3, 0) if axis == 3 else (0, 2, 3, 1)
         values, bias = node.weight, node.bias
         weight_scale, bias_scale, zeros = None, None, None
-        if self.quantization is not None:
+        if self.quantization is not None and not node.in_float:
             stored = self.quantization.weights[node.output]
             values, bias = stored.weight, stored.bias
             weight_scale, bias_scale = stored.scale, stored.bias_scale
@@ -212,7 +235,8 @@ class _Writer:
     ) -> int:
         """Add a tensor [batch, *shape], stored as the graph's tensor `quantized_as`."""
         full = (self.batch or 1, *shape)
-        if self.quantization is None:
+        stored = self._is_stored(quantized_as) and dtype != np.float32
+        if self.quantization is None or not stored:
             return self.file.tensor(name, full, np.dtype(np.float32), open_batch=self.batch is None)
         dtype = dtype or np.dtype(np.int8)
         quant: TensorQuant = self.quantization.tensors[quantized_as]
@@ -246,7 +270,7 @@ class _Writer:
         **attributes: Any,
     ) -> None:
         """Add an operator; versions : in float and in int8."""
-        version = versions[self.quantization is not None]
+        version = versions[not self.file.is_float(output)]
         self.file.operator(kind, version, inputs, output, options, **attributes)
 
     def enum(self, name: str, member: str) -> int:

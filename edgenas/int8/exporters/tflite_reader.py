@@ -41,24 +41,49 @@ class _Reader:
         operators = _names(schema.BuiltinOperator)
         codes = [self.model.OperatorCodes(i) for i in range(self.model.OperatorCodesLength())]
         self.codes = [operators[code.BuiltinCode()] for code in codes]
+        self.maker: dict[int, Any] = {}
+        self.stored_as: dict[int, int] = {}  # what QUANTIZE makes of a tensor
+        for index in range(self.graph.OperatorsLength()):
+            one = self.graph.Operators(index)
+            self.maker[one.Outputs(0)] = one
+            if self._name(one) == "QUANTIZE":
+                self.stored_as[one.Inputs(0)] = one.Outputs(0)
 
     def file(self) -> StoredFile:
         every = [self.graph.Operators(index) for index in range(self.graph.OperatorsLength())]
-        named = [(self.codes[operator.OpcodeIndex()], operator) for operator in every]
+        named = [(self._name(operator), operator) for operator in every]
         layers = [self._layer(_KINDS[name], one) for name, one in named if name in _KINDS]
         ends = self._tensor(self.graph.Inputs(0)), self._tensor(self.graph.Outputs(0))
         return StoredFile(ends[0], tuple(layers), ends[1])
 
     def _layer(self, kind: str, operator: Any) -> StoredLayer:
-        inputs, output = operator.InputsAsNumpy().tolist(), self._tensor(operator.Outputs(0))
+        inputs, output = operator.InputsAsNumpy().tolist(), self._written(operator.Outputs(0))
         if kind in ("conv", "depthwise"):
             order = (3, 0, 1, 2) if kind == "depthwise" else (0, 3, 1, 2)
             weight = self._constant(inputs[1], order)
             return StoredLayer(
-                kind, (self._tensor(inputs[0]),), output, weight, self._constant(inputs[2])
+                kind, (self._read(inputs[0]),), output, weight, self._constant(inputs[2])
             )
         data = [index for index in inputs if not self._is_constant(index)]
-        return StoredLayer(kind, tuple(map(self._tensor, data)), output)
+        return StoredLayer(kind, tuple(map(self._read, data)), output)
+
+    def _name(self, operator: Any) -> str:
+        return self.codes[operator.OpcodeIndex()]
+
+    def _read(self, index: int) -> Stored:
+        """Return how a tensor was stored before a layer, perhaps one in float, reads it."""
+        maker = self.maker.get(index)
+        while maker is not None and self._name(maker) in ("PAD", "PADV2", "DEQUANTIZE"):
+            index = maker.Inputs(0)
+            maker = self.maker.get(index)
+        return self._tensor(index)
+
+    def _written(self, index: int) -> Stored:
+        """Return how what a layer makes is stored: of one in float, as the next one stores it."""
+        own = self._tensor(index)
+        if own.scale is None and index in self.stored_as:
+            return self._tensor(self.stored_as[index])
+        return own
 
     def _is_constant(self, index: int) -> bool:
         buffer = self.model.Buffers(self.graph.Tensors(index).Buffer())

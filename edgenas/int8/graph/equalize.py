@@ -141,7 +141,7 @@ def with_corrected_biases(
     """
     nodes = []
     for node in graph.nodes:
-        if not isinstance(node, WeightedNode):
+        if not isinstance(node, WeightedNode) or node.in_float:
             nodes.append(node)
             continue
         kept = quantization.weights[node.output]

@@ -30,6 +30,7 @@ class _NodeEntry:
     numbers: tuple[int, ...] = ()
     padding_left: int | None = None
     parts: int = 1
+    in_float: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,18 @@ def write(graph: Graph, ranges: Ranges) -> bytes:
                     node.activation,
                     padding_left=node.padding_left,
                     parts=node.parts,
+                    in_float=node.in_float,
                 )
             )
         else:
             entries.append(
-                _NodeEntry(*about, False, activation=node.activation, numbers=node.numbers)
+                _NodeEntry(
+                    *about,
+                    False,
+                    activation=node.activation,
+                    numbers=node.numbers,
+                    in_float=node.in_float,
+                )
             )
     document = _Document(graph.input_shape, tuple(entries), ranges)
     return bytes(save(arrays, {"edgenas_graph": json.dumps(to_json(document))}))
@@ -96,7 +104,9 @@ def read(content: bytes, what: str) -> tuple[Graph, Ranges]:
 def _node(entry: _NodeEntry, arrays: dict[str, np.ndarray]) -> Node:
     about = (entry.kind, entry.inputs, entry.output, entry.shape)
     if not entry.weighted:
-        return Node(*about, activation=entry.activation, numbers=entry.numbers)
+        return Node(
+            *about, activation=entry.activation, numbers=entry.numbers, in_float=entry.in_float
+        )
     weight, bias = arrays[f"{entry.output}.weight"], arrays[f"{entry.output}.bias"]
     return WeightedNode(
         *about,
@@ -107,4 +117,5 @@ def _node(entry: _NodeEntry, arrays: dict[str, np.ndarray]) -> Node:
         entry.padding_left,
         entry.parts,
         activation=entry.activation,
+        in_float=entry.in_float,
     )

@@ -45,7 +45,12 @@ def run(
 
 
 def stored(name: str, value: torch.Tensor, quantization: Quantization) -> torch.Tensor:
-    """Return what the stored integers of the tensor `name` stand for, float32 [n, …]."""
+    """Return what the stored integers of the tensor `name` stand for, float32 [n, …].
+
+    What stays in float is returned as it is.
+    """
+    if name not in quantization.tensors:
+        return value
     quant, limits = quantization.tensors[name], np.iinfo(quantization.scheme.activation)
     scale, zero_point = float(quant.scale), int(quant.zero_point)
     steps = (value / scale).round_().add_(zero_point).clamp_(int(limits.min), int(limits.max))
@@ -59,7 +64,7 @@ def stored_graph(graph: Graph, quantization: Quantization) -> Graph:
 
 def _as_stored(node: Node, quantization: Quantization) -> Node:
     """Return the node with the weights and bias that its integers stand for."""
-    if not isinstance(node, WeightedNode):
+    if not isinstance(node, WeightedNode) or node.in_float:
         return node
     kept = quantization.weights[node.output]
     scale = kept.scale.reshape((-1,) + (1,) * (kept.weight.ndim - 1))

@@ -30,6 +30,7 @@ NodeKind = Literal[
     "resize",
     "depth_to_space",
     "sigmoid",
+    "quantize",
 ]
 
 Pads = tuple[int, int, int, int]  # pixels above, on the left, below, on the right
@@ -47,6 +48,7 @@ class Node:
     output : name of the tensor that it makes, and of the node.
     shape : of that tensor, [1, channels, height, width], or [1, classes] after `linear`.
     numbers : what else the kind needs to know, in the order that its operator says.
+    in_float : int8 files compute it in float, and do not round what it makes (`mixed`).
     """
 
     kind: NodeKind
@@ -55,6 +57,7 @@ class Node:
     shape: tuple[int, ...]
     activation: Activation = field(default="none", kw_only=True)
     numbers: tuple[int, ...] = field(default=(), kw_only=True)
+    in_float: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +120,13 @@ class Graph:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every tensor by name, the input first."""
         return {INPUT: self.input_shape, **{node.output: node.shape for node in self.nodes}}
+
+    @cached_property
+    def stored(self) -> frozenset[str]:
+        """The tensors that an int8 file rounds: what is made in int8, and the input if so read."""
+        made = {node.output for node in self.nodes if not node.in_float}
+        read = any(INPUT in node.inputs for node in self.nodes if not node.in_float)
+        return frozenset(made | {INPUT} if read else made)
 
     @property
     def params(self) -> int:

@@ -68,7 +68,10 @@ class WeightQuant:
 
 @dataclass(frozen=True, eq=False)
 class Quantization:
-    """A graph's int8 parameters: activations by tensor name, weights by node output."""
+    """A graph's int8 parameters: activations by tensor name, weights by node output.
+
+    What stays in float has none (`Graph.stored`).
+    """
 
     scheme: Scheme
     tensors: Mapping[str, TensorQuant]
@@ -95,8 +98,8 @@ def quantize(graph: Graph, ranges: Ranges, scheme: Scheme) -> Quantization:
     ------
     ExportError : `ranges` lacks a tensor, or holds a number that is not finite.
     """
-    bounds = {INPUT: _known_range(ranges, INPUT)}
-    bounds |= {node.output: _node_range(node, ranges) for node in graph.nodes}
+    bounds = {INPUT: _known_range(ranges, INPUT)} if INPUT in graph.stored else {}
+    bounds |= {n.output: _node_range(n, ranges) for n in graph.nodes if not n.in_float}
     groups = same_scale(graph)
     for group in {frozenset(group) for group in groups.values()}:
         least, greatest = zip(*(bounds[name] for name in group), strict=True)
@@ -109,7 +112,7 @@ def quantize(graph: Graph, ranges: Ranges, scheme: Scheme) -> Quantization:
     weights = {
         node.output: quantize_weights(node, tensors[node.inputs[0]].scale, scheme)
         for node in graph.nodes
-        if isinstance(node, WeightedNode)
+        if isinstance(node, WeightedNode) and not node.in_float
     }
     return Quantization(scheme, tensors, weights)
 
@@ -118,7 +121,9 @@ def same_scale(graph: Graph) -> dict[str, set[str]]:
     """Return, for each tensor that shares its scale, all that share it: pools and copies do."""
     groups: dict[str, set[str]] = {}
     for node in graph.nodes:
-        if isinstance(node, WeightedNode) or not find_operator(node.kind).same_scale:
+        if isinstance(node, WeightedNode) or node.in_float:
+            continue
+        if not find_operator(node.kind).same_scale:
             continue
         members = (node.output, *node.inputs)
         joint = set(members).union(*(groups.get(name, ()) for name in members))
@@ -128,9 +133,11 @@ def same_scale(graph: Graph) -> dict[str, set[str]]:
 
 def implied(node: Node, quantization: Quantization) -> bool:
     """Return whether storing the node's output does what its activation does: saturation clips."""
-    quant, limits = quantization.tensors[node.output], np.iinfo(quantization.scheme.activation)
     if node.activation == "none":
         return True
+    if node.in_float:
+        return False
+    quant, limits = quantization.tensors[node.output], np.iinfo(quantization.scheme.activation)
     if quantization.scheme.symmetric or int(quant.zero_point) != int(limits.min):
         return False
     greatest = float(quant.scale) * (int(limits.max) - int(limits.min))

@@ -30,7 +30,7 @@ def tie_free(
     fitted = dict(scales)
     done: set[str] = set()
     for node in reversed(graph.nodes):
-        if node.kind != "add":
+        if node.kind != "add" or node.in_float:
             continue
         together = groups or {}
         unit = float(fitted[node.output]) / DENOMINATOR

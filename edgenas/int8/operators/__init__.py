@@ -11,7 +11,7 @@ from functools import cache
 from edgenas.core.errors import ExportError, nearest
 from edgenas.int8.operators.base import Operator
 
-_MODULES = ("arithmetic", "channels", "pools", "resize")
+_MODULES = ("arithmetic", "borders", "channels", "pools", "resize")
 
 
 def find_operator(kind: str) -> Operator:
