@@ -18,7 +18,7 @@ from edgenas.core.records import Answers, Int8Layer, Interval
 from edgenas.core.records.quantized import DropLimit, FloatCost, Quantized, QuantizedFile
 from edgenas.int8.checks.sensitivity import sensitivity
 from edgenas.int8.engines.float_islands import float_islands
-from edgenas.int8.engines.host import accuracy, logits
+from edgenas.int8.engines.host import logits
 from edgenas.int8.engines.scheme import default_scheme
 from edgenas.int8.graph import float_reference
 from edgenas.int8.graph.calibrated import Calibrated, calibrated
@@ -220,10 +220,14 @@ def _within_drop(
     """
     deciding, labels = file.examples.deciding, file.examples.deciding_labels
     assert deciding is not None and labels is not None  # they were asked for
-    before = accuracy(logits(whole, deciding).reshape(len(deciding), -1), labels)
+
+    def right(scores: np.ndarray) -> float:
+        return float((scores.argmax(1) == labels).mean())
+
+    before = right(logits(whole, deciding).reshape(len(deciding), -1))
 
     def lost(graph: Graph, ranges: Ranges) -> float:
-        return before - accuracy(file.scores(file.content(graph, ranges), graph, deciding), labels)
+        return before - right(file.scores(file.content(graph, ranges), graph, deciding))
 
     mixture = keep_noisiest(best, file.stored_scheme, deciding, lost, most)
     written = file.written(mixture.graph, mixture.ranges)
