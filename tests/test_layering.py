@@ -20,7 +20,7 @@ SOURCES = sorted(
 FLOORS: list[set[str]] = [
     {"device_runtime"},
     {"core"},
-    {"spaces", "data", "tasks", "int8", "predictors", "reporting"},
+    {"spaces", "data", "tasks", "int8", "predictors", "reporting", "hardware"},
     {"supernet", "targets", "challenges"},
     {"optimize"},
     {"explain", "evidence"},
@@ -30,7 +30,7 @@ FLOORS: list[set[str]] = [
 # A supernet is cut into int8 networks of a space and scored on images; targets run int8 files.
 ONLY = {
     "supernet": {"int8", "data", "spaces"},
-    "targets": {"int8"},
+    "targets": {"int8", "hardware"},
     "challenges": {"int8"},
 }
 # What the command line is made of, and what it calls: the names of `edgenas`, and commands.

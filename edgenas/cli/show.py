@@ -13,6 +13,7 @@ from edgenas.cli.card import card
 from edgenas.cli.console import Terminal
 from edgenas.cli.terminal import say
 from edgenas.cli.verdicts import show_not_verified, show_reservations
+from edgenas.core.metrics import REGISTRY
 from edgenas.core.records.image_input import FIT_TEXTS, USUAL_FIT
 
 # Of a table whose cells are never cut, whatever the terminal.
@@ -35,15 +36,7 @@ def search_result(document: dict[str, Any]) -> None:
         console.print(f"FAIL: no candidate {met} on {document['target']}", style="red")
         console.print(f"next: {document['next_command']}")
     else:
-        latency = winner["measured_latency_ms"]
-        asked = "no limit" if limit is None else f"limit {limit:.4g} ms"
-        count = len(document["reservations"])
-        word = f"PASS with {count} reservation{'s' if count > 1 else ''}" if count else "PASS"
-        console.print(
-            f"{word}: {latency['median']:.4g} ms measured ({asked}), "
-            f"{_accuracy(winner, document['target'])}",
-            style="yellow" if count else "green",
-        )
+        _passed(console, document, winner)
         show_reservations(document)
         console.print(f"deploy: {winner['model']}")
         fit = (winner["input"] or {}).get("fit", USUAL_FIT)
@@ -67,6 +60,35 @@ def search_result(document: dict[str, Any]) -> None:
         console.print(f"warm start: {text}")
     if document["report"]:
         console.print(f"report: {document['report']}")
+
+
+def _passed(console: Terminal, document: dict[str, Any], winner: dict[str, Any]) -> None:
+    """Print what the winner does, and of an FPGA what it is estimated to take."""
+    latency, limit = winner["measured_latency_ms"], document["constraint"]["latency_ms"]
+    asked = "no limit" if limit is None else f"limit {limit:.4g} ms"
+    count = len(document["reservations"])
+    word = f"PASS with {count} reservation{'s' if count > 1 else ''}" if count else "PASS"
+    if winner["estimated"]:
+        word = f"ESTIMATED {word}"
+    console.print(
+        f"{word}: {latency['median']:.4g} ms {_known_by(winner)} ({asked}), "
+        f"{_accuracy(winner, document['target'])}",
+        style="yellow" if count else "green",
+    )
+    if winner["estimated"]:
+        console.print(_hardware(winner["measured"]))
+
+
+def _known_by(verified: dict[str, Any]) -> str:
+    return "estimated" if verified["estimated"] else "measured"
+
+
+def _hardware(known: dict[str, float]) -> str:
+    """Return what a network is estimated to take of an FPGA, in a line."""
+    return "estimated: " + ", ".join(
+        f"{known[name]:,.0f} {REGISTRY[name].label}"
+        for name in ("images_per_s", "luts", "dsps", "bram18")
+    )
 
 
 def _accuracy(winner: dict[str, Any], target: str) -> str:
@@ -117,7 +139,8 @@ def _parity(parity: dict[str, Any]) -> str:
 def _candidates(candidates: list[dict[str, Any]], decided_by: str | None) -> Table:
     """Return the candidates as a table; the column that set the winner apart says so."""
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))  # of 80 characters
-    columns = ("", "predicted ms", "at most", "measured ms", "validation", "host int8", "on target")
+    known = f"{_known_by(candidates[0]) if candidates else 'measured'} ms"
+    columns = ("", "predicted ms", "at most", known, "validation", "host int8", "on target")
     deciding = DECIDING.get(decided_by or "")
     for name in (*columns, "passed"):
         lines = "\n".join([*name.split(" "), *(["(decided)"] if name == deciding else [])])

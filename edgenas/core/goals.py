@@ -79,6 +79,7 @@ def require_units(texts: Iterable[str], known: Mapping[str, ResponseKind] = REGI
             continue  # read, or refused, by `parse_constraint`
         kind = find(match[1], known)
         needless = kind.unit in ("", "fraction", *kind.units.keys() & {"%"})
+        needless = needless or set(kind.units.values()) == {1.0}  # all mean the same
         if needless or match[1].lower().endswith(kind.unit.lower()):
             continue
         unit = "MB" if kind.unit == "bytes" else kind.unit

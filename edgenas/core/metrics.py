@@ -17,8 +17,10 @@ from edgenas.core.readings import Observed
 from edgenas.core.records import Architecture, Layer, Measurement
 from edgenas.core.records.goals import Goal
 
-# What explains a response: a term set of the predictors, or the layers themselves, exactly.
-Source = Literal["physical", "choices", "size", "layers"]
+# What explains a response: a term set of the predictors, or the layers themselves, exactly: all by
+# themselves, or on the target's model of hardware.
+Count = Callable[[Sequence[Layer]], float]  # an exact response, of all layers of a network
+Source = Literal["physical", "choices", "size", "layers", "hardware"]
 
 TIME = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 ENERGY = {"uJ": 1e-3, "mJ": 1.0, "J": 1e3}
@@ -50,6 +52,11 @@ class ResponseKind:
     source: Source = "physical"
     measured: Callable[[Measurement], Observed | None] | None = None
     counted: Callable[[Layer], int] | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether it follows from the layers, so that nothing is fitted to it."""
+        return self.source in ("layers", "hardware")
 
     def count(self, layers: Iterable[Layer]) -> int:
         """Return the exact value of a network of these layers."""
@@ -129,6 +136,12 @@ _KINDS = (
         "macs", "multiply-accumulates", "", "min", COUNT, ("mac",), "layers",
         counted=lambda layer: layer.macs,
     ),
+    ResponseKind("luts", "LUTs", "", "min", COUNT, ("lut",), "hardware"),
+    ResponseKind("dsps", "DSPs", "", "min", COUNT, ("dsp",), "hardware"),
+    ResponseKind("bram18", "block RAMs of 18 kbit", "", "min", COUNT, ("brams",), "hardware"),
+    ResponseKind("images_per_s", "images a second", "images/s", "max",
+                 {"images/s": 1.0, "fps": 1.0}, ("throughput", "fps"), "hardware"),
+    ResponseKind("bops", "bit operations", "", "min", COUNT, (), "hardware"),
 )  # fmt: skip
 REGISTRY: dict[str, ResponseKind] = {kind.name: kind for kind in _KINDS}
 

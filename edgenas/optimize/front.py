@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from edgenas.core.errors import InputError, PredictorError
-from edgenas.core.metrics import REGISTRY, ResponseKind
+from edgenas.core.metrics import REGISTRY, Count, ResponseKind
 from edgenas.core.records.goals import Limit, Objective
 from edgenas.optimize.layout import Grid, OptionRows, Predictors, matrix_of, option_rows, summands
 from edgenas.optimize.optimizers.problem import Problem, Response, Sums
@@ -112,10 +112,10 @@ class _Values:
         self._options: dict[str, OptionRows] = {
             source: option_rows(predictors.rows(source), grid.choices)
             for source in {column.kind.source for column in columns}
-            if source != "layers"
+            if source not in ("layers", "hardware")
         }
-        counted = {c.kind.name: c.kind for c in columns if c.kind.counted is not None}
-        self._counts = {name: _count_sums(grid, kind) for name, kind in counted.items()}
+        exact = {column.kind.name for column in columns} & predictors.counts.keys()
+        self._counts = {name: _count_sums(grid, predictors.counts[name]) for name in exact}
 
     @property
     def separable(self) -> bool:
@@ -176,17 +176,17 @@ class _Values:
         return Sums(offsets[:, None] + shift, parts)
 
 
-def _count_sums(grid: Grid, kind: ResponseKind) -> Sums:
+def _count_sums(grid: Grid, count: Count) -> Sums:
     """Return an exact response as sums over stages, with one column."""
     space = grid.space
     offsets = [
-        kind.count((*space.stem_layers(resolution), *space.head_layers(resolution)))
+        count((*space.stem_layers(resolution), *space.head_layers(resolution)))
         for resolution in space.resolutions
     ]
     parts = tuple(
         np.array(
             [
-                [[kind.count(like_layers(space, resolution, stage, one))] for one in choices]
+                [[count(like_layers(space, resolution, stage, one))] for one in choices]
                 for resolution in space.resolutions
             ],
             np.float64,
@@ -197,7 +197,7 @@ def _count_sums(grid: Grid, kind: ResponseKind) -> Sums:
 
 
 def _check_known(predictors: Predictors, kind: ResponseKind) -> None:
-    if kind.counted is None and kind.name not in predictors.fitted:
+    if kind.name not in predictors.counts and kind.name not in predictors.fitted:
         raise PredictorError(
             f"There is no predictor of {kind.name}: the target gave no measurements of it.",
             "Fit again: edgenas fit RUN; or leave it out of the objectives and constraints.",

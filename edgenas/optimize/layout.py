@@ -11,7 +11,7 @@ import numpy as np
 
 from edgenas.core import plugins
 from edgenas.core.errors import PredictorError
-from edgenas.core.metrics import REGISTRY
+from edgenas.core.metrics import REGISTRY, Count
 from edgenas.core.records import Architecture, Candidate, Interval, StageChoice
 from edgenas.optimize.optimizers.base import Point, StageProblem
 from edgenas.optimize.term_rows import TermRows, canonical, distinct_choices
@@ -24,6 +24,7 @@ class Predictors:
     """Latency in ms and accuracy as a fraction, over the architectures of one space.
 
     others : predictors of further responses, by name; each in the unit of its response.
+    of_hardware : how the responses that the target's model of hardware knows follow from layers.
     """
 
     space: MobileSpace
@@ -31,6 +32,7 @@ class Predictors:
     accuracy: FittedPredictor
     confidence: float
     others: Mapping[str, FittedPredictor] = field(default_factory=dict)
+    of_hardware: Mapping[str, Count] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, predictor in self.fitted.items():
@@ -50,6 +52,12 @@ class Predictors:
         """All predictors by the name of their response."""
         return {"latency_ms": self.latency, "accuracy": self.accuracy, **self.others}
 
+    @property
+    def counts(self) -> dict[str, Count]:
+        """How every exact response follows from the layers of a network, by its name."""
+        counted = {kind.name: kind.count for kind in REGISTRY.values() if kind.counted is not None}
+        return {**counted, **self.of_hardware}
+
     def rows(self, source: str) -> TermRows:
         """Return the rows of a term set over the space; the same ones each time."""
         return self._rows.setdefault(source, TermRows(self.space, source))
@@ -66,12 +74,12 @@ class Predictors:
             name: self._intervals(name, predictor, architectures)
             for name, predictor in self.fitted.items()
         }
-        counts = [kind for kind in REGISTRY.values() if kind.counted is not None]
+        counts = self.counts
         candidates = []
         for i, architecture in enumerate(architectures):
             here = {name: of[i] for name, of in intervals.items()}
             layers = self.space.layers(architecture)
-            here |= {kind.name: exactly(kind.count(layers)) for kind in counts}
+            here |= {name: exactly(count(layers)) for name, count in counts.items()}
             candidates.append(Candidate.of(architecture, here))
         return tuple(candidates)
 

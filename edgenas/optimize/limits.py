@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
-from edgenas.core.metrics import REGISTRY, ResponseKind
+from edgenas.core.metrics import REGISTRY, Count, ResponseKind
 from edgenas.core.records import Interval, Layer, Measurement, VerifiedModel
 from edgenas.core.records.goals import Limit
 
@@ -33,13 +34,16 @@ def broken(limit: Limit, value: float | None, kind: ResponseKind) -> list[str]:
 
 
 def measured_responses(
-    verified: VerifiedModel, measurement: Measurement, layers: Sequence[Layer]
+    verified: VerifiedModel,
+    measurement: Measurement,
+    layers: Sequence[Layer],
+    of_hardware: Mapping[str, Count],
 ) -> dict[str, float]:
     """Return every response that is known of a network on its target, in its unit.
 
     The accuracy is that of its file on the target, on the held-out test images.
     """
-    found: dict[str, float] = {}
+    found = {name: float(count(layers)) for name, count in of_hardware.items()}
     for name, kind in REGISTRY.items():
         if kind.counted is not None:
             found[name] = float(kind.count(layers))
@@ -55,9 +59,13 @@ def judged(
     measurement: Measurement,
     layers: Sequence[Layer],
     limits: Mapping[str, Limit],
+    of_hardware: Mapping[str, Count] = MappingProxyType({}),
 ) -> VerifiedModel:
-    """Return the verified network with its measured responses, failed where one breaks a limit."""
-    found = measured_responses(verified, measurement, layers)
+    """Return the verified network with its measured responses, failed where one breaks a limit.
+
+    of_hardware : how responses that the target's model of hardware knows follow from layers.
+    """
+    found = measured_responses(verified, measurement, layers, of_hardware)
     reasons = list(verified.reasons)
     for name, limit in limits.items():
         if name != "latency_ms" or name in found:  # else the reason is there already

@@ -52,6 +52,7 @@ class VerifiedCandidate:
     confusion : what the target answered on images of each class; None as for these.
     val_answers : right answers on the validation images, which choose between networks; None where
         there were none.
+    estimated : nothing was timed: what is called measured follows from a model of the target.
     parity : reference, host and target against each other.
     input : how its input is made of an image file; None in runs of before this was kept.
     model : path of the file to deploy. reasons : why it did not pass; empty if it passed.
@@ -79,6 +80,7 @@ class VerifiedCandidate:
     fp32_latency_ms: float | None = None
     synthetic: bool = False
     input: ImageInput | None = None
+    estimated: bool = False
 
 
 @dataclass(frozen=True)

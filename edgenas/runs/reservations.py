@@ -20,6 +20,11 @@ from edgenas.core.records.seen import WORTH_A_RESERVATION
 from edgenas.int8.engines.facts import find_engine
 
 MOST_REJECTED = 0.5  # of the passes that timed a model
+ESTIMATED = (
+    "Its images/s, latency, LUTs, DSPs and block RAMs are estimated by formulas, not measured: "
+    "cycles are right to 1 %, LUTs to a factor of 2. Synthesise it before you build on them "
+    "(docs/how-to/fpga.md)."
+)
 MOST_UNUSED = 0.6  # of a limit: a winner that is faster is not held back by it
 
 
@@ -33,6 +38,8 @@ def reservations(
     """
     found = list(_slower_than_float(verified))
     found += of_outcome(target, verified.outcome, limit_ms)
+    if verified.outcome.estimated:
+        found.append(ESTIMATED)
     found += broken_promises(verified, promised, REGISTRY)
     if verified.synthetic:
         found.append("Its accuracy is predicted, not measured: the run had no images.")
@@ -163,7 +170,7 @@ def broken_promises(
     """
     for name, kind in kinds.items():
         predicted, value = verified.candidate.response(name), verified.known(name)
-        if name not in promised or predicted is None or value is None or kind.counted is not None:
+        if name not in promised or predicted is None or value is None or kind.exact:
             continue
         if kind.goal == "max" and value < predicted.lower:
             ends = f"{kind.shown(predicted.lower)} at least"

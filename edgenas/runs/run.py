@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,7 @@ from edgenas.runs.store import Store
 
 if TYPE_CHECKING:
     from edgenas.data.base import Dataset
+    from edgenas.hardware.pipeline import Pipeline
     from edgenas.optimize.layout import Predictors
     from edgenas.runs.sources.base import Source
     from edgenas.spaces.base import MobileSpace
@@ -304,16 +305,37 @@ class RunContext:
             if path.exists():
                 loaded[name] = load_predictor(read_json(path), self.config.predictor)
         latency, accuracy = loaded.pop("latency_ms"), loaded.pop("accuracy")
-        return Predictors(self.space, latency, accuracy, self.config.confidence, loaded)
+        confidence, counts = self.config.confidence, self.hardware_counts()
+        return Predictors(self.space, latency, accuracy, confidence, loaded, counts)
+
+    @property
+    def pipeline(self) -> Pipeline | None:
+        """The target's model of an FPGA, at the throughput that is asked for; None of a board."""
+        pipeline: Pipeline | None = getattr(self.target, "pipeline", None)
+        asked = self.config.limits().get("images_per_s")
+        if pipeline is None or asked is None or asked.at_least is None:
+            return pipeline
+        return pipeline.at(asked.at_least)
+
+    def hardware_counts(self) -> Mapping[str, metrics.Count]:
+        """Return how the responses of hardware follow from layers; {} of a board."""
+        pipeline = self.pipeline
+        return {} if pipeline is None else pipeline.counts()
 
     def resolved_limits(self, choose_ms: Callable[[], float] | None) -> dict[str, Limit]:
         """Return the limits that a search goes by, by metric: those asked for, and one on latency
         that is chosen once, by `choose_ms`, where there is none.
 
-        choose_ms : None where a search without a limit on latency is wanted.
+        choose_ms : None where a search without a limit on latency is wanted. What an FPGA has
+            limits resources, in place of a limit on latency.
         """
         limits = self.config.limits()
         latency = limits.get("latency_ms")
+        if (pipeline := self.pipeline) is not None:
+            given = (Limit(name, at_most=most) for name, most in pipeline.limits().items())
+            return limits | {
+                one.response: goals.tightest(limits.get(one.response), one) for one in given
+            }
         if choose_ms is None or (latency is not None and latency.at_most is not None):
             return limits
         limit_ms = self._chosen_limit_ms()

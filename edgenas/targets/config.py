@@ -12,6 +12,7 @@ from edgenas.core import plugins
 from edgenas.core.errors import InputError, nearest
 from edgenas.core.files.toml import read_toml
 from edgenas.core.records import from_json
+from edgenas.hardware.devices import FpgaSetup
 from edgenas.int8.engines.scheme import Scheme, default_scheme
 from edgenas.targets.base import MeasureSettings, Target
 from edgenas.targets.remote.address import Connection, parse_address
@@ -106,6 +107,7 @@ class TargetConfig:
     """What a target file says.
 
     scheme : None for what suits the machine. affinity : cores to run on; empty for all.
+    fpga : of a target of kind "fpga" alone.
     any_engine : no engine is named, so that a run takes the fastest; `engine` is the usual one.
     """
 
@@ -120,6 +122,7 @@ class TargetConfig:
     board: BoardSetup = field(default_factory=BoardSetup)
     measuring: Measuring = field(default_factory=Measuring)
     limits: Limits = field(default_factory=Limits)
+    fpga: FpgaSetup | None = None
     any_engine: bool = False
 
     def settings(self, asked: MeasureSettings) -> MeasureSettings:
@@ -140,6 +143,7 @@ _TABLES: dict[str, type[Any]] = {
     "board": BoardSetup,
     "measuring": Measuring,
     "limits": Limits,
+    "fpga": FpgaSetup,
 }
 
 
@@ -221,7 +225,12 @@ def read(path: Path) -> TargetConfig:
             f"Search it with: edgenas search --target {path}",
         )
     _check_keys(document, TargetConfig, f"The target file {path}")
-    any_engine = "engine" not in document
+    any_engine = "engine" not in document and document.get("kind") != "fpga"
+    if "fpga" in document and document.get("kind") != "fpga":
+        raise InputError(
+            f"The target file {path} has a table [fpga], but is of kind '{document.get('kind')}'.",
+            'Write kind = "fpga", or remove the table.',
+        )
     given = {"name": path.stem, **document, "source": str(path), "any_engine": any_engine}
     for table, kind in _TABLES.items():
         if isinstance(given.get(table), dict):

@@ -7,11 +7,15 @@ from types import ModuleType
 import pytest
 
 from edgenas.core import plugins
+from edgenas.hardware.devices import FpgaSetup
 from edgenas.targets import config
 from edgenas.targets.base import Target
 from edgenas.testing import TargetContract
 
 CONFIGS = {
+    "fpga": lambda request: config.TargetConfig(
+        "fpga", "fpga", "contract", fpga=FpgaSetup("pynq-z2")
+    ),
     "local": lambda request: config.TargetConfig("local", "local", "contract"),
     "ssh": lambda request: request.getfixturevalue("board").target_config(),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ ONNX = {"engine": "onnxruntime"}
         ({"top": 10**15}, "--top 10+ is more than"),
         ({"optimizer": "monas", "reward": "mixt"}, "no reward 'mixt'.*Did you mean 'mixed'"),
         ({"constraints": ("peak_rss<=64",)}, 'has no unit.*"peak_rss<=64MB"'),
+        ({"constraints": ("luts<=30000",)}, "luts is known of an FPGA alone"),
         ({"target": "raspbery5"}, "There is no target.*Did you mean 'raspberrypi5'"),
     ],
 )
@@ -55,6 +57,25 @@ def test_what_cannot_be_met_is_refused_before_anything_is_done(
             engines = [asked.get("engine", "onnxruntime")]
             rest = {k: v for k, v in asked.items() if k not in ("target", "engine")}
             several.search_several(run, targets, rest, Silent(), resume=False, engines=engines)
+    assert not list(run.rglob("supernet*")) and not list(run.rglob("jobs"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"constraints": ("images_per_s>=1e6",)}, r"No folding.*stem takes.*images_per_s>=\d+"),
+        ({"objectives": ("images_per_s",)}, "images_per_s is no objective"),
+        ({"space": "mbv3-cpu"}, "'mbv3-cpu' has squeeze-excite layers"),
+        ({"engine": "litert"}, "in onnxruntime"),
+    ],
+)
+def test_what_no_fpga_can_be_is_refused_before_anything_is_done(
+    asked: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(EdgeNasError) as refused:
+        search.search(run, {"target": "pynq-z2", **asked}, Silent(), resume=False)
+    assert re.search(message, f"{refused.value.message} {refused.value.hint}")
     assert not list(run.rglob("supernet*")) and not list(run.rglob("jobs"))
 
 

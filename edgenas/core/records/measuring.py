@@ -197,6 +197,7 @@ class Outcome:
     environment : machine state before and after (governor, frequency, temperature, throttling, …).
     energy : None where the target has no power sensor.
     peak_rss_bytes : of a fresh process that loaded and ran only this model.
+    estimated : nothing was timed: its latency is that of a model of the target.
     """
 
     status: Literal["ok", "failed"]
@@ -208,6 +209,7 @@ class Outcome:
     latency: Latency | None = None
     peak_rss_bytes: int | None = None
     energy: Energy | None = None
+    estimated: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ activation or batch norm behind a convolution.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from edgenas.core.errors import InputError
+from edgenas.core.records import Layer, LayerKind
 from edgenas.core.records.roofline import FileWork, LayerWork, WorkKind
 from edgenas.int8.work.layers import Tensor, moving, said, weighted
 
@@ -45,6 +46,7 @@ _KINDS: dict[str, WorkKind] = {
     **dict.fromkeys(_MOVES, "move"),
 }
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+Answer = TypeVar("Answer")
 
 
 def read_work(content: bytes, shapes: Mapping[str, Sequence[int]]) -> FileWork:
@@ -54,6 +56,25 @@ def read_work(content: bytes, shapes: Mapping[str, Sequence[int]]) -> FileWork:
     ------
     InputError : it is damaged, or its shapes contradict each other.
     """
+    return _read(content, shapes, lambda reader: reader.work())
+
+
+def read_layers(content: bytes, shapes: Mapping[str, Sequence[int]]) -> tuple[Layer, ...]:
+    """Return a file's convolutions, matrices, additions and pools as the layers of a network.
+
+    Weights and activations are of 8 bits where they are stored as integers, and where they are not.
+
+    Raises
+    ------
+    InputError : it is damaged, or has an operator that is none of these.
+    """
+    return _read(content, shapes, lambda reader: reader.layers())
+
+
+def _read(
+    content: bytes, shapes: Mapping[str, Sequence[int]], answer: Callable[[_Reader], Answer]
+) -> Answer:
+    """Return what `answer` makes of a file; `InputError` for a damaged one."""
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
@@ -61,7 +82,7 @@ def read_work(content: bytes, shapes: Mapping[str, Sequence[int]]) -> FileWork:
     try:
         model = onnx.load_model_from_string(content)
         _settle(model, shapes)
-        return _Reader(onnx.shape_inference.infer_shapes(model, data_prop=True)).work()
+        return answer(_Reader(onnx.shape_inference.infer_shapes(model, data_prop=True)))
     except (*refused, IndexError, RecursionError) as problem:
         said = (str(problem).splitlines() or [""])[0][:200]
         raise InputError(f"The operators of the ONNX file cannot be read: {said}.") from problem
@@ -130,6 +151,61 @@ class _Reader:
             pass
         self.unknown[str(node.op_type)[:50]] += 1  # bytes where it is no UTF-8
         return None
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the layers; each reads what the layers before it make, or "input"."""
+        nodes = [node for node in self.graph.node if self.flowing.intersection(node.input)]
+        return tuple(
+            self._as_layer(node)
+            for node in nodes
+            if node.op_type not in (*_VIEWS, *_MOVES) and not self._is_fused(node)
+        )
+
+    def _as_layer(self, node: NodeProto) -> Layer:
+        kernel_size, stride = 1, 1
+        kind: LayerKind | None = None
+        name = node.op_type
+        if name == "Conv":
+            attributes = {one.name: one for one in node.attribute}
+            weight = self._read(node.input[1]).shape
+            groups = attributes["group"].i if "group" in attributes else 1
+            if groups == 1 or weight[1] == 1:
+                kind = "conv" if groups == 1 else "depthwise"
+            kernel_size = max(weight[2:])
+            stride = max(attributes["strides"].ints) if "strides" in attributes else 1
+        elif name in ("Gemm", "MatMul"):
+            kind = "linear"
+        elif name == "Add" and all(one in self.flowing for one in node.input):
+            kind = "add"
+        elif name == "GlobalAveragePool":
+            kind = "global_pool"
+        if kind is None:
+            raise InputError(
+                f"The ONNX file has the operator {name[:50]} ({_name(node)}), for which a dataflow "
+                "pipeline has no unit.",
+            )
+        read = self._read(node.input[0]).shape
+        written = self._written(node).shape
+        in_size, out_size = (max((1, *shape[2:])) for shape in (read, written))
+        inputs = tuple(self._made_by(one) for one in node.input if one in self.flowing)
+        return Layer(
+            _name(node),
+            kind,
+            inputs,
+            read[1],
+            written[1],
+            in_size,
+            out_size,
+            kernel_size=kernel_size,
+            stride=stride,
+        )
+
+    def _made_by(self, name: str) -> str:
+        """Return the layer that makes a tensor, behind what is fused, moved or viewed."""
+        maker = self.maker.get(name)
+        while maker is not None and (maker.op_type in (*_VIEWS, *_MOVES) or self._is_fused(maker)):
+            maker = self.maker.get(maker.input[0])
+        return "input" if maker is None else _name(maker)
 
     def _convolution(self, node: NodeProto) -> LayerWork:
         at, bias_at = _CONVOLUTIONS[node.op_type]

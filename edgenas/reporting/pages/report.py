@@ -186,8 +186,9 @@ def _further_figures(one: VerifiedCandidate) -> dict[str, str]:
     for name, value in one.predicted.responses.items():
         kind = REGISTRY[name]
         label = f"{kind.label[:1].upper()}{kind.label[1:]}"
-        if kind.counted is not None:
-            found[label] = kind.shown(value.mean)
+        if kind.exact:
+            estimated = ", estimated" if kind.source == "hardware" else ""
+            found[f"{label}{estimated}"] = kind.shown(value.mean)
             continue
         bounds = f"{kind.shown(value.lower)} to {kind.shown(value.upper)}"
         found[f"{label}, predicted"] = f"{kind.shown(value.mean)} ({bounds})"

@@ -10,6 +10,14 @@ from edgenas.core.records.intervals import wilson
 from edgenas.reporting.document import ReportData, VerifiedCandidate
 from edgenas.reporting.words import numbers
 
+# What is estimated of a network on an FPGA, in words.
+_HARDWARE = {
+    "images_per_s": "images a second",
+    "luts": "LUTs",
+    "dsps": "DSPs",
+    "bram18": "block RAMs of 18 kbit",
+}
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -54,7 +62,9 @@ def verdict(data: ReportData) -> Verdict:
     passed = data.status == "pass"
     promised = "Passed for latency" if winner.synthetic else "Passed"
     problems = _problems(data)
-    if passed and problems:
+    if winner.estimated:
+        promised = "Estimated to fit"
+    elif passed and problems:
         promised += " with reservations"
     headline = f"{promised}: deploy {name}" if passed else f"Failed: do not deploy {name}"
     facts = (latency_fact(data, winner), promise_fact(data, winner), accuracy_fact(winner))
@@ -86,6 +96,9 @@ def _outdated(data: ReportData) -> Verdict:
 def latency_fact(data: ReportData, winner: VerifiedCandidate) -> Fact:
     """Return the measured latency against the budget."""
     measured, limit = winner.measured_latency_ms, numbers.milliseconds(data.limit_ms)
+    if measured is not None and winner.estimated:
+        note = "Of one image through all layers of the pipeline, one after the other; not measured."
+        return Fact("Estimated latency", numbers.milliseconds(measured.median), note)
     if measured is None:
         budget = f"The budget is {limit}." if data.limited else ""
         return Fact("Measured latency", numbers.MISSING, budget, bad=True)
@@ -199,6 +212,16 @@ def _sentence(data: ReportData, winner: VerifiedCandidate) -> str:
         return (
             f"On target {data.target}: latency {latency}{budget}, accuracy {accuracy}; what "
             "was not measured cannot be promised."
+        )
+    if winner.estimated:
+        known = ", ".join(
+            f"{winner.measured[name]:,.0f} {label}"
+            for name, label in _HARDWARE.items()
+            if name in winner.measured
+        )
+        return (
+            f"It classifies {accuracy} of the held-out images correctly on this computer. "
+            f"Estimated, not measured, on target {data.target}: {known}."
         )
     if not data.limited or data.limit_ms is None:
         return (

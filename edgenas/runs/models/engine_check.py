@@ -46,11 +46,15 @@ def check_engine(context: RunContext) -> None:
 
 def warn_of_fallback(context: RunContext, outcomes: Iterable[Outcome]) -> None:
     """Warn, once, if the engine says that something else than it should be ran a model."""
-    for provider in dict.fromkeys(one.provider for one in outcomes if one.status == "ok"):
+    for provider in dict.fromkeys(one.provider for one in outcomes if _ran(one)):
         obstacle = check_provider(context.target.engine, provider)
         if obstacle is not None:
             context.progress.warning(f"{obstacle.problem}. {obstacle.remedy}")
             return
+
+
+def _ran(outcome: Outcome) -> bool:
+    return outcome.status == "ok" and not outcome.estimated
 
 
 def _islands(context: RunContext) -> dict[str, list[Obstacle]]:

@@ -81,7 +81,7 @@ class Board:
 
     def check_given(self, metric: str) -> None:
         run = self.run
-        if REGISTRY[metric].counted is not None or not run.folder.store.exists():
+        if REGISTRY[metric].exact or not run.folder.store.exists():
             return
         measured = any(one.outcome.status == "ok" for one in run.measurements())
         if measured and not run.observed(metric):
@@ -124,7 +124,7 @@ class Board:
     def fitted_metrics(self) -> Mapping[str, bool]:
         """Return the metrics but for those that follow exactly from the layers."""
         needed = set(NEEDED) | self.run.config.responses
-        return {name: name in needed for name, kind in REGISTRY.items() if kind.counted is None}
+        return {name: name in needed for name, kind in REGISTRY.items() if not kind.exact}
 
     def more_rows(self, metric: str) -> str:
         step = NEEDED.get(metric, "measure --samples")

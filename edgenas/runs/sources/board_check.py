@@ -72,9 +72,10 @@ def check(context: RunContext, search: SearchResult) -> list[VerifiedModel]:
         layers = context.space.layers(model.candidate.architecture)
         found = _verify(context, model, file, outcome)
         found = replace(found, predicted_by=search.predicted_by)
-        if model is floated and (latency := outcomes[fp32.key].latency) is not None:
+        latency = None if outcome.estimated else outcomes[fp32.key].latency
+        if model is floated and latency is not None:
             found = replace(found, fp32_latency_ms=latency.median_ms)
-        verified.append(judged(found, measurement, layers, held))
+        verified.append(judged(found, measurement, layers, held, context.hardware_counts()))
         context.store.add_measurement(measurement)
     return verified
 
@@ -104,6 +105,8 @@ def _held_against_float(context: RunContext, verified: VerifiedModel) -> Verifie
     """Return the winner with how long its float file takes, unless that was timed before, and,
     where int8 is not faster, how long it takes on the target's other engines."""
     model = verified.model
+    if verified.outcome.estimated:
+        return verified  # there is no float file on an FPGA
     if verified.fp32_latency_ms is None:
         anchor, fp32 = latency_model(context, context.anchor()), _fp32_file(context, model)
         jobs = [anchor, _file(context, model), fp32]

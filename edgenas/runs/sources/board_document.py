@@ -115,6 +115,7 @@ def _candidate(context: RunContext, verified: VerifiedModel) -> VerifiedCandidat
         measured_latency_ms=None
         if latency is None
         else MeasuredLatency(latency.median_ms, latency.p90_ms, latency.ci95_ms),
+        estimated=verified.outcome.estimated,
         fp32_accuracy=verified.fp32_accuracy,
         int8_accuracy=verified.int8_accuracy,
         fp32_latency_ms=verified.fp32_latency_ms,

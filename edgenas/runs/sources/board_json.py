@@ -101,6 +101,7 @@ def _verified(
     return {
         **_candidate(model.candidate),
         "measured_latency_ms": measured,
+        "estimated": verified.outcome.estimated,
         "fp32_latency_ms": verified.fp32_latency_ms,
         "val_accuracy": model.val_int8_accuracy,
         "n_val_images": model.n_val,

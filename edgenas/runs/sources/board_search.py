@@ -51,7 +51,8 @@ def search(context: RunContext) -> SearchResult:
     optimizer = plugins.load("optimizers", context.config.optimizer)
     started = time.perf_counter()
     seeded = context.config.warm_start is not None and not hasattr(optimizer, "best_under")
-    if context.config.plain and not seeded and context.predictors().additive:
+    of_latency = context.config.plain and context.pipeline is None
+    if of_latency and not seeded and context.predictors().additive:
         result = _best_under(context, optimizer, started)
     else:
         result = _front(context, optimizer, started)
@@ -159,7 +160,9 @@ def _front(context: RunContext, optimizer: ModuleType, started: float) -> Search
     config, predictors = context.config, context.predictors()
     single = lay_out(predictors) if predictors.additive else None
     limits = _limits(context, predictors)
-    layout = lay_out_front(predictors, config.wanted, limits)
+    # images/s is no limit of its own: each layer is folded so that it keeps up
+    searched = {name: limit for name, limit in limits.items() if name != "images_per_s"}
+    layout = lay_out_front(predictors, config.wanted, searched)
     budget = config.budget or optimizer.BUDGET
     known = warm_start.start_architectures(context, budget)
     starts = np.array([layout.point(one) for one in known], np.int64)

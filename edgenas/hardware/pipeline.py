@@ -1,0 +1,205 @@
+"""A network as a pipeline of units: the cheapest folding of each layer, and what all of them take.
+
+A throughput limits the cycles of each unit by itself, so it only rules foldings out; of those that
+are left the one with the fewest LUTs is taken, layer by layer, which is the best for the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from edgenas.core.errors import InputError
+from edgenas.core.metrics import Count
+from edgenas.core.records import Layer
+from edgenas.core.records.hardware import Folding, FpgaDevice, HardwareEstimate, LayerEstimate
+from edgenas.hardware.dataflow import (
+    LUTS_PER_GATE,
+    UNIT_LUTS,
+    Style,
+    Terms,
+    matrix_unit,
+    stream_unit,
+    waiting_pixels,
+)
+
+# Said of a network with a unit that no folding makes fast enough: no limit on LUTs keeps it.
+NEVER = 1e9
+_MATRICES = ("conv", "depthwise", "linear")
+
+
+@dataclass(frozen=True)
+class Factors:
+    """LUTs of one of each term, and of memories a LUT of memory; see `dataflow.Terms`."""
+
+    units: float = UNIT_LUTS
+    multipliers: float = LUTS_PER_GATE
+    adders: float = LUTS_PER_GATE
+    thresholds: float = LUTS_PER_GATE
+    memory: float = 1.0
+
+    def luts(self, terms: Terms) -> float:
+        """Return the LUTs of a unit."""
+        return sum(getattr(self, name) * value for name, value in vars(terms).items())
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """How networks become pipelines on one device.
+
+    images_per_s : that every unit must keep up with. usable : share of the device's LUTs to plan.
+    factors : what a calibration fitted, or those of the formulas.
+    """
+
+    device: FpgaDevice
+    clock_mhz: float
+    images_per_s: float
+    usable: float = 0.7
+    style: Style = field(default_factory=Style)
+    factors: Factors = field(default_factory=Factors)
+
+    @property
+    def cycles(self) -> int:
+        """The most cycles that a unit may take an image."""
+        return int(self.clock_mhz * 1e6 / self.images_per_s)
+
+    def at(self, images_per_s: float) -> Pipeline:
+        """Return the same device under another throughput."""
+        return replace(self, images_per_s=images_per_s)
+
+    def estimate(self, layers: Sequence[Layer]) -> HardwareEstimate:
+        """Return the pipeline of a network, each layer folded for the fewest LUTs.
+
+        A layer that no folding makes fast enough is unrolled as far as it goes.
+
+        Raises
+        ------
+        InputError : a layer has no unit.
+        """
+        units = tuple(self._units(layers))
+        slowest = max(units, key=lambda unit: unit.folding.cycles)
+        return HardwareEstimate(
+            units,
+            sum(unit.folding.luts for unit in units),
+            sum(unit.folding.dsps for unit in units),
+            sum(unit.folding.bram18 for unit in units),
+            self.clock_mhz * 1e6 / slowest.folding.cycles,
+            sum(unit.folding.cycles for unit in units) / (self.clock_mhz * 1e3),
+            slowest.name,
+        )
+
+    def counts(self) -> Mapping[str, Count]:
+        """Return how each response of hardware follows from layers.
+
+        All but images/s are sums over them, so that a search can be exact; LUTs are `NEVER` where
+        no folding makes a layer fast enough.
+        """
+
+        def luts(layers: Sequence[Layer]) -> float:
+            foldings = [unit.folding for unit in self._units(layers)]
+            slow = any(folding.cycles > self.cycles for folding in foldings)
+            return NEVER if slow else sum(folding.luts for folding in foldings)
+
+        def dsps(layers: Sequence[Layer]) -> float:
+            return sum(unit.folding.dsps for unit in self._units(layers))
+
+        def bram18(layers: Sequence[Layer]) -> float:
+            return sum(unit.folding.bram18 for unit in self._units(layers))
+
+        def images_per_s(layers: Sequence[Layer]) -> float:
+            return self.estimate(layers).images_per_s
+
+        def bops(layers: Sequence[Layer]) -> float:
+            return sum(layer.bops for layer in layers)
+
+        return {
+            "luts": luts,
+            "dsps": dsps,
+            "bram18": bram18,
+            "images_per_s": images_per_s,
+            "bops": bops,
+        }
+
+    def limits(self) -> dict[str, float]:
+        """Return the most of each resource that the device has to give."""
+        device = self.device
+        return {
+            "luts": self.usable * device.luts,
+            "dsps": float(device.dsps) or 0.5,
+            "bram18": float(device.bram18) or 0.5,
+        }
+
+    def fastest(self, layers: Sequence[Layer]) -> tuple[float, Layer]:
+        """Return the most images/s that any folding gives, and the layer that holds them up."""
+        slowest = max(layers, key=lambda layer: _foldable(layer)[-1][2])
+        return self.clock_mhz * 1e6 / _foldable(slowest)[-1][2], slowest
+
+    def _units(self, layers: Sequence[Layer]) -> Iterator[LayerEstimate]:
+        behind: dict[str, int] = {}  # pixels that go in before a tensor's first comes out
+        for layer in layers:
+            delays = [behind.get(name, 0) for name in layer.inputs] or [0]
+            behind[layer.name] = max(delays) + waiting_pixels(layer)
+            waiting = max(delays) - min(delays)
+            folding = _cheapest(_alike(layer), self.cycles, self.style, self.factors, waiting)
+            yield LayerEstimate(layer.name, layer.kind, folding)
+
+
+def check_layers(layers: Sequence[Layer], where: str) -> None:
+    """Raise `InputError` for a layer that has no unit in such a pipeline; where : in words."""
+    for layer in layers:
+        if layer.kind not in (*_MATRICES, "add", "global_pool"):
+            raise InputError(
+                f"{where} has squeeze-excite layers, such as {layer.name}, for which a dataflow "
+                "pipeline has no unit.",
+                "Choose a space without them, such as --space mbv3-tiny.",
+            )
+
+
+def divisors(number: int) -> tuple[int, ...]:
+    """Return the divisors of a number, in rising order."""
+    return tuple(one for one in range(1, number + 1) if number % one == 0)
+
+
+def _alike(layer: Layer) -> Layer:
+    """Return the layer without its name and place, which its folding does not depend on."""
+    return replace(layer, name="", inputs=(), stage=-1, block=-1, activation="none", padding=None)
+
+
+@lru_cache(maxsize=100_000)
+def _cheapest(layer: Layer, cycles: int, style: Style, factors: Factors, waiting: int) -> Folding:
+    """Return the folding of the fewest LUTs within `cycles`; the fastest where none is."""
+    every = _foldable(layer)
+    within = [one for one in every if one[2] <= cycles] or [every[-1]]
+    foldings = []
+    for pe, simd, _ in within:
+        if layer.kind in _MATRICES:
+            unit = matrix_unit(layer, pe, simd, style)
+        else:
+            unit = stream_unit(layer, pe, waiting)
+        luts = factors.luts(unit.terms)
+        foldings.append(Folding(pe, simd, unit.cycles, luts, unit.dsps, unit.bram18))
+    return min(foldings, key=lambda one: (one.luts, one.bram18, one.dsps, one.cycles))
+
+
+@lru_cache(maxsize=100_000)
+def _foldable(layer: Layer) -> tuple[tuple[int, int, int], ...]:
+    """Return every (pe, simd, cycles) of a layer, the fastest last.
+
+    A depthwise unit takes more than one pixel of its kernel only where all channels are unrolled,
+    as FINN has it.
+    """
+    if layer.kind not in _MATRICES:
+        pixels = layer.in_size**2
+        pairs = [(pe, 1, layer.in_channels // pe * pixels) for pe in divisors(layer.in_channels)]
+    else:
+        taps = layer.kernel_size**2
+        depthwise = layer.kind == "depthwise"
+        fan_in = taps if depthwise else taps * layer.in_channels
+        pairs = [
+            (pe, simd, layer.out_channels // pe * (fan_in // simd) * layer.out_size**2)
+            for pe in divisors(layer.out_channels)
+            for simd in divisors(taps if depthwise else layer.in_channels)
+            if not depthwise or simd == 1 or pe == layer.out_channels
+        ]
+    return tuple(sorted(pairs, key=lambda one: (-one[2], one[0] * one[1])))
