@@ -68,19 +68,19 @@ def _passed(console: Terminal, document: dict[str, Any], winner: dict[str, Any])
     asked = "no limit" if limit is None else f"limit {limit:.4g} ms"
     count = len(document["reservations"])
     word = f"PASS with {count} reservation{'s' if count > 1 else ''}" if count else "PASS"
-    if winner["estimated"]:
+    if winner.get("estimated"):
         word = f"ESTIMATED {word}"
     console.print(
         f"{word}: {latency['median']:.4g} ms {_known_by(winner)} ({asked}), "
         f"{_accuracy(winner, document['target'])}",
         style="yellow" if count else "green",
     )
-    if winner["estimated"]:
+    if winner.get("estimated"):
         console.print(_hardware(winner["measured"]))
 
 
 def _known_by(verified: dict[str, Any]) -> str:
-    return "estimated" if verified["estimated"] else "measured"
+    return "estimated" if verified.get("estimated") else "measured"
 
 
 def _hardware(known: dict[str, float]) -> str:

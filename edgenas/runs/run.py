@@ -311,11 +311,13 @@ class RunContext:
     @property
     def pipeline(self) -> Pipeline | None:
         """The target's model of an FPGA, at the throughput that is asked for; None of a board."""
-        pipeline: Pipeline | None = getattr(self.target, "pipeline", None)
+        from edgenas.targets.config import is_fpga
+
+        if not is_fpga(self.config.target):
+            return None
+        pipeline: Pipeline = self.target.pipeline  # type: ignore[attr-defined]
         asked = self.config.limits().get("images_per_s")
-        if pipeline is None or asked is None or asked.at_least is None:
-            return pipeline
-        return pipeline.at(asked.at_least)
+        return pipeline if asked is None or not asked.at_least else pipeline.at(asked.at_least)
 
     def hardware_counts(self) -> Mapping[str, metrics.Count]:
         """Return how the responses of hardware follow from layers; {} of a board."""

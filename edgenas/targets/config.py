@@ -17,6 +17,7 @@ from edgenas.int8.engines.scheme import Scheme, default_scheme
 from edgenas.targets.base import MeasureSettings, Target
 from edgenas.targets.remote.address import Connection, parse_address
 
+FPGA = "fpga"  # the kind of target that is estimated
 _PACKAGE = Path(__file__).resolve().parent
 _SHIPPED_FOLDERS = (_PACKAGE / "shipped", _PACKAGE.parents[1] / "targets")  # wheel, checkout
 
@@ -209,6 +210,12 @@ def find(name: str) -> TargetConfig:
     return TargetConfig(name, "ssh", "the command line", connection=address, any_engine=True)
 
 
+def is_fpga(name: str) -> bool:
+    """Return whether a shipped name, or a target file that is there, is of kind "fpga"."""
+    path = Path(name) if name.endswith(".toml") else shipped_files().get(name)
+    return path is not None and path.exists() and read_toml(path).get("kind") == FPGA
+
+
 def open_target(config: TargetConfig, access: Access | None = None) -> Target:
     """Return the target that `config` describes; `PluginError` if its kind is unknown."""
     create = plugins.load("targets", config.kind).create
@@ -225,8 +232,8 @@ def read(path: Path) -> TargetConfig:
             f"Search it with: edgenas search --target {path}",
         )
     _check_keys(document, TargetConfig, f"The target file {path}")
-    any_engine = "engine" not in document and document.get("kind") != "fpga"
-    if "fpga" in document and document.get("kind") != "fpga":
+    any_engine = "engine" not in document and document.get("kind") != FPGA
+    if "fpga" in document and document.get("kind") != FPGA:
         raise InputError(
             f"The target file {path} has a table [fpga], but is of kind '{document.get('kind')}'.",
             'Write kind = "fpga", or remove the table.',
