@@ -1,35 +1,47 @@
-"""Networks for photographs from ImageNet's weights, and what they are held against; print a table.
+"""Networks for photographs from ImageNet's weights, and what they are held against.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/photographs.py FOLDER [--size 96] [--seconds 300] [--quick]
+Run: OMP_NUM_THREADS=1 python benchmarks/photographs.py FOLDER --work WORK [--docs docs/benchmarks]
+     [--parts classifier alone nothing search rounding promises] [--size 112] [--epochs 10]
+     [--finetune 8] [--seconds 120] [--quick]
 
-FOLDER is an image folder as `edgenas search --data imagefolder:FOLDER` takes it. Each training gets
-the same CPU seconds: the supernet of the space `lite`, EfficientNet-Lite0 and its uniform scalings
-transferred alone by the same recipe, and MobileNetV2 from random weights. The linear classifier on
-the frozen network takes what it takes. Accuracy is of the int8 files on the test images, on this
-computer's ONNX Runtime. Latency is the thread time of one image on one thread, the median of rounds
-in which every file has its turn, so that all of them see the machine as it is.
+FOLDER is an image folder as `edgenas search --data imagefolder:FOLDER` takes it. What each part
+finds is kept in WORK, so parts can be run one after the other, or side by side; the table and the
+plot show those that are there, and time all of their files in turns.
+
+classifier: a linear classifier on the frozen EfficientNet-Lite0. alone: Lite0 and its uniform
+scalings, each transferred by the recipe of a search in so many CPU seconds. nothing: MobileNetV2
+from random weights. search: `edgenas search` within the latencies of those scalings, over one
+supernet. rounding: what int8 costs 20 of its subnets. promises: accuracy as searches predict it,
+and on the test images. Accuracy is of int8 files on the test images, in this computer's ONNX
+Runtime. Latency is the thread time of one image on one thread, the median of rounds in which every
+file has its turn, so that all of them see the machine as it is.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
+from photographs_page import page
+from photographs_searches import promises, rounding, searched
+from photographs_timing import thread_ms
 
 from edgenas.core.progress import Silent
-from edgenas.core.records import Architecture, StageChoice
-from edgenas.core.records.intervals import wilson
+from edgenas.core.records import Answers, Architecture, StageChoice
 from edgenas.data import base
 from edgenas.data.base import Dataset
 from edgenas.int8.engines.facts import find_engine
+from edgenas.int8.graph.lower import lower
+from edgenas.int8.graph.ranges import calibrate
 from edgenas.spaces import lite
 from edgenas.spaces.base import MobileSpace
 from edgenas.spaces.baselines import baseline
@@ -44,83 +56,98 @@ from edgenas.supernet.train import train
 from edgenas.supernet.trainer import Trainer
 
 SCHEME, ENGINE = "u8s8", find_engine("onnxruntime")
-RATIOS = (6, 3, 2)  # of the uniform scalings of Lite0
-RANDOM = 4  # subnets of the supernet, besides the extremes and the uniform ones
-ROUNDS, QUICK_S = 40, 20.0
-
-
-@dataclass(frozen=True)
-class Row:
-    """A network: what it is, what trained it in how many CPU seconds, and its int8 model."""
-
-    name: str
-    architecture: Architecture
-    macs: int
-    seconds: float
-    right: int
-    n_images: int
-    model: bytes
+# Uniform scalings of Lite0, pixels and expand ratio. A search has the latency of those in LIMITS.
+SCALED = ((64, 2), (80, 3), (64, 6), (96, 6))
+LIMITS = ((64, 2), (64, 6), (96, 6))
+PARTS = ("classifier", "alone", "nothing", "search", "rounding", "promises")
+QUICK = {"size": 80, "epochs": 1, "finetune": 1, "seconds": 15.0}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--size", type=int, default=96, help="pixels a side")
-    parser.add_argument("--seconds", type=float, default=300.0, help="CPU time of each training")
-    parser.add_argument("--quick", action="store_true", help="20 s each, 64 px, fewer networks")
+    parser.add_argument("--work", type=Path, required=True, help="where results are kept")
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
+    parser.add_argument("--size", type=int, default=112, help="pixels a side of the supernet")
+    parser.add_argument("--epochs", type=int, default=10, help="of the supernet")
+    parser.add_argument("--finetune", type=int, default=8, help="epochs of each candidate alone")
+    parser.add_argument("--seconds", type=float, default=120.0, help="CPU time of each baseline")
+    parser.add_argument("--docs", type=Path, help="folder of index.md, to write the table into")
+    parser.add_argument("--quick", action="store_true", help="a few minutes in all")
     asked = parser.parse_args()
-    size, seconds = (64, QUICK_S) if asked.quick else (asked.size, asked.seconds)
+    if asked.quick:
+        vars(asked).update(QUICK)
     torch.set_num_threads(1)
-    package = find("imagenet")
-    images = base.load(f"imagefolder:{asked.folder}", seed=0, progress=Silent(), image_size=size)
-    data = normalised_as(images, package.metadata())
-    space = lite.create(len(data.class_names), 3, size)
-    started = time.process_time()
-    start, _ = begin(package.weights, space, data, Silent())
-    begun_s = time.process_time() - started
-    rows = [row("linear classifier, frozen Lite0", start, space.largest(), data, begun_s)]
-    ratios = RATIOS[:1] if asked.quick else RATIOS
-    rows += scaled(start, data, seconds, ratios)
-    rows += of_supernet(start, data, seconds, ratios, 1 if asked.quick else RANDOM)
-    if not asked.quick:
-        rows.append(from_nothing(images, seconds))
-    show(rows, timed_ms(rows))
+    asked.work.mkdir(parents=True, exist_ok=True)
+    parts: dict[str, Callable[[], None]] = {
+        "classifier": lambda: classifier(asked),
+        "alone": lambda: alone(asked),
+        "nothing": lambda: from_nothing(asked),
+        "search": lambda: searched(asked, limits_ms()),
+        "rounding": lambda: rounding(asked),
+        "promises": lambda: promises(asked, limits_ms()),
+    }
+    for name in asked.parts:
+        parts[name]()
+    print(page(asked.work, asked.docs))
 
 
-def scaled(start: Supernet, data: Dataset, seconds: float, ratios: Sequence[int]) -> Iterator[Row]:
-    """Yield Lite0 and narrower ones, each transferred alone from the same start."""
-    for ratio in ratios:
+def images_at(folder: Path, size: int) -> Dataset:
+    """Return the images at `size` pixels, normalised as ImageNet's weights want them."""
+    images = base.load(f"imagefolder:{folder}", seed=0, progress=Silent(), image_size=size)
+    return normalised_as(images, find("imagenet").metadata())
+
+
+def classifier(asked: argparse.Namespace) -> None:
+    if known(asked.work, "classifier"):
+        return
+    data = images_at(asked.folder, asked.size)
+    start, spent = begun(data)
+    about = "linear classifier, frozen Lite0", spent, 0
+    keep(asked.work, "classifier", about, start, start.space.largest(), data)
+
+
+def alone(asked: argparse.Namespace) -> None:
+    """Transfer Lite0 and narrower ones, each alone and from the same start as the supernet."""
+    for size, ratio in SCALED:
+        name = f"alone-{size}-{ratio}"
+        if known(asked.work, name):
+            continue
+        data = images_at(asked.folder, size)
+        start, begun_s = begun(data)
         architecture = uniform(start.space, ratio)
-        alone = fixed(start.space, architecture)
-        initial = Supernet(alone)
+        space = fixed(start.space, architecture)
+        initial = Supernet(space)
         initial.load_state_dict(start.subnet(architecture).state_dict())
         initial.keep_statistics()
         settings = replace(transfer_settings(data), random_subnets=0)
-        trained, spent = training(alone, data, settings, seconds, initial)
-        yield row(f"Lite0 alone, expand ratio {ratio}", trained, alone.largest(), data, spent)
+        trained, spent, epochs = training(space, data, settings, asked.seconds, initial)
+        title = "Lite0" if ratio == max(lite.EXPAND_RATIOS) else f"Lite0, expand ratio {ratio}"
+        about = f"{title}, transferred alone", begun_s + spent, epochs
+        keep(asked.work, name, about, trained, space.largest(), data)
 
 
-def of_supernet(
-    start: Supernet, data: Dataset, seconds: float, ratios: Sequence[int], random: int
-) -> Iterator[Row]:
-    """Yield networks of one supernet, trained from the same start: the recipe of a search."""
-    initial = Supernet(start.space)
-    initial.load_state_dict(start.state_dict())
-    initial.keep_statistics()
-    trained, spent = training(start.space, data, transfer_settings(data), seconds, initial)
-    rng = np.random.default_rng(0)
-    networks = {f"subnet, expand ratio {ratio}": uniform(start.space, ratio) for ratio in ratios}
-    networks["subnet, smallest"] = start.space.smallest()
-    networks |= {f"subnet, random {n}": start.space.sample(rng) for n in range(random)}
-    for name, architecture in networks.items():
-        yield row(name, trained, architecture, data, spent)
-
-
-def from_nothing(data: Dataset, seconds: float) -> Row:
-    """Return MobileNetV2 of half the width, trained from random weights."""
+def from_nothing(asked: argparse.Namespace) -> None:
+    """Train MobileNetV2 of half the width from random weights."""
+    if known(asked.work, "nothing"):
+        return
+    data = base.load(
+        f"imagefolder:{asked.folder}", seed=0, progress=Silent(), image_size=asked.size
+    )
     space = baseline("mobilenetv2-0.5", len(data.class_names), 3, data.image_size)
-    trained, spent = training(space, data, default_settings(data), seconds, None)
-    return row("MobileNetV2 0.5 from nothing", trained, space.largest(), data, spent)
+    trained, spent, epochs = training(space, data, default_settings(data), asked.seconds, None)
+    about = "MobileNetV2 0.5 from nothing", spent, epochs
+    keep(asked.work, "nothing", about, trained, space.largest(), data)
+
+
+def begun(data: Dataset) -> tuple[Supernet, float]:
+    """Return where training begins, and the CPU seconds that it took."""
+    started = time.process_time()
+    space = lite.create(len(data.class_names), 3, data.image_size)
+    start, _ = begin(find("imagenet").weights, space, data, Silent())
+    return start, time.process_time() - started
 
 
 def training(
@@ -129,8 +156,8 @@ def training(
     settings: TrainSettings,
     seconds: float,
     initial: Supernet | None,
-) -> tuple[Supernet, float]:
-    """Return the supernet after about so many CPU seconds of training, and what it took."""
+) -> tuple[Supernet, float, int]:
+    """Return the supernet after about so many CPU seconds, what it took, and its epochs."""
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder) / "checkpoint", Path(folder) / "supernet"
         epochs = max(1, int(seconds / epoch_s(space, data, settings, initial, paths[0])))
@@ -138,7 +165,7 @@ def training(
         train(space, data, replace(settings, epochs=epochs), *paths, Silent(), initial=initial)
         spent = time.process_time() - started
         print(f"{space.name}: {epochs} epochs in {spent:.0f} s", file=sys.stderr)
-        return files.load(paths[1], space), spent
+        return files.load(paths[1], space), spent, epochs
 
 
 def epoch_s(
@@ -184,49 +211,48 @@ def uniform(space: MobileSpace, ratio: int) -> Architecture:
     return Architecture.of(space.name, max(space.resolutions), tuple(stages))
 
 
-def row(
-    name: str, supernet: Supernet, architecture: Architecture, data: Dataset, seconds: float
-) -> Row:
+def limits_ms() -> Sequence[float]:
+    """Return the latencies of the scalings that searches have as limits: with random weights."""
+
+    def model(size: int, ratio: int) -> bytes:
+        space = lite.create(10, 3, size)
+        architecture = uniform(space, ratio)
+        subnet = Supernet(space).subnet(architecture).eval()
+        graph = lower(space.layers(architecture), subnet.numpy_state())
+        noise = np.random.default_rng(0).normal(size=(4, 3, size, size)).astype(np.float32)
+        return Deployable(graph, calibrate(graph, noise), ENGINE).emit(SCHEME, batch=1)
+
+    return thread_ms([model(*scaled) for scaled in LIMITS])
+
+
+def known(work: Path, name: str) -> bool:
+    return (work / f"{name}.json").exists()
+
+
+def keep(  # noqa: PLR0917 - where, what it is called, what it is
+    work: Path,
+    name: str,
+    about: tuple[str, float, int],
+    supernet: Supernet,
+    architecture: Architecture,
+    data: Dataset,
+) -> None:
+    """Write the int8 file and what it gets right of the test images; the JSON file comes last."""
+    title, seconds, epochs = about
     layers = supernet.space.layers(architecture)
-    network: Deployable = deployable(supernet, architecture, layers, data, ENGINE)
-    right = network.right(SCHEME, data, data.test)
-    macs = sum(layer.macs for layer in layers)
-    model = network.emit(SCHEME, batch=1)
-    return Row(name, architecture, macs, seconds, int(right.sum()), len(right), model)
-
-
-def timed_ms(rows: Sequence[Row]) -> list[float]:
-    """Return the median thread time of each model in ms, timed in turns."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    sessions = [
-        onnxruntime.InferenceSession(model, options) for model in (one.model for one in rows)
-    ]
-    images = [
-        np.zeros((1, 3, one.architecture.resolution, one.architecture.resolution), np.float32)
-        for one in rows
-    ]
-    taken: list[list[float]] = [[] for _ in rows]
-    for _ in range(ROUNDS):
-        for index, session in enumerate(sessions):
-            entry = {session.get_inputs()[0].name: images[index]}
-            session.run(None, entry)  # the first run after another model finds cold caches
-            started = time.thread_time()
-            session.run(None, entry)
-            taken[index].append(1e3 * (time.thread_time() - started))
-    return [float(np.median(one)) for one in taken]
-
-
-def show(rows: Sequence[Row], ms: Sequence[float]) -> None:
-    print("| network | px | MMAC | int8 test % | 95 % interval | ms | CPU s |")
-    print("|---|---|---|---|---|---|---|")
-    for one, latency in zip(rows, ms, strict=True):
-        low, high = wilson(one.right, one.n_images)
-        print(
-            f"| {one.name} | {one.architecture.resolution} | {one.macs / 1e6:.0f} | "
-            f"{100 * one.right / one.n_images:.1f} | {100 * low:.1f} to {100 * high:.1f} | "
-            f"{latency:.2f} | {one.seconds:.0f} |"
-        )
+    network = deployable(supernet, architecture, layers, data, ENGINE)
+    answers = Answers.of(network.right(SCHEME, data, data.test).tolist())
+    (work / f"{name}.onnx").write_bytes(network.emit(SCHEME, batch=1))
+    row: dict[str, Any] = {
+        "title": title,
+        "resolution": architecture.resolution,
+        "mmac": sum(layer.macs for layer in layers) / 1e6,
+        "answers": vars(answers),
+        "seconds": seconds,
+        "epochs": epochs,
+        "n_train": len(data.train.labels),
+    }
+    (work / f"{name}.json").write_text(json.dumps(row, indent=1))
 
 
 if __name__ == "__main__":

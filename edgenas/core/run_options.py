@@ -196,9 +196,10 @@ class RunOptions:
         "crop, or the supernet's",
         shown_by=("train", "train -o"),
     )
-    finetune: int = _option(
-        0,
+    finetune: int | None = _option(
+        None,
         "Epochs that each candidate is trained alone; kept if it is better",
+        "0; from ImageNet's weights what a fifth of --time has",
         shown_by=("export",),
         may_change="always",
         is_of_tables=False,

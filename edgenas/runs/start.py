@@ -108,7 +108,7 @@ def _trained(context: RunContext, dataset: Dataset) -> float:
     with tempfile.TemporaryDirectory(prefix="edgenas-trial-") as folder:
         checkpoint = Path(folder) / "checkpoint"
         timed = Trainer(space, dataset, settings, Path(folder) / "timed", training_device())
-        seconds = timed_steps(timed)
+        seconds = timed_steps(timed.steps())
         step_s = min(seconds[1:] or seconds)
         epochs = max(1, int(TRIAL_S / step_s / timed.steps_per_epoch))
         settings = replace(settings, epochs=min(settings.epochs, epochs))

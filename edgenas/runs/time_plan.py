@@ -1,8 +1,9 @@
 """What a search from ImageNet's weights does in the time that it is given: said before it begins.
 
-A step of training and an evaluation are timed on this computer as it is now. Evaluating gets up to
-a third of the time, training the rest. Both are planned again as they go: after each epoch how many
-there are to be, after each subnet whether another one fits.
+A step of training and an evaluation are timed on this computer as it is now. A fifth of the time
+is for training candidates alone, evaluating gets up to a third of what is left, training the rest.
+All are planned again as they go: after each epoch how many there are to be, after each subnet
+whether another one fits, and once the candidates are known, for how many epochs each is trained.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 USUAL_S = 600.0
 EVALUATING = 1 / 3  # of the time, at most
+FINE_TUNING = 1 / 5  # of the time
+MOST_FINE_TUNING_EPOCHS = 20
 FEWEST_SUBNETS = 16
 WATCHING = 1.1  # times a step: the epochs' results are looked at
 SPARE = 0.95  # of the time is planned
@@ -31,22 +34,26 @@ _TIMED_STEPS = ("train", "evaluate")
 
 @dataclass(frozen=True)
 class Plan:
-    """epochs : of training. evaluate : subnets. Seconds that each of both is to take."""
+    """epochs : of training. evaluate : subnets. Seconds that each of both is to take.
+
+    What candidates take that are trained alone is not in it.
+    """
 
     epochs: int
     evaluate: int
     training_s: float
     evaluating_s: float
 
-    def sentence(self, context: RunContext, time_s: float) -> str:
+    def sentence(self, context: RunContext, clock: Clock) -> str:
         """Return the plan as it is told."""
         sizes = " and ".join(map(str, context.space.resolutions))
+        epochs = f"{self.epochs} epoch{'s' * (self.epochs > 1)}"
         return (
-            f"Plan for {time_s / 60:.1f} min: {self.epochs} epoch{'s' * (self.epochs > 1)} of "
+            f"Plan for {clock.time_s / 60:.1f} min: {epochs} of "
             f"{context.data_card.n_train:,} images at {sizes} px "
             f"({self.training_s / 60:.1f} min), then {self.evaluate} subnets evaluated "
-            f"({self.evaluating_s / 60:.1f} min); measuring comes on top. It is kept to as it "
-            "goes. Other: --time."
+            f"({self.evaluating_s / 60:.1f} min){_fine_tuning_sentence(clock)}; measuring comes on "
+            "top. It is kept to as it goes. Other: --time."
         )
 
 
@@ -54,11 +61,13 @@ class Plan:
 class Clock:
     """The time that training and evaluating may take in all, over every process of a run.
 
-    began : `time.monotonic()` of now less what was spent before.
+    began : `time.monotonic()` of now less what was spent before. fine_tuning_s : of the time, what
+        is kept for training candidates alone.
     """
 
     time_s: float
     began: float
+    fine_tuning_s: float = 0.0
 
     @classmethod
     def of(cls, context: RunContext) -> Clock | None:
@@ -69,7 +78,9 @@ class Clock:
             return None
         seconds = context.notes().seconds
         spent_s = sum(seconds.get(step, 0.0) for step in _TIMED_STEPS)
-        return cls(config.time_s or USUAL_S, time.monotonic() - spent_s)
+        time_s = config.time_s or USUAL_S
+        kept_s = FINE_TUNING * time_s if config.finetune is None else 0.0
+        return cls(time_s, time.monotonic() - spent_s, kept_s)
 
     @property
     def spent_s(self) -> float:
@@ -77,7 +88,8 @@ class Clock:
 
     @property
     def left_s(self) -> float:
-        return self.time_s - self.spent_s
+        """Of the time for training and evaluating."""
+        return self.time_s - self.fine_tuning_s - self.spent_s
 
     def sentence(self, what: str) -> str:
         """Return what was spent, as it is told."""
@@ -101,7 +113,7 @@ class Pace:
             self._first = done, spent_s
         elif done > self._first[0]:
             self._epoch_s = (spent_s - self._first[1]) / (done - self._first[0])
-        left = (self._clock.time_s - spent_s - self._evaluating_s) / self._epoch_s
+        left = (self._clock.left_s - self._evaluating_s) / self._epoch_s
         return max(done, min(MOST_EPOCHS_FROM_IMAGENET, done + int(left + 0.5)))
 
 
@@ -129,8 +141,8 @@ def planned(
     step_s, steps_per_epoch = _step_s(context, initial, settings)
     evaluation_s = _evaluation_s(context, initial)
     found = plan(step_s, steps_per_epoch, evaluation_s, context.config.evaluate, clock.left_s)
-    context.say_plan(found.sentence(context, clock.time_s))
-    if clock.spent_s + found.training_s + found.evaluating_s > clock.time_s:
+    context.say_plan(found.sentence(context, clock))
+    if found.training_s + found.evaluating_s > clock.left_s + clock.fine_tuning_s:
         context.progress.warning(
             f"{clock.time_s:.0f} s are not enough here for one epoch and {found.evaluate} "
             "evaluations: they will take longer. Smaller images (--image-size) take less."
@@ -138,6 +150,21 @@ def planned(
     epochs = _begun_epochs(context) or found.epochs
     pace = Pace(clock, found.training_s / found.epochs, found.evaluating_s)
     return replace(settings, epochs=epochs), pace
+
+
+def fine_tuning_epochs(clock: Clock, candidates: int, epoch_s: float) -> int:
+    """Return for how many epochs each candidate is trained alone, by what is left of the time.
+
+    epoch_s : that an epoch of one of them takes.
+    """
+    left_s = clock.time_s - clock.spent_s
+    return max(0, min(MOST_FINE_TUNING_EPOCHS, int(left_s / candidates / epoch_s)))
+
+
+def _fine_tuning_sentence(clock: Clock) -> str:
+    if not clock.fine_tuning_s:
+        return ""
+    return f", then candidates trained alone ({clock.fine_tuning_s / 60:.1f} min)"
 
 
 def _begun_epochs(context: RunContext) -> int | None:
@@ -169,7 +196,7 @@ def _step_s(context: RunContext, initial: Supernet, settings: TrainSettings) -> 
             training_device(),
             copy.deepcopy(initial),
         )
-        seconds = timed_steps(trainer)
+        seconds = timed_steps(trainer.steps())
     return min(seconds[1:] or seconds), trainer.steps_per_epoch
 
 

@@ -62,10 +62,11 @@ class BatchNorm(nn.Module):
 
 
 def activate(values: Tensor, activation: Activation) -> Tensor:
-    """Return the activation of `values`."""
+    """Return the activation of `values`; in their place where nothing is learnt from them."""
+    in_place = not torch.is_grad_enabled()
     if activation == "relu6":
-        return F.relu6(values)
-    return F.relu(values) if activation == "relu" else values
+        return F.relu6(values, in_place)
+    return F.relu(values, in_place) if activation == "relu" else values
 
 
 class _NormRelu6(torch.autograd.Function):

@@ -6,10 +6,8 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import torch as safetensors_torch
-from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from edgenas.core.errors import TrainingError
@@ -17,7 +15,7 @@ from edgenas.core.files.run_folder import write_bytes
 from edgenas.core.interfaces import Data
 from edgenas.core.records import Architecture
 from edgenas.supernet.allocator import keep_freed_memory
-from edgenas.supernet.augment import augment
+from edgenas.supernet.batches import Batches
 from edgenas.supernet.blocks import Subnet
 from edgenas.supernet.denormals import denormals_flushed
 from edgenas.supernet.files import copy_tensors, read_state
@@ -26,7 +24,6 @@ from edgenas.supernet.recalibrate import (
     calibrated_subnet,
     calibration_images,
     recalibrate,
-    to_input,
 )
 from edgenas.supernet.settings import TrainSettings
 from edgenas.supernet.trainer import resized, split_decay
@@ -51,9 +48,8 @@ class FineTuning:
             momentum=settings.momentum,
             nesterov=True,
         )
-        n = len(data.train.labels)
-        self.batch_size = min(settings.batch_size, n)
-        self.total_steps = settings.epochs * (n // self.batch_size)
+        self.batches = Batches(data, settings)
+        self.total_steps = settings.epochs * self.batches.per_epoch
 
     def steps(self) -> Iterator[float]:
         """Train; the subnet is calibrated and rounds nothing when this has ended."""
@@ -69,7 +65,8 @@ class FineTuning:
         recalibrate(self.subnet, calibration_images(self.subnet, self.data), self.data)
 
     def _step(self, step: int) -> float:
-        images, labels = self._batch(step)
+        epoch, index = divmod(step, self.batches.per_epoch)
+        images, labels = self.batches.batch(epoch, index, self.batches.rng(epoch, index))
         with torch.no_grad():
             answers = self.largest(resized(images, self.largest.resolution))
             soft_targets = self.data.task.soft_targets(answers)
@@ -87,16 +84,6 @@ class FineTuning:
             )
         self.optimizer.step()
         return loss.item()
-
-    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
-        epoch, index = divmod(step, self.total_steps // self.settings.epochs)
-        seed = self.settings.seed
-        order = np.random.default_rng([seed, epoch]).permutation(len(self.data.train.labels))
-        chosen = order[index * self.batch_size :][: self.batch_size]
-        rng = np.random.default_rng([seed, epoch, index + 1])
-        pixels = torch.from_numpy(self.data.train.images[chosen])
-        moved = augment(pixels, rng, self.settings.shift, self.settings.flip)
-        return to_input(moved, self.data), torch.from_numpy(self.data.train.labels[chosen])
 
 
 def save(subnet: Subnet, path: Path) -> None:

@@ -21,11 +21,10 @@ from edgenas.core.interfaces import Data, Space
 from edgenas.core.records import Architecture, from_json
 from edgenas.data.pixel_store import release
 from edgenas.supernet import files
-from edgenas.supernet.augment import augment, cut_out, mix, recolour, zoomed
+from edgenas.supernet.batches import Batches
 from edgenas.supernet.denormals import denormals_flushed
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.parallel import Workers
-from edgenas.supernet.recalibrate import to_input
 from edgenas.supernet.settings import TrainSettings
 
 CHECKPOINT_EVERY_S = 30.0
@@ -88,10 +87,8 @@ class Trainer:
         self.supernet.train()
         self.optimizer = _optimizer(self.supernet, settings)
         self.average = {n: p.detach().clone() for n, p in self.supernet.named_parameters()}
-        self.images = torch.from_numpy(data.train.images).to(device)
-        self.labels = torch.from_numpy(data.train.labels).to(device)
-        self.batch_size = min(settings.batch_size, len(self.labels))
-        self.steps_per_epoch = len(self.labels) // self.batch_size
+        self.batches = Batches(data, settings, device)
+        self.batch_size, self.steps_per_epoch = self.batches.size, self.batches.per_epoch
         self.best: dict[str, Tensor] = {}
         self.state = State()
         self.waited_s = 0.0
@@ -163,7 +160,7 @@ class Trainer:
 
     def _step(self) -> float:
         epoch, index = divmod(self.state.step, self.steps_per_epoch)
-        rng = np.random.default_rng([self.settings.seed, epoch, index + 1])
+        rng = self.batches.rng(epoch, index)
         self._set_learning_rate()
         self.supernet.round_like_int8(epoch >= self.epochs - self.settings.qat_epochs)
         self.optimizer.zero_grad(set_to_none=True)
@@ -187,41 +184,11 @@ class Trainer:
         return loss
 
     def _batch(self, epoch: int, index: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Return the step's input and its targets: labels, or dense ones of the task."""
-        started, settings = time.perf_counter(), self.settings
-        order = self._order(np.random.default_rng([settings.seed, epoch]))
-        chosen = torch.from_numpy(order[index * self.batch_size :][: self.batch_size])
-        chosen = chosen.to(self.device)
-        pixels = augment(self.images[chosen], rng, settings.shift, settings.flip)
-        inputs, targets = to_input(pixels, self.data), self.labels[chosen]
-        if settings.zoom:
-            inputs = zoomed(inputs, rng, settings.zoom)
-        if settings.colour:
-            inputs = recolour(inputs, rng, settings.colour)
-        if settings.cut_out:
-            inputs = cut_out(inputs, rng, settings.cut_out)
-        if settings.mixup or settings.label_smoothing:
-            targets = self.task.dense_targets(
-                targets, self.space.num_classes, settings.label_smoothing
-            )
-        if settings.mixup:
-            inputs, targets = mix(inputs, targets, rng, settings.mixup)
-        inputs, targets = self.workers.share(inputs), self.workers.share(targets)
+        """Return this process's share of a step's input and targets, as `Batches.batch`."""
+        started = time.perf_counter()
+        inputs, targets = map(self.workers.share, self.batches.batch(epoch, index, rng))
         self.waited_s += time.perf_counter() - started
-        return inputs.contiguous(memory_format=torch.channels_last), targets
-
-    def _order(self, rng: np.random.Generator) -> np.ndarray:
-        """Return an epoch's images, int64 [n]; balanced, those of small classes come repeatedly."""
-        classes = self.task.classes(self.data.train.labels)
-        if classes is None or not self.settings.balanced:
-            return rng.permutation(len(self.labels))
-        members = [np.flatnonzero(classes == one) for one in np.unique(classes)]
-        each = -(-len(classes) // len(members))
-        drawn = [
-            np.concatenate([rng.permutation(one) for _ in range(-(-each // len(one)))])[:each]
-            for one in members
-        ]
-        return rng.permutation(np.concatenate(drawn))[: len(classes)]
+        return inputs, targets
 
     def _sandwich(self, images: Tensor, targets: Tensor, rng: np.random.Generator) -> float:
         """Add up the gradients of one step's networks; return the largest's loss on the targets.
@@ -326,12 +293,12 @@ class Trainer:
         files.copy_tensors(self.checkpoint, tensors, into)
 
 
-def timed_steps(trainer: Trainer) -> list[float]:
-    """Return the seconds of the first steps, of which the very first is slower; it is then used up.
+def timed_steps(steps: Iterator[float]) -> list[float]:
+    """Return the seconds of a training's first steps; the very first is slower. It is then used up.
 
     Whoever asks gives it a checkpoint of its own: like any training it may write it.
     """
-    seconds, steps = [], trainer.steps()
+    seconds = []
     for _ in range(TIMED_STEPS):
         started = time.perf_counter()
         if next(steps, None) is None:

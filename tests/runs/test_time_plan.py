@@ -9,7 +9,7 @@ import pytest
 from edgenas.core.progress import Silent
 from edgenas.runs import time_plan
 from edgenas.runs.run import RunContext
-from edgenas.runs.time_plan import Clock, Pace, enough, plan
+from edgenas.runs.time_plan import Clock, Pace, enough, fine_tuning_epochs, plan
 from helpers.learnt_run import learnt
 
 
@@ -44,7 +44,7 @@ def test_the_time_is_kept_on_a_machine_that_turns_out_slower_or_faster(
 ) -> None:
     now = 0.0
     monkeypatch.setattr(time_plan.time, "monotonic", lambda: now)
-    clock, time_s = Clock(600.0, 0.0), 600.0
+    clock, time_s = Clock(600.0, 0.0, fine_tuning_s=120.0), 600.0
     now = 30.0  # a classifier was fitted
     found = plan(1.0, 22, 2.0, 64, clock.left_s)
     pace, epochs, done = Pace(clock, found.training_s / found.epochs, found.evaluating_s), 99, 0
@@ -58,9 +58,16 @@ def test_the_time_is_kept_on_a_machine_that_turns_out_slower_or_faster(
         subnets += 1
         if enough(clock, subnets, now - started):
             break
-    assert now <= 1.15 * time_s
-    assert now >= 0.85 * time_s or (done == 40 and subnets == 64)
     assert subnets >= 16
+    tuned = fine_tuning_epochs(clock, 3, slower * 8.0)
+    now += 3 * tuned * slower * 8.0
+    assert now <= 1.15 * time_s
+    assert now >= 0.85 * time_s or (done == 40 and subnets == 64) or tuned == 20
+
+
+def test_without_time_left_no_candidate_is_trained_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time_plan.time, "monotonic", lambda: 610.0)
+    assert fine_tuning_epochs(Clock(600.0, 0.0, fine_tuning_s=120.0), 2, 5.0) == 0
 
 
 def test_a_run_that_goes_by_no_time_evaluates_all() -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from edgenas.data.base import Dataset, Split
-from edgenas.spaces import mbv3_tiny
-from edgenas.supernet import trainer
+from edgenas.supernet.batches import Batches
 from edgenas.supernet.settings import TrainSettings, transfer_settings, unbalanced
 
 SIZE = 8
@@ -28,25 +24,16 @@ def data() -> Dataset:
 
 @pytest.mark.parametrize(("balanced", "expected"), [(True, (32, 32, 32)), (False, COUNTS)])
 def test_an_epoch_has_as_many_images_of_each_class(
-    data: Dataset,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    balanced: bool,
-    expected: tuple[int, ...],
+    data: Dataset, balanced: bool, expected: tuple[int, ...]
 ) -> None:
-    seen: list[int] = []
-
-    def recorded(images: Tensor, *_: object) -> Tensor:
-        seen.extend(images[:, 0, 0, 0].tolist())
-        return images
-
-    monkeypatch.setattr(trainer, "augment", recorded)
     settings = TrainSettings(epochs=1, batch_size=32, balanced=balanced)
-    space = mbv3_tiny.create(3, 3, SIZE)
-    one = trainer.Trainer(space, data, settings, tmp_path / "checkpoint", "cpu")
-    torch.set_num_threads(1)
-    assert len(list(one.steps())) == 3
-    assert tuple(np.bincount(seen)) == expected
+    batches = Batches(data, settings)
+    assert (batches.size, batches.per_epoch) == (32, 3)
+    drawn = [batches.batch(0, index, batches.rng(0, index)) for index in range(3)]
+    labels = torch.cat([targets for _, targets in drawn])
+    pixels = torch.cat([inputs for inputs, _ in drawn])[:, 0, 0, 0] * 255
+    assert torch.equal(pixels.round().long(), labels)
+    assert tuple(labels.bincount().tolist()) == expected
 
 
 def test_balance_is_chosen_where_a_class_is_over_five_times_another(data: Dataset) -> None:

@@ -19,7 +19,7 @@ from edgenas.core.progress import Silent
 from edgenas.data.assemble import assemble
 from edgenas.data.base import Dataset, Split
 from edgenas.spaces.base import MobileSpace, StageSpec
-from edgenas.supernet import files, trainer
+from edgenas.supernet import batches, files, trainer
 from edgenas.supernet.files import load
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.recalibrate import calibrated_subnet
@@ -276,7 +276,7 @@ def test_memory_that_runs_out_names_the_batch_size_to_try(
     def exhausted(*arguments: object) -> None:
         torch.empty(2**55)
 
-    monkeypatch.setattr(trainer, "augment", exhausted)
+    monkeypatch.setattr(batches, "augment", exhausted)
     with pytest.raises(TrainingError, match="batches of 16 images of 12 px") as caught:
         run(data, tmp_path)
     assert "with --batch-size 8." in caught.value.hint

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from edgenas.core.errors import DataError
 from edgenas.core.records import Architecture, FineTuned
+from edgenas.runs.time_plan import Clock, fine_tuning_epochs
 from edgenas.supernet.deploy import Deployable, of_subnet
 
 if TYPE_CHECKING:
     from edgenas.runs.run import RunContext
     from edgenas.supernet.blocks import Subnet
+    from edgenas.supernet.finetune import FineTuning
     from edgenas.supernet.network import Supernet
 
 
@@ -19,13 +21,14 @@ def finetuned(
 ) -> tuple[Deployable, FineTuned | None]:
     """Return the better of the two networks on the validation images, and what was compared.
 
-    Without --finetune that is the inherited one, and None. What was trained before is reused.
+    Where candidates are not to be trained alone that is the inherited one, and None. What was
+    trained before is reused. Where it was left open for how long, it is settled for the run.
 
     Raises
     ------
     DataError : there are only the images that are packaged with a supernet.
     """
-    epochs = context.config.finetune
+    epochs = _epochs(context, supernet, architecture)
     if not epochs:
         return inherited, None
     dataset, scheme = context.dataset, context.target.scheme
@@ -43,11 +46,31 @@ def finetuned(
     return network, result
 
 
+def _epochs(context: RunContext, supernet: Supernet, architecture: Architecture) -> int:
+    """Return for how many epochs candidates are trained alone, as asked or as the time allows."""
+    if (asked := context.config.finetune) is not None:
+        return asked
+    if (clock := Clock.of(context)) is None:
+        return 0
+    from edgenas.supernet.trainer import timed_steps
+
+    tuning = _tuning(context, supernet, architecture, 1)
+    seconds = timed_steps(tuning.steps())
+    epoch_s = min(seconds[1:] or seconds) * tuning.total_steps
+    candidates = len(context.search_result().candidates)
+    epochs = fine_tuning_epochs(clock, candidates, epoch_s)
+    context.settle(finetune=epochs)
+    context.say_plan(
+        f"{candidates} candidate{'s are' if candidates > 1 else ' is'} trained alone for {epochs} "
+        f"epoch{'s' * (epochs != 1)}{' each' * (candidates > 1)}."
+    )
+    return epochs
+
+
 def _trained(
     context: RunContext, supernet: Supernet, architecture: Architecture, epochs: int
 ) -> Subnet:
-    from edgenas.supernet.finetune import FineTuning, load, save
-    from edgenas.supernet.settings import default_settings
+    from edgenas.supernet.finetune import load, save
 
     name = f"{architecture.short_name}.finetuned-{epochs}.safetensors"
     path = context.folder.models / name
@@ -59,14 +82,25 @@ def _trained(
             f"{context.dataset.name} has too few images to fine-tune on.",
             "Name the images that the supernet was trained on with --data.",
         )
-    config = context.config
-    settings = default_settings(
-        context.dataset, epochs=epochs, batch_size=config.batch_size, seed=config.seed
-    )
-    tuning = FineTuning(supernet, architecture, context.dataset, settings)
+    tuning = _tuning(context, supernet, architecture, epochs)
     with context.progress.task("Fine-tuning", tuning.total_steps) as task:
         for loss in tuning.steps():
             task.advance()
             task.note(f"loss {loss:.2f}")
     save(tuning.subnet, path)
     return tuning.subnet
+
+
+def _tuning(
+    context: RunContext, supernet: Supernet, architecture: Architecture, epochs: int
+) -> FineTuning:
+    from edgenas.supernet.finetune import FineTuning
+    from edgenas.supernet.settings import default_settings, transfer_settings
+
+    config, package = context.config, context.pretrained
+    of_photographs = package is not None and package.any_size()
+    recipe = transfer_settings if of_photographs else default_settings
+    settings = recipe(
+        context.dataset, epochs=epochs, batch_size=config.batch_size, seed=config.seed
+    )
+    return FineTuning(supernet, architecture, context.dataset, settings)

@@ -196,7 +196,7 @@ class Board:
         return (
             anchored({"warm_start": result.warm_start}, run.folder.path)
             == {"warm_start": run.config.warm_start}
-            and epochs <= {run.config.finetune}
+            and epochs <= {run.config.finetune or 0}
             and {one.architecture for one in result.candidates}
             <= {one.model.candidate.architecture for one in verification.models}
         )

@@ -1,0 +1,150 @@
+"""The searches of `photographs.py`: winners over one supernet, what int8 costs, and promises."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import edgenas
+from edgenas.core.files.run_folder import RunFolder
+from edgenas.core.progress import Progress, Silent
+from edgenas.runs.config import read_config
+from edgenas.runs.run import RunContext
+from edgenas.supernet.deploy import deployable
+
+SUBNETS = 20  # whose float and int8 accuracies are compared
+SAMPLES, EVALUATE = 20, 40
+SEEDS = (1, 2, 3, 4, 5)  # of searches whose promises are held against test images
+SHARES = (0.3, 0.45, 0.65, 0.9)  # of the greatest limit: their limits
+
+
+class Spoken(Silent):
+    """Messages and warnings on stderr."""
+
+    def message(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def warning(self, text: str) -> None:
+        print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
+def searched(asked: argparse.Namespace, limits_ms: Sequence[float]) -> None:
+    """Search within each limit over one supernet; the first search trains it."""
+    for index, limit_ms in enumerate(limits_ms):
+        kept = asked.work / f"searched-{index}.json"
+        if kept.exists():
+            continue
+        started = time.process_time()
+        context = _search(
+            asked,
+            asked.work / "search",
+            limit_ms,
+            supernet="imagenet",
+            image_size=asked.size,
+            epochs=asked.epochs,
+            finetune=asked.finetune,
+        )
+        row = _row(context) | {"seconds": time.process_time() - started, "epochs": asked.epochs}
+        row |= {"title": f"searched within {limit_ms:.2f} ms", "limit_ms": limit_ms}
+        source = context.folder.models / row["file"]
+        shutil.copyfile(source, kept.with_suffix(".onnx"))
+        kept.write_text(json.dumps(row, indent=1))
+
+
+def rounding(asked: argparse.Namespace) -> None:
+    """Compare float with int8 on the test images, of random subnets of the searches' supernet."""
+    kept = asked.work / "rounding.json"
+    if kept.exists():
+        return
+    context = _context(asked.work / "search")
+    supernet, data, scheme = context.supernet(), context.dataset, context.target.scheme
+    rng, rows = np.random.default_rng(0), []
+    for _ in range(SUBNETS):
+        architecture = context.space.sample(rng)
+        layers = context.space.layers(architecture)
+        network = deployable(supernet, architecture, layers, data, context.engine)
+        fp32, int8 = network.accuracies(scheme, data, data.test)
+        rows.append({"architecture": str(architecture), "fp32": fp32, "int8": int8})
+    kept.write_text(json.dumps(rows, indent=1))
+
+
+def promises(asked: argparse.Namespace, limits_ms: Sequence[float]) -> None:
+    """Search from the trained supernet with other seeds and limits; keep promise and outcome.
+
+    A seed draws other subnets to measure and to evaluate; weights and images stay the same.
+    """
+    supernet = asked.work / "search" / "supernet.safetensors"
+    for seed in SEEDS:
+        for share in SHARES:
+            kept = asked.work / f"promise-{seed}-{share}.json"
+            if kept.exists():
+                continue
+            context = _search(
+                asked,
+                asked.work / f"promises-{seed}",
+                share * max(limits_ms),
+                supernet=str(supernet),
+                seed=seed,
+                top=1,
+            )
+            kept.write_text(json.dumps(_row(context), indent=1))
+
+
+def _search(asked: argparse.Namespace, out: Path, limit_ms: float, **options: Any) -> RunContext:
+    progress: Progress = Spoken()
+    edgenas.search(
+        None,
+        f"imagefolder:{asked.folder}",
+        out=out,
+        resume=(out / "run.json").exists(),
+        progress=progress,
+        max_latency_ms=limit_ms,
+        **{
+            "engine": "onnxruntime",
+            "samples": SAMPLES,
+            "evaluate": EVALUATE,
+            "top": 2,
+            **options,
+        },
+    )
+    return _context(out)
+
+
+def _context(out: Path) -> RunContext:
+    folder = RunFolder(out)
+    return RunContext(folder, read_config(folder), Silent())
+
+
+def _row(context: RunContext) -> dict[str, Any]:
+    """Return what is known of the winner; of the first candidate where none passed."""
+    winner = context.winner() or context.verified().models[0]
+    architecture, promise = winner.candidate.architecture, winner.candidate.accuracy
+    answers, latency = winner.device_answers, winner.outcome.latency
+    assert answers is not None
+    assert latency is not None
+    layers = context.space.layers(architecture)
+    tuned = winner.model.finetuned
+    return {
+        "architecture": str(architecture),
+        "resolution": architecture.resolution,
+        "mmac": sum(layer.macs for layer in layers) / 1e6,
+        "answers": vars(answers),
+        "file": winner.model.int8_file,
+        "passed": winner.passed,
+        "weights": winner.model.weights,
+        "finetuned": None if tuned is None else vars(tuned),
+        "promise": None if promise is None else vars(promise),
+        "confidence": context.config.confidence,
+        "val": winner.model.val_int8_accuracy,
+        "n_val": winner.model.n_val,
+        "board_ms": latency.median_ms,
+        "n_train": context.data_card.n_train,
+    }
