@@ -43,8 +43,8 @@ def choose(context: RunContext) -> None:
         return
     images, side = _sample(context)
     if side < SMALLEST:
-        # as without the extra: nothing to say
-        context.begin_with(supernet=None, space=FROM_NOTHING)
+        why = f"Images of {side} px are far smaller than those that ImageNet's weights know"
+        _take(context, why, imagenet=False)
         return
     if are_photographs(images):
         _take(context, "The images are colour photographs", imagenet=True)

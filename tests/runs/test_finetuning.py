@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,14 +12,17 @@ import torch
 
 from edgenas.core.errors import DataError
 from edgenas.core.progress import Silent
+from edgenas.runs import time_plan
+from edgenas.runs.config import read_config
 from edgenas.runs.models import finetuned
 from edgenas.runs.open import open_run
 from edgenas.runs.run import RunContext
-from edgenas.supernet import files
+from edgenas.supernet import files, trainer
 from edgenas.supernet.deploy import deployable
 from edgenas.supernet.finetune import FineTuning, load, save
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.settings import TrainSettings, default_settings
+from helpers.listening import Listening
 
 
 def begun(context: RunContext) -> Supernet:
@@ -52,6 +56,33 @@ def test_a_candidate_is_finetuned_once_and_kept_if_better(tmp_path: Path) -> Non
         assert not worse.kept
         assert kept_out is network
     assert any("not better, so it is not kept" in warning for warning in progress.warnings)
+
+
+def test_epochs_left_open_are_those_that_the_time_has_and_stay_those_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = Listening()
+    found = SimpleNamespace(candidates=("one", "another"))
+    monkeypatch.setattr(RunContext, "search_result", lambda context: found)
+    monkeypatch.setattr(trainer, "timed_steps", lambda steps: [9.0, 1.0, 1.1])
+    with open_run(tmp_path / "run", {"data": "digits"}, progress, resume=False) as context:
+        digits = context.dataset
+        context.dataset = replace(digits, train=digits.calibration(384))
+        supernet, architecture = begun(context), context.space.smallest()
+        layers = context.space.layers(architecture)
+        inherited = deployable(supernet, architecture, layers, context.dataset, context.engine)
+        # 6 steps of 1 s an epoch, two candidates: 28 s have two epochs for each
+        clock = time_plan.Clock(28.0, time_plan.time.monotonic(), fine_tuning_s=28.0)
+        monkeypatch.setattr(finetuned.Clock, "of", lambda context: clock)
+        _, result = finetuned.finetuned(context, supernet, architecture, inherited)
+        assert result is not None
+        assert result.epochs == 2
+        assert context.config.finetune == 2
+        assert read_config(context.folder).finetune == 2
+        monkeypatch.setattr(finetuned.Clock, "of", None)  # it is not asked again
+        _, again = finetuned.finetuned(context, supernet, architecture, inherited)
+        assert again == result
+    assert "2 candidates are trained alone for 2 epochs each." in progress.messages
 
 
 def test_without_the_option_nothing_is_trained(tmp_path: Path) -> None:

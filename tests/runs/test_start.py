@@ -10,10 +10,10 @@ from PIL import Image
 
 from edgenas.core.errors import InputError
 from edgenas.core.files.run_folder import RunFolder
-from edgenas.core.progress import Silent
 from edgenas.runs import config, start
 from edgenas.runs.run import RunContext
 from edgenas.supernet.imagenet import weights
+from helpers.listening import Listening
 
 
 @pytest.fixture(autouse=True)
@@ -35,26 +35,31 @@ def folder_of(path: Path, size: int) -> Path:
     return path
 
 
-def chosen(tmp_path: Path, size: int) -> config.RunConfig:
+def chosen(tmp_path: Path, size: int) -> tuple[config.RunConfig, list[str]]:
     images = folder_of(tmp_path / "images", size)
     begun = config.begun({"data": f"imagefolder:{images}"})
     assert begun.supernet == config.AUTO
     run = tmp_path / "run"
     run.mkdir()
-    context = RunContext(RunFolder(run), begun, Silent())
+    told = Listening()
+    context = RunContext(RunFolder(run), begun, told)
     start.choose(context)
     assert config.read_config(context.folder) == context.config
-    return context.config
+    return context.config, told.messages
 
 
 def test_photographs_begin_with_imagenets_weights(tmp_path: Path) -> None:
-    settled = chosen(tmp_path, 100)
+    settled, told = chosen(tmp_path, 100)
     assert (settled.supernet, settled.space) == ("imagenet", "lite")
+    assert "The images are colour photographs" in told[-1]
+    assert "--supernet none trains from nothing" in told[-1]
 
 
 def test_small_images_begin_with_nothing(tmp_path: Path) -> None:
-    settled = chosen(tmp_path, 32)
+    settled, told = chosen(tmp_path, 32)
     assert (settled.supernet, settled.space) == (None, "mbv3-tiny")
+    assert "Images of 32 px" in told[-1]
+    assert "begins with random weights; --supernet imagenet would not" in told[-1]
 
 
 @pytest.mark.parametrize(
