@@ -23,6 +23,7 @@ from edgenas.supernet.deploy import deployable
 SUBNETS = 20  # whose float and int8 accuracies are compared
 SAMPLES, EVALUATE = 20, 40
 SEEDS = (1, 2, 3, 4, 5)  # of searches whose promises are held against test images
+VALIDATING = 0.3  # of the test images, in these searches
 SHARES = (0.3, 0.45, 0.65, 0.9)  # of the greatest limit: their limits
 
 
@@ -44,7 +45,7 @@ def searched(asked: argparse.Namespace, limits_ms: Sequence[float]) -> None:
             continue
         started = time.process_time()
         context = _search(
-            asked,
+            asked.folder,
             asked.work / "search",
             limit_ms,
             supernet="imagenet",
@@ -79,16 +80,19 @@ def rounding(asked: argparse.Namespace) -> None:
 def promises(asked: argparse.Namespace, limits_ms: Sequence[float]) -> None:
     """Search from the trained supernet with other seeds and limits; keep promise and outcome.
 
-    A seed draws other subnets to measure and to evaluate; weights and images stay the same.
+    A seed draws other subnets to measure and to evaluate, and other images to validate: a part of
+    the test images of each class, so that both are of one kind. The weights have seen none of them.
     """
     supernet = asked.work / "search" / "supernet.safetensors"
     for seed in SEEDS:
+        folder = asked.work / f"images-{seed}"
+        _divide(asked.folder, folder, seed)
         for share in SHARES:
             kept = asked.work / f"promise-{seed}-{share}.json"
             if kept.exists():
                 continue
             context = _search(
-                asked,
+                folder,
                 asked.work / f"promises-{seed}",
                 share * max(limits_ms),
                 supernet=str(supernet),
@@ -98,11 +102,30 @@ def promises(asked: argparse.Namespace, limits_ms: Sequence[float]) -> None:
             kept.write_text(json.dumps(_row(context), indent=1))
 
 
-def _search(asked: argparse.Namespace, out: Path, limit_ms: float, **options: Any) -> RunContext:
+def _divide(source: Path, folder: Path, seed: int) -> None:
+    """Write an image folder whose validation images are some of the test images of `source`."""
+    if folder.exists():
+        return
+    rng = np.random.default_rng(seed)
+    for path in sorted((source / "train").glob("*/*")):
+        _copy(path, folder / "train" / path.parent.name)
+    for name in sorted((source / "test").iterdir()):
+        files = rng.permutation(sorted(map(str, name.iterdir())))
+        validating = round(VALIDATING * len(files))
+        for number, path in enumerate(map(Path, files)):
+            _copy(path, folder / ("val" if number < validating else "test") / name.name)
+
+
+def _copy(path: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, folder / path.name)
+
+
+def _search(folder: Path, out: Path, limit_ms: float, **options: Any) -> RunContext:
     progress: Progress = Spoken()
     edgenas.search(
         None,
-        f"imagefolder:{asked.folder}",
+        f"imagefolder:{folder}",
         out=out,
         resume=(out / "run.json").exists(),
         progress=progress,
