@@ -21,7 +21,7 @@ from edgenas.runs.run import RunContext
 from edgenas.supernet.deploy import deployable
 
 SUBNETS = 20  # whose float and int8 accuracies are compared
-SAMPLES, EVALUATE = 20, 40
+SAMPLES, EVALUATE = 16, 32
 SEEDS = (1, 2, 3, 4, 5)  # of searches whose promises are held against test images
 VALIDATING = 0.3  # of the test images, in these searches
 SHARES = (0.3, 0.45, 0.65, 0.9)  # of the greatest limit: their limits
@@ -97,7 +97,6 @@ def promises(asked: argparse.Namespace, limits_ms: Sequence[float]) -> None:
                 share * max(limits_ms),
                 supernet=str(supernet),
                 seed=seed,
-                top=1,
             )
             kept.write_text(json.dumps(_row(context), indent=1))
 
@@ -134,7 +133,7 @@ def _search(folder: Path, out: Path, limit_ms: float, **options: Any) -> RunCont
             "engine": "onnxruntime",
             "samples": SAMPLES,
             "evaluate": EVALUATE,
-            "top": 2,
+            "top": 1,
             **options,
         },
     )

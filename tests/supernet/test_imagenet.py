@@ -155,7 +155,7 @@ def test_start_sorts_channels_keeps_statistics_and_fits_a_classifier(
 def test_largest_network_recalibrated_computes_what_it_did_with_the_stored_statistics(
     package: Path,
 ) -> None:
-    data, space = images(48), lite.create(CLASSES, 3, 64)
+    data, space = images(32), lite.create(CLASSES, 3, 64)
     supernet = files.load_for(find("imagenet").weights, space)
     supernet.eval()
     pixels = torch.from_numpy(data.normalize(data.train.images[:4]))
