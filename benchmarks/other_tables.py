@@ -61,6 +61,10 @@ def compare(kind: str, made: Made, n: int, split: int, method: str) -> Result:
             np.mean((found.lower <= measured[n:]) & (measured[n:] <= found.upper))
         )
         more["width"] = float(np.mean(found.upper - found.lower))
+        if model.heldout is not None:
+            more["promised"] = model.heldout.rmse / float(
+                np.sqrt(np.mean((mean - measured[n:]) ** 2))
+            )
     else:
         rows = encoded(columns, n)
         peer: Any = PEERS[method]().fit(rows[:n], measured[:n])  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ class Result:
     rmse : in the response's unit. seconds : of CPU, for the fit. coverage : share of unseen rows
     inside the 90 % intervals, None where there are none; thirds, predicted_thirds : of those of the
     lowest, middle and highest responses, or predictions. width : mean of the intervals' widths.
+    promised : the RMSE on rows left out that the fit itself says, over the one on the unseen rows.
     """
 
     task: str
@@ -31,6 +32,7 @@ class Result:
     thirds: tuple[float, ...] = ()
     predicted_thirds: tuple[float, ...] = ()
     width: float | None = None
+    promised: float | None = None
 
     @property
     def key(self) -> tuple[str, int, int, str]:

@@ -8,7 +8,7 @@ rows that it predicts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +29,21 @@ class HeldOut:
 
     rows: np.ndarray
     mean: np.ndarray
+
+
+@dataclass(frozen=True)
+class Refound:
+    """A term that the rows chose: `place` among the terms, and its `values` [n] in all rows as only
+    the rows kept, int64, would choose it."""
+
+    place: int
+    values: Callable[[np.ndarray], np.ndarray]
+
+    def matrix(self, matrix: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        """Return `matrix` [n, p] with the term as the rows `kept`, int64, choose it."""
+        found = matrix.copy()
+        found[:, self.place] = self.values(kept)
+        return found
 
 
 def inherit(
@@ -68,14 +83,20 @@ def inherit(
 
 
 def held_out(
-    matrix: np.ndarray, response: np.ndarray, levels: Sequence[Level], variances: np.ndarray
+    matrix: np.ndarray,
+    response: np.ndarray,
+    levels: Sequence[Level],
+    variances: np.ndarray,
+    refound: Refound | None = None,
 ) -> HeldOut:
-    """Return what rows [n, p] are predicted to be without them, widths and variances found again.
+    """Return what rows [n, p] are predicted to be without them, widths and variances found again,
+    and the term that rows chose, if there is one.
 
     Groups of rows are the same for all levels, so that errors can be compared.
     """
-    rows, means = [], []
+    rows, means, whole = [], [], matrix
     for kept, out in _splits(len(response)):
+        matrix = whole if refound is None else refound.matrix(whole, kept)
         here = matrix[kept], response[kept]
         inherited = inherit(*here, levels, variances)
         chosen = shrinkage.choose(*here, inherited, variances, STEPS)

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgenas.predictors.linear import effect_widths, names, shrinkage
 from edgenas.predictors.linear.shrinkage import Level, Shrinkage
-from edgenas.predictors.tables import curvature, interactions
+from edgenas.predictors.tables import curvature, interactions, power_sums
 from edgenas.predictors.tables.main_terms import Vocabulary
 from edgenas.predictors.tables.terms import Table
 
@@ -40,15 +40,20 @@ class _Tried:
     error: float
 
 
+def maybe(found: Vocabulary) -> bool:
+    """Return whether names of the main terms `found` may tell of no places, blocks or the like."""
+    return not {level.name for level in found.levels} - LEVELS - PLACES
+
+
 def nameless(found: Vocabulary, chosen: Shrinkage, response: np.ndarray) -> Vocabulary | None:
     """Return the main terms `found` without what names tell of places, None if they tell something.
 
     Columns that are all called "x3" or the like may be one quantity in many places, or just
     columns: places count if they take enough off the leave-one-out error.
     """
-    left = tuple(level for level in found.levels if level.name not in PLACES)
-    if {level.name for level in left} - LEVELS:
+    if not maybe(found):
         return None
+    left = tuple(level for level in found.levels if level.name not in PLACES)
     if len(left) == len(found.levels):
         return found
     kinds = {names.parse(x.name).kind for x in found.atoms if x.kind == "column"}
@@ -60,9 +65,16 @@ def nameless(found: Vocabulary, chosen: Shrinkage, response: np.ndarray) -> Voca
 
 
 def build(
-    found: Vocabulary, table: Table, numeric: Sequence[str], response: np.ndarray
+    found: Vocabulary,
+    table: Table,
+    numeric: Sequence[str],
+    response: np.ndarray,
+    logarithm: bool = False,
 ) -> Vocabulary:
-    """Return `found`, the main terms, with the levels that the rows of `response` [n] confirm."""
+    """Return `found`, the main terms, with the levels that the rows of `response` [n] confirm.
+
+    logarithm : `response` is one.
+    """
     best = _tried(found, response)
     curved = curvature.add(found, table, _largest(best, numeric))
     mains = [found] if curved is None else [found, curved]
@@ -73,6 +85,10 @@ def build(
         before = len(best.found.atoms)
         own = _own(plain, "interactions by own effect", before)
         best = _best(best, [plain, own], response, PRODUCTS_WORTHWHILE)
+    summed = power_sums.of(found.atoms, table, np.exp(response)) if logarithm else None
+    if summed is not None:
+        for base in {id(x): x for x in (*mains, best.found)}.values():  # the fewest terms first
+            best = _best(best, [summed.beside(base)], response, PRODUCTS_WORTHWHILE)
     given = best.found.levels, best.chosen.variances
     return replace(best.found, levels=effect_widths.inherit(best.found.matrix, response, *given))
 
@@ -126,6 +142,6 @@ def _tried(found: Vocabulary, response: np.ndarray, near: _Tried | None = None) 
     effects = shrinkage.effects(here[0], levels, chosen)
     if near is not None and chosen.projection.error() >= near.chosen.projection.error():
         return _Tried(found, chosen, effects, np.inf)
-    out = effect_widths.held_out(found.matrix, response, levels, chosen.variances)
+    out = effect_widths.held_out(found.matrix, response, levels, chosen.variances, found.refound)
     error = float(np.mean((response[out.rows] - out.mean) ** 2))
     return _Tried(replace(found, levels=levels), chosen, effects, error)

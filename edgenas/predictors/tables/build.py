@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,14 @@ from edgenas.core.errors import PredictorError
 from edgenas.core.tables.columns import first_rows
 from edgenas.predictors.base import Runs, TrainingData
 from edgenas.predictors.linear import estimator, monotone, shrinkage
-from edgenas.predictors.tables import choose_terms, formulas, log_response, main_terms
+from edgenas.predictors.linear.effect_widths import Refound
+from edgenas.predictors.tables import (
+    choose_terms,
+    formulas,
+    log_response,
+    main_terms,
+    power_sums,
+)
 from edgenas.predictors.tables import terms as atoms
 from edgenas.predictors.tables.cells import Cell
 from edgenas.predictors.tables.main_terms import Vocabulary
@@ -122,6 +129,23 @@ def chosen_again(
     return refit
 
 
+def sum_again(made: Terms, rows: Rows) -> Callable[[np.ndarray], LeftOut] | None:
+    """Return what predicts rows left out with the sum of products chosen again without them, all
+    else as it was `made`; None if there is none."""
+    places = [place for place, atom in enumerate(made.atoms) if atom.kind == "powers"]
+    summed = power_sums.of(made.atoms, rows.columns, rows.response) if places else None
+    if summed is None:
+        return None
+    recipe, again = estimator.of(made.data), Refound(places[0], summed.values)
+
+    def refit(kept: np.ndarray) -> LeftOut:
+        matrix = again.matrix(made.data.matrix, np.flatnonzero(kept))
+        fitted = replace(recipe, rows=matrix).refit(kept)
+        return LeftOut(fitted.predict(matrix[~kept]), fitted.error(matrix[~kept]))
+
+    return refit
+
+
 def left_out(terms: str, rows: Rows, seed: int) -> float:
     """Return the RMSE of rows left out one by one, their terms chosen again without each."""
     n = len(rows.response)
@@ -142,12 +166,17 @@ def _vocabulary(
     given = (rows.columns, rows.numeric, rows.categorical)
     if terms == "auto":
 
-        def build(response: np.ndarray) -> Vocabulary:
-            return choose_terms.build(*given, response, cell)
+        def build(response: np.ndarray, logarithm: bool) -> Vocabulary:
+            return choose_terms.build(*given, response, cell, logarithm=logarithm)
 
         if logarithm is None:
-            return log_response.choose(build, lambda: choose_terms.simple(*given), rows.response)
-        return build(np.log(rows.response) if logarithm else rows.response), logarithm
+            return log_response.choose(
+                build,
+                lambda: choose_terms.simple(*given),
+                lambda: choose_terms.multiplied(*given, rows.response),
+                rows.response,
+            )
+        return build(np.log(rows.response) if logarithm else rows.response, logarithm), logarithm
     if terms == "annealed":
         return choose_terms.annealed(*given, rows.response, seed), False
     return main_terms.main(*given), False

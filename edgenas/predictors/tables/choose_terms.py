@@ -23,6 +23,7 @@ from edgenas.predictors.tables import (
     coded_categories,
     curvature,
     interactions,
+    power_sums,
     slots,
 )
 from edgenas.predictors.tables import terms as at
@@ -43,10 +44,13 @@ def build(
     categorical: Sequence[str],
     response: np.ndarray,
     cell: Cell | None = None,
+    *,
+    logarithm: bool = False,
 ) -> Vocabulary:
     """Return the vocabulary for rows of `table` and `response` [n].
 
     cell : whose edges are known to be cut off; None lets the rows tell.
+    logarithm : `response` is one.
     """
     if cell is not None:
         table = cell.cut(table)
@@ -67,7 +71,7 @@ def build(
     table = found.cut(table)
     plain = anonymous_columns.nameless(found, chosen, response)
     if plain is not None:
-        return anonymous_columns.build(plain, table, numeric, response)
+        return anonymous_columns.build(plain, table, numeric, response, logarithm)
     columns = {"numeric": numeric, "categorical": categorical}
     return _completed(found, chosen, table, response, **columns)[0]
 
@@ -98,6 +102,18 @@ def simple(table: Table, numeric: Sequence[str], categorical: Sequence[str]) -> 
     """Return the main terms and logarithms, whatever the rows say of them."""
     found = main(table, numeric, categorical)
     return curvature.add(found, table, numeric) or found
+
+
+def multiplied(
+    table: Table, numeric: Sequence[str], categorical: Sequence[str], response: np.ndarray
+) -> Vocabulary | None:
+    """Return the main terms and the sum of products that `response` [n], which is positive, shows;
+    None if there is none, or if names tell of places."""
+    found = main(table, numeric, categorical)
+    if not anonymous_columns.maybe(found):
+        return None
+    summed = power_sums.of(found.atoms, table, response)
+    return None if summed is None else summed.beside(found)
 
 
 def annealed(

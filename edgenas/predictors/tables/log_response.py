@@ -23,35 +23,38 @@ WORTHWHILE = 0.1
 CERTAIN = 0.6
 GREATEST = 230.0  # squares of what is farther out are infinite
 ASTRAY = 20.0  # so far above all responses, a prediction is as bad as any
-Build = Callable[[np.ndarray], Vocabulary]
+Build = Callable[[np.ndarray, bool], Vocabulary]
 
 
 def choose(
-    build: Build, simple: Callable[[], Vocabulary], response: np.ndarray
+    build: Build,
+    simple: Callable[[], Vocabulary],
+    multiplied: Callable[[], Vocabulary | None],
+    response: np.ndarray,
 ) -> tuple[Vocabulary, bool]:
     """Return the vocabulary for responses [n], and whether it is of their logarithms.
 
-    build : the vocabulary for responses, or for their logarithms. simple : terms that are enough to
-    see which is worth building.
+    build : the vocabulary for responses, or for their logarithms, which is said. simple : terms
+    that are enough to see which is worth building; multiplied : of logarithms, others that are.
     """
     least, greatest = float(response.min()), float(response.max())
     spread = least > 0 and LEAST_RANGE * least <= greatest <= MOST_RANGE * least
     if len(response) < FEWEST or not spread:
-        return build(response), False
+        return build(response, False), False
     logs, first = np.log(response), simple()
     plain = shrinkage.choose(first.matrix, response, first.levels).projection.left_out()
     factors = shrinkage.choose(first.matrix, logs, first.levels).projection.left_out()
     given = response, logs - factors, response - plain
-    if not _better(*given, 0.0):
-        return build(response), False
-    multiplied = build(logs)
+    if not _better(*given, 0.0) and not _promises(multiplied(), response, response - plain):
+        return build(response, False), False
+    factored = build(logs, True)
     if _better(*given, CERTAIN):
-        return multiplied, True
-    found = build(response)
-    here, there = _held_out(found, response), _held_out(multiplied, logs)
+        return factored, True
+    found = build(response, False)
+    here, there = _held_out(found, response), _held_out(factored, logs)
     rows = response[here.rows]  # the same in both
     if _better(rows, there.mean, here.mean, WORTHWHILE):
-        return multiplied, True
+        return factored, True
     return found, False
 
 
@@ -71,6 +74,14 @@ def _better(response: np.ndarray, logs: np.ndarray, sums: np.ndarray, by: float)
     return bool(units[0] < units[1] and units[0] * shares[0] < (1 - by) ** 2 * units[1] * shares[1])
 
 
+def _promises(found: Vocabulary | None, response: np.ndarray, sums: np.ndarray) -> bool:
+    """Return whether `found`, of logarithms, errs less than predicted `sums` [n]."""
+    if found is None:
+        return False
+    here = _held_out(found, np.log(response))
+    return _better(response[here.rows], here.mean, sums[here.rows], 0.0)
+
+
 def _held_out(found: Vocabulary, response: np.ndarray) -> effect_widths.HeldOut:
     given = found.matrix, response, found.levels
-    return effect_widths.held_out(*given, shrinkage.choose(*given).variances)
+    return effect_widths.held_out(*given, shrinkage.choose(*given).variances, found.refound)

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgenas.core.errors import PredictorError
 from edgenas.predictors.linear import names
+from edgenas.predictors.linear.effect_widths import Refound
 from edgenas.predictors.linear.shrinkage import Level
 from edgenas.predictors.tables import terms as at
 from edgenas.predictors.tables.cells import Cell
@@ -21,6 +22,7 @@ class Vocabulary:
     """Terms and how they vary. matrix : float64 [n, p]. mains : atoms that products are made of.
 
     cell : the graph that categories are of; gates : of slots; their `cut` is what the terms are of.
+    refound : of a term that the rows chose, how they choose it.
     """
 
     atoms: tuple[Atom, ...]
@@ -29,6 +31,7 @@ class Vocabulary:
     mains: tuple[int, ...]
     cell: Cell | None = None
     gates: Gates | None = None
+    refound: Refound | None = None
 
     def and_also(
         self,
@@ -36,8 +39,12 @@ class Vocabulary:
         matrix: np.ndarray,
         levels: Sequence[Level],
         mains: Sequence[int],
+        refound: Refound | None = None,
     ) -> Vocabulary:
-        """Return this with more atoms; `levels` and `mains` are over and among the new ones."""
+        """Return this with more atoms; `levels` and `mains` are over and among the new ones.
+
+        refound : how rows choose one of them, by its place among all.
+        """
         old, new = len(self.atoms), len(atoms)
         atoms = _named_apart(self.atoms, atoms)
         before = [
@@ -58,6 +65,7 @@ class Vocabulary:
             (*self.mains, *(old + index for index in mains)),
             self.cell,
             self.gates,
+            refound or self.refound,
         )
 
     def and_also_levels(self, levels: Sequence[Level]) -> Vocabulary:

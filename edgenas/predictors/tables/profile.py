@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from edgenas.predictors.regression import Regression
 from edgenas.predictors.tables import derived_columns
+from edgenas.predictors.tables import terms as at
 from edgenas.predictors.tables.derived_columns import Derived
 from edgenas.predictors.tables.rows import Rows
 from edgenas.predictors.tables.terms import Atom
@@ -33,7 +34,8 @@ class Share:
 class Profile:
     """means : float64 [p], of the terms over the rows. deciles : of each number, least to greatest.
     frequent : the commonest category of each column. vif : of each numeric column among the others,
-    None: they decide it."""
+    None: they decide it. slopes : of a sum of products, by how much its logarithm grows with that
+    of each column, and the mean of that, by least squares over the rows."""
 
     means: np.ndarray
     deciles: dict[str, tuple[float, ...]]
@@ -41,6 +43,7 @@ class Profile:
     shares: tuple[Share, ...]
     derived: tuple[Derived, ...]
     vif: dict[str, float | None]
+    slopes: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def groups(atoms: Sequence[Atom]) -> dict[tuple[str, ...], list[int]]:
@@ -53,6 +56,61 @@ def groups(atoms: Sequence[Atom]) -> dict[tuple[str, ...], list[int]]:
             columns = tuple(x for name in atom.factors for x in by_name[name].columns)
         found.setdefault(tuple(sorted(set(columns))), []).append(index)
     return found
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What columns add to the terms' sum: terms, and a sum of products taken apart by its columns
+    as far as its logarithm is a sum of theirs.
+
+    members : the places of the parts of one column, or of several together. values : float64
+    [n, q]. term : int64 [q], whose coefficient each part has. centred : bool [q], whether its mean
+    over the rows of the fit is 0, not its term's.
+    """
+
+    members: dict[tuple[str, ...], list[int]]
+    values: np.ndarray
+    term: np.ndarray
+    centred: np.ndarray
+
+
+def parts(
+    atoms: Sequence[Atom],
+    matrix: np.ndarray,
+    table: Mapping[str, np.ndarray],
+    slopes: Mapping[str, tuple[float, float]],
+) -> Parts:
+    """Return the parts of the terms `matrix` [n, p] of the rows of `table`."""
+    members = groups(atoms)
+    values, term = [matrix], list(range(len(atoms)))
+    for place, atom in enumerate(atoms):
+        if atom.kind != "powers":
+            continue
+        rest = matrix[:, place].copy()
+        for name, logs in zip(atom.columns, at.logarithms(atom, table), strict=True):
+            slope, mean = slopes.get(name, (0.0, 0.0))
+            members.setdefault((name,), []).append(len(term))
+            values.append((slope * (logs - mean))[:, None])
+            rest -= values[-1][:, 0]
+            term.append(place)
+        values[0] = np.column_stack([matrix[:, :place], rest, matrix[:, place + 1 :]])
+    centred = np.arange(len(term)) >= len(atoms)
+    return Parts(members, np.hstack(values), np.array(term, int), centred)
+
+
+def _slopes(
+    atoms: Sequence[Atom], matrix: np.ndarray, table: Mapping[str, np.ndarray]
+) -> dict[str, tuple[float, float]]:
+    """Return `Profile.slopes`."""
+    for place, atom in enumerate(atoms):
+        if atom.kind == "powers":
+            logs = at.logarithms(atom, table).T
+            means = logs.mean(axis=0)
+            response = matrix[:, place] - matrix[:, place].mean()
+            found = np.linalg.lstsq(logs - means, response, rcond=None)[0]
+            pairs = zip(found.tolist(), means.tolist(), strict=True)
+            return dict(zip(atom.columns, pairs, strict=True))
+    return {}
 
 
 def of(
@@ -68,6 +126,7 @@ def of(
     and their terms, float64 [m, p]. means : float64 [p], of the terms over all rows.
     """
     part, matrix = sample
+    slopes = _slopes(atoms, matrix, part.columns)
     common = {}
     for name in rows.categorical:
         values, counts = np.unique(rows.columns[name], return_counts=True)
@@ -78,31 +137,33 @@ def of(
             name: tuple(np.quantile(rows.columns[name], DECILES).tolist()) for name in rows.numeric
         },
         frequent=common,
-        shares=_shares(atoms, matrix, fitted),
+        shares=_shares(parts(atoms, matrix, part.columns, slopes), fitted),
         derived=derived_columns.find(part.columns, rows.numeric),
         vif=derived_columns.inflation(part.columns, rows.numeric),
+        slopes=slopes,
     )
 
 
-def _shares(atoms: Sequence[Atom], matrix: np.ndarray, fitted: Regression) -> tuple[Share, ...]:
+def _shares(made: Parts, fitted: Regression) -> tuple[Share, ...]:
     """Return the covariance of what each group adds with the whole, over the variance of that; its
     interval is of draws of the coefficients."""
-    members = groups(atoms)
-    varied = (matrix - matrix.mean(axis=0)) / np.sqrt(len(matrix))
-    within = varied.T @ varied  # terms' covariance over the rows
+    values = made.values
+    varied = (values - values.mean(axis=0)) / np.sqrt(len(values))
+    within = varied.T @ varied  # the parts' covariance over the rows
     draws = [fitted.params[1:], *_draws(fitted)]
-    made = []
-    for params in draws:
+    each = []
+    for coefs in draws:
+        params = coefs[made.term]
         pushed = within @ params
         total = params @ pushed
-        parts = params * pushed / total if total > 0 else np.zeros(len(params))
-        made.append([parts[index].sum() for index in members.values()])
-    shares, rest = np.array(made[0]), np.array(made[1:])
+        adds = params * pushed / total if total > 0 else np.zeros(len(params))
+        each.append([adds[index].sum() for index in made.members.values()])
+    shares, rest = np.array(each[0]), np.array(each[1:])
     tail = (1 - CONFIDENCE) / 2
     lower, upper = np.quantile(rest, [tail, 1 - tail], axis=0)
     return tuple(
         Share(columns, float(shares[at]), float(lower[at]), float(upper[at]))
-        for at, columns in sorted(enumerate(members), key=lambda x: -shares[x[0]])
+        for at, columns in sorted(enumerate(made.members), key=lambda x: -shares[x[0]])
     )
 
 

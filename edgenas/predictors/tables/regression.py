@@ -177,7 +177,7 @@ class TableRegression:
             if many:
                 self.regression, means = many_rows.fit(made, rows, self.seed)
             else:
-                self.regression, means = self._fitted(rows, data, cell), data.matrix.mean(axis=0)
+                self.regression, means = self._fitted(rows, made, cell), data.matrix.mean(axis=0)
         self.fitted = Fitted(
             response=response,
             terms=self.terms,
@@ -230,6 +230,9 @@ class TableRegression:
         table = self.fitted.encoded.read(table)
         if self.fitted.formula or self.priors:
             return self._measured(self.regression.predict(self.matrix(table)))
+        if any(atom.kind == "powers" for atom in self.fitted.atoms):  # nothing to look up
+            means = [self.regression.predict(self.matrix(part)) for part in self._parts(table)]
+            return self._measured(np.concatenate(means))
         fitted = self.fitted
         known = fast_means.categories(fitted.atoms, fitted.categorical, fitted.cell)
         if self._folded is None or self._folded[0] is not self.regression:
@@ -404,10 +407,11 @@ class TableRegression:
             told += " The rows do without it: it is not used."
         return Adapted(found.used, found.errors, found.gain, found.warning, told, found.likeness)
 
-    def _fitted(self, rows: Rows, data: TrainingData, cell: Cell | None) -> Regression:
+    def _fitted(self, rows: Rows, made: build.Terms, cell: Cell | None) -> Regression:
         """Return the regression; where rows are few, its errors are of all that chose its terms."""
+        data = made.data
         if self.terms != "auto" or cell is not None or not FEWEST <= len(rows.response) < FEW:
-            return regression.fit(data, self.seed)
+            return regression.fit(data, self.seed, refit=build.sum_again(made, rows))
         try:
             again = build.chosen_again(self.terms, rows, self.seed, data.logarithm)
             return regression.fit(data, self.seed, refit=again, folds=FEW_FOLDS)

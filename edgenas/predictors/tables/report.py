@@ -11,7 +11,7 @@ from edgenas.core.intervals import EXTRAPOLATION
 from edgenas.predictors.base import Coefficient
 from edgenas.predictors.linear import bootstrap
 from edgenas.predictors.regression import Regression
-from edgenas.predictors.tables import coded_categories
+from edgenas.predictors.tables import coded_categories, power_sums
 from edgenas.predictors.tables.cells import Cell
 from edgenas.predictors.tables.encodings import PLAIN, Encoded
 from edgenas.predictors.tables.profile import Profile
@@ -137,6 +137,12 @@ def notes(table: Fitted) -> list[str]:
         found.append("Categories count by what their names say (numbers and flags), too.")
     if table.profile is not None:
         found += [column.sentence() for column in table.profile.derived]
+    found += [
+        f"One term is the logarithm of a sum of products that the rows show: {table.response} ~ "
+        f"{power_sums.sentence(atom)}."
+        for atom in table.atoms
+        if atom.kind == "powers"
+    ]
     if table.logarithm:
         found.append(
             f"Effects multiply: terms add up to the logarithm of {table.response}, and a "

@@ -3,6 +3,7 @@
 column : a numeric column. is : 1 where a categorical column has a category.
 log : logarithm of a weighted sum of columns. product : of two standardised atoms.
 repeat : how often a category is asked for again of one input of a cell, whose columns are given.
+powers : logarithm of a weighted sum of products of powers of columns.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ class Atom:
     """One term.
 
     numbers : log: floor of the sum and what is added to it; product: mean and standard deviation
-    of the first factor, then of the second.
+    of the first factor, then of the second; powers: those of each column, by product, then the
+    least that each column counts as.
     """
 
     name: str
-    kind: Literal["column", "is", "log", "product", "repeat"]
+    kind: Literal["column", "is", "log", "product", "repeat", "powers"]
     columns: tuple[str, ...] = ()
     category: str = ""
     weights: tuple[float, ...] = ()
@@ -44,6 +46,9 @@ class Atom:
             "repeat": columns > 0,
             "product": (factors, numbers) == (2, 4),
             "log": columns == len(self.weights) > 0 and numbers == 2,
+            "powers": columns * len(self.weights) > 0
+            and numbers == columns * (len(self.weights) + 1)
+            and min(*self.weights, *self.numbers[-columns:]) > 0,
         }
         if not whole[self.kind]:
             raise ValueError(f"the term '{self.name[:60]}' is no whole '{self.kind}'")
@@ -123,7 +128,23 @@ def _value(atom: Atom, table: Table, known: Mapping[str, np.ndarray]) -> np.ndar
         return cells.repeats(table, dict.fromkeys(atom.columns, atom.category))
     if atom.kind == "column":
         return np.asarray(table[atom.columns[0]], np.float64)
+    if atom.kind == "powers":
+        return _sum_of_products(atom, table)
     weighted = zip(atom.weights, atom.columns, strict=True)
     total = np.sum([weight * table[name] for weight, name in weighted], axis=0)
     floor, added = atom.numbers
     return np.asarray(np.log(np.maximum(total, floor) + added))
+
+
+def logarithms(atom: Atom, table: Table) -> np.ndarray:
+    """Return those of the columns of a sum of products, float64 [c, n]."""
+    floors = atom.numbers[-len(atom.columns) :]
+    pairs = zip(atom.columns, floors, strict=True)
+    return np.array([np.log(np.maximum(table[name], least)) for name, least in pairs])
+
+
+def _sum_of_products(atom: Atom, table: Table) -> np.ndarray:
+    count = len(atom.columns)
+    powers = np.reshape(atom.numbers[:-count], (len(atom.weights), count))
+    parts = powers @ logarithms(atom, table) + np.log(atom.weights)[:, None]
+    return np.asarray(np.logaddexp.reduce(parts, axis=0))

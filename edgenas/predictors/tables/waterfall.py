@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.core.errors import PredictorError
+from edgenas.core.tables.columns import as_column
 from edgenas.predictors.tables import profile
 from edgenas.predictors.tables.regression import TableRegression
 
@@ -51,11 +52,13 @@ def _parts(model: TableRegression, table: Any) -> tuple[list[str], np.ndarray, f
             "A predictor of a formula, of priors, or of an earlier edgenas has no breakdown.",
             "Fit it again: edgenas fit.",
         )
-    members = profile.groups(model.fitted.atoms)
-    params = model.regression.params
-    each = (model.matrix(table) - known.means) * params[1:]
-    parts = np.column_stack([each[:, index].sum(axis=1) for index in members.values()])
-    names = [" with ".join(columns) if len(columns) < 4 else "all" for columns in members]
+    params, read = model.regression.params, model.fitted.encoded.read(table)
+    columns = {name: as_column(read[name]) for name in known.slopes}
+    made = profile.parts(model.fitted.atoms, model.matrix(table), columns, known.slopes)
+    means = np.where(made.centred, 0.0, known.means[made.term])
+    each = (made.values - means) * params[1:][made.term]
+    parts = np.column_stack([each[:, index].sum(axis=1) for index in made.members.values()])
+    names = [" with ".join(x) if len(x) < 4 else "all together" for x in made.members]
     return names, parts, float(params[0] + known.means @ params[1:])
 
 
