@@ -76,6 +76,22 @@ def gaussian_process() -> GaussianProcessRegressor:
     return GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
 
 
+def catboost() -> object:
+    from catboost import CatBoostRegressor
+
+    return CatBoostRegressor(
+        random_seed=0, thread_count=1, verbose=False, allow_writing_files=False
+    )
+
+
+def explainable_boosting() -> object:
+    from interpret.glassbox import ExplainableBoostingRegressor
+
+    return ExplainableBoostingRegressor(random_state=0, n_jobs=1)
+
+
+# Of other packages (pip install catboost interpret-core); EBM takes 3 to 20 s a fit.
+MORE_PEERS: dict[str, Callable[[], object]] = {"CatBoost": catboost, "EBM": explainable_boosting}
 PEERS: dict[str, Callable[[], object]] = {
     "ridge": lambda: make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 4, 15))),
     "lasso": lambda: make_pipeline(StandardScaler(), LassoCV(cv=5, max_iter=5000)),
