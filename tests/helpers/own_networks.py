@@ -144,6 +144,21 @@ class UNet(nn.Module):
         return self.last(torch.cat((up, wide), 1))
 
 
+class Decoder(nn.Module):
+    """Transposed convolutions whose windows overlap, and a difference of two tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Sequential(*unit(3, 8, 3, 2), nn.ReLU(), *unit(8, 8, 3, 2), nn.ReLU())
+        self.up = nn.Sequential(
+            nn.ConvTranspose2d(8, 6, 4, 2, 1), nn.BatchNorm2d(6), nn.ReLU(), nn.BatchNorm2d(6)
+        )
+        self.further = nn.ConvTranspose2d(6, 3, 3, 2, 1, output_padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.further(self.up(self.down(x))) - x
+
+
 def sequence(*modules: nn.Module, channels: int) -> nn.Module:
     return nn.Sequential(*unit(3, channels, 3, 2), nn.ReLU(), *modules, *classifier(channels))
 
@@ -207,6 +222,24 @@ def networks() -> dict[str, Callable[[], nn.Module]]:
             nn.Conv2d(3, 5, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
         ),
         "u-net": UNet,
+        "dilated": lambda: nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 2, dilation=2),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(8, 8, 3, padding=2, dilation=2, groups=8),
+            nn.GELU(),
+            nn.AvgPool2d(3, 1, 1),
+            nn.Conv2d(8, 8, 3, padding=1),
+            nn.Hardtanh(-1.0, 2.0),
+            nn.Conv2d(8, 8, 1),
+            nn.Tanh(),
+            nn.Conv2d(8, 8, 1),
+            nn.Hardtanh(0.0, 1.0),
+            nn.PReLU(),
+            nn.AdaptiveMaxPool2d(1),
+            nn.Flatten(),
+            nn.Linear(8, 5),
+        ),
+        "decoder": Decoder,
         "preactivation": lambda: sequence(
             nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), channels=8
         ),

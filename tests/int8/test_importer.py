@@ -163,12 +163,12 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
         "quantized already",
     ),
     "dilation": (
-        lambda: file([node("Conv", "x c0", dilations=[2, 2])], [WEIGHT]),
-        "Conv ('out', 100.0% of the work): a convolution with gaps",
+        lambda: file([node("Conv", "x c0", dilations=[1, 2])], [WEIGHT]),
+        "Conv ('out', 100.0% of the work): a dilation that differs",
     ),
-    "leaky": (
-        lambda: file([convolution(), node("LeakyRelu", "y", "z"), node("Elu", "z")], [WEIGHT]),
-        "LeakyRelu ('z', 0.0% of the work): no such operator",
+    "not covered": (
+        lambda: file([convolution(), node("Elu", "y", "z"), node("Relu", "z")], [WEIGHT]),
+        "Elu ('z', 0.0% of the work): no such operator",
     ),
     "missing weights": (lambda: file([convolution("out")]), "ONNX Runtime does not load"),
 }
@@ -228,3 +228,29 @@ def test_metadata_and_work_are_read() -> None:
     found = import_onnx(model.SerializeToString(), "m")
     assert found.metadata == {"a": "b"}
     assert found.macs == 4 * 3 * 3 * 3 * 6 * 6
+
+
+@pytest.mark.parametrize(
+    ("window", "stride", "pad", "more"),
+    [(2, 2, 0, 0), (4, 2, 1, 0), (3, 2, 1, 1), (5, 2, 2, 1), (6, 3, 2, 1), (3, 1, 1, 0)],
+)
+def test_transposed_convolutions_are_convolutions_of_phases(
+    window: int, stride: int, pad: int, more: int
+) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.ConvTranspose2d(3, 2, window, stride, pad, more), nn.BatchNorm2d(2), nn.ReLU()
+    )
+    images = pictures(2, 5)
+    graph = import_onnx(exported(module, (3, 5, 5)), "x").graph
+    with torch.inference_mode():
+        expected = module(torch.from_numpy(images)).numpy()
+    np.testing.assert_allclose(float_reference.run(graph, images), expected, atol=1e-5)
+    assert [node.kind for node in graph.nodes] == ["conv", "depth_to_space"]
+
+
+def test_gelu_of_an_export_is_one_operator() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.GELU(), nn.Conv2d(4, 2, 1))
+    for opset in (17, 20):  # as several operators, and as its own
+        graph = import_onnx(exported(module, (3, 8, 8), opset=opset), "x").graph
+        assert [node.kind for node in graph.nodes] == ["conv", "gelu", "conv"]

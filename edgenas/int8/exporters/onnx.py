@@ -1,6 +1,7 @@
 """ONNX: float32, or int8 as QuantizeLinear / DequantizeLinear pairs that engines fuse to integers.
 
-IR 8 and opset 17 load in onnxruntime 1.19 and later; scales are scalars, or one per output channel.
+IR 8 and opset 17, 20 where there is a GELU, load in onnxruntime 1.19 and later; scales are scalars,
+or one per output channel.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ FILE_SUFFIX = ".onnx"
 LAYOUT = "nchw"
 IR_VERSION = 8
 OPSET = 17
+_LATER_OPSETS = {"Gelu": 20}  # of operators that come later
 
 
 def emit(
@@ -132,6 +134,7 @@ class _Writer:
                 plain,
                 kernel_shape=node.weight.shape[2:],
                 strides=[node.stride] * 2,
+                **({"dilations": [node.dilation] * 2} if node.dilation > 1 else {}),
                 pads=node.pads(self.graph.shapes[node.inputs[0]]),
                 group=node.groups,
             )
@@ -209,7 +212,8 @@ def _model(graph: Graph, writer: _Writer, batch: int | None, made: ImageInput | 
     body = helper.make_graph(
         writer.nodes, "subnet", [image], [logits], list(writer.constants.values())
     )
-    opset = [helper.make_opsetid("", OPSET)]
+    newest = max(_LATER_OPSETS.get(node.op_type, OPSET) for node in writer.nodes)
+    opset = [helper.make_opsetid("", newest)]
     return helper.make_model(
         body, producer_name="edgenas", ir_version=IR_VERSION, opset_imports=opset
     )

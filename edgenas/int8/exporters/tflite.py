@@ -149,7 +149,8 @@ class _Writer:
         if node.kind == "linear":
             weight = weight.reshape(len(weight), *_channels_first(shape))
         sizes, outs = _image(shape)[:2], _image(node.shape)[:2]
-        mode, around = _padding(sizes, outs, node, weight.shape[2:])
+        window = weight.shape[2:] if node.kind == "linear" else node.window
+        mode, around = _padding(sizes, outs, node, window)
         if any(around):
             source = self.padded(node, source, around)
         parameters = self._parameters(node, weight.shape, axis=3 if depthwise else 0)
@@ -161,6 +162,8 @@ class _Writer:
             padding=self.file.enum("Padding", mode),
             strideW=node.stride,
             strideH=node.stride,
+            dilationWFactor=node.dilation,
+            dilationHFactor=node.dilation,
             fusedActivationFunction=self.file.enum(
                 "ActivationFunctionType", node.activation.upper()
             ),

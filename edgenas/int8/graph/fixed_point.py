@@ -69,7 +69,8 @@ def rescalings(graph: Graph, quantization: Quantization) -> dict[str, Rescaling]
     if not quantization.scheme.integer_bias:
         raise ExportError("Integer code needs a scheme with integer biases: u8s8 or s8s8.")
     for node in graph.nodes:
-        if node.in_float or (not isinstance(node, WeightedNode) and node.kind not in _KINDS):
+        weighted = isinstance(node, WeightedNode) and node.dilation == 1
+        if node.in_float or not (weighted or node.kind in _KINDS):
             raise ExportError(
                 f"Integer code has no kernel for '{node.output}' ({node.kind}).",
                 "Export it as .onnx or .tflite.",

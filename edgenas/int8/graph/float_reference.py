@@ -125,7 +125,7 @@ def weighted(
     if node.kind == "linear":
         return functional.linear(value.flatten(1), weight, bias)
     top, left, below, right = node.pads(value.shape)
-    if (top, left) == (below, right):
-        return functional.conv2d(value, weight, bias, node.stride, (top, left), groups=node.groups)
-    padded = functional.pad(value, (left, right, top, below))
-    return functional.conv2d(padded, weight, bias, node.stride, groups=node.groups)
+    around = (top, left)
+    if around != (below, right):
+        value, around = functional.pad(value, (left, right, top, below)), (0, 0)
+    return functional.conv2d(value, weight, bias, node.stride, around, node.dilation, node.groups)

@@ -30,6 +30,8 @@ class _NodeEntry:
     numbers: tuple[int, ...] = ()
     padding_left: int | None = None
     parts: int = 1
+    dilation: int = 1
+    alpha: float = 0.0
     in_float: bool = False
 
 
@@ -59,6 +61,7 @@ def write(graph: Graph, ranges: Ranges) -> bytes:
                     node.activation,
                     padding_left=node.padding_left,
                     parts=node.parts,
+                    dilation=node.dilation,
                     in_float=node.in_float,
                 )
             )
@@ -69,6 +72,7 @@ def write(graph: Graph, ranges: Ranges) -> bytes:
                     False,
                     activation=node.activation,
                     numbers=node.numbers,
+                    alpha=node.alpha,
                     in_float=node.in_float,
                 )
             )
@@ -105,7 +109,11 @@ def _node(entry: _NodeEntry, arrays: dict[str, np.ndarray]) -> Node:
     about = (entry.kind, entry.inputs, entry.output, entry.shape)
     if not entry.weighted:
         return Node(
-            *about, activation=entry.activation, numbers=entry.numbers, in_float=entry.in_float
+            *about,
+            activation=entry.activation,
+            numbers=entry.numbers,
+            alpha=entry.alpha,
+            in_float=entry.in_float,
         )
     weight, bias = arrays[f"{entry.output}.weight"], arrays[f"{entry.output}.bias"]
     return WeightedNode(
@@ -116,6 +124,7 @@ def _node(entry: _NodeEntry, arrays: dict[str, np.ndarray]) -> Node:
         entry.padding,
         entry.padding_left,
         entry.parts,
+        entry.dilation,
         activation=entry.activation,
         in_float=entry.in_float,
     )

@@ -30,6 +30,8 @@ NodeKind = Literal[
     "resize",
     "depth_to_space",
     "sigmoid",
+    "leaky_relu",
+    "gelu",
     "quantize",
 ]
 
@@ -48,6 +50,7 @@ class Node:
     output : name of the tensor that it makes, and of the node.
     shape : of that tensor, [1, channels, height, width], or [1, classes] after `linear`.
     numbers : what else the kind needs to know, in the order that its operator says.
+    alpha : slope below 0 of `leaky_relu`.
     in_float : int8 files compute it in float, and do not round what it makes (`mixed`).
     """
 
@@ -57,6 +60,7 @@ class Node:
     shape: tuple[int, ...]
     activation: Activation = field(default="none", kw_only=True)
     numbers: tuple[int, ...] = field(default=(), kw_only=True)
+    alpha: float = field(default=0.0, kw_only=True)
     in_float: bool = field(default=False, kw_only=True)
 
 
@@ -69,6 +73,7 @@ class WeightedNode(Node):
     padding : zeros above, pixels, and on the left, unless `padding_left` says otherwise; those
         below and on the right follow from the shape (`pads`).
     parts : groups of channels that a `conv` convolves each by itself.
+    dilation : pixels from one tap of the window to the next.
     """
 
     weight: np.ndarray
@@ -77,6 +82,13 @@ class WeightedNode(Node):
     padding: int = 0
     padding_left: int | None = None
     parts: int = 1
+    dilation: int = 1
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Height and width of what the window spans, gaps between its taps included."""
+        height, width = ((size - 1) * self.dilation + 1 for size in self.weight.shape[2:])
+        return height, width
 
     @property
     def groups(self) -> int:
@@ -85,7 +97,7 @@ class WeightedNode(Node):
     def pads(self, source: Sequence[int]) -> Pads:
         """Return the zeros around an input of shape `source`, [1, channels, height, width]."""
         left = self.padding if self.padding_left is None else self.padding_left
-        return pads(source, self.shape, self.weight.shape[2:], self.stride, (self.padding, left))
+        return pads(source, self.shape, self.window, self.stride, (self.padding, left))
 
 
 def pads(

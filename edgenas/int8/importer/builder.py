@@ -109,6 +109,14 @@ class Builder:
             return None
         return node
 
+    def maker(self, value: Value) -> Node | None:
+        """As `alone`; of pixels that a convolution makes as channels, that convolution."""
+        node = self.alone(value)
+        if node is None or node.kind != "depth_to_space":
+            return node
+        inner = self.nodes[node.inputs[0]]
+        return inner if inner.activation == "none" else node
+
     def share(self, tensor: str) -> None:
         """Say that an operator reads `tensor` once more than the file says."""
         self._readers[tensor] = self._readers.get(tensor, 0) + 1
@@ -128,12 +136,14 @@ class Builder:
                 value, factor=value.factor / float(gain[0]), shape=self.source.shapes[to]
             )
             return
-        node = self.alone(value)
+        node = self.maker(value)
         if isinstance(node, WeightedNode) and not any(value.pads):
-            own = gain / value.factor
+            times = len(node.weight) // self.shapes[value.name][1]  # pixels that are its channels
+            own = np.tile(np.broadcast_to(gain / value.factor, len(node.weight) // times), times)
             weight = node.weight * own.reshape((-1,) + (1,) * (node.weight.ndim - 1))
-            bias = (node.bias * own + shift).astype(np.float32)
-            self.change(value.name, replace(node, weight=weight.astype(np.float32), bias=bias))
+            more = np.tile(np.broadcast_to(shift, len(node.weight) // times), times)
+            bias = (node.bias * own + more).astype(np.float32)
+            self.change(node.output, replace(node, weight=weight.astype(np.float32), bias=bias))
             self.set(to, value.name)
             return
         image = self.image(tensor)
@@ -160,11 +170,17 @@ class Builder:
     def activated(self, tensor: str, activation: Activation, to: str) -> None:
         """Say that `to` is what the activation makes of `tensor`."""
         value = self.value(tensor)
-        node = self.alone(value)
+        node = self.maker(value)
         homogeneous = activation == "relu" or value.factor == 1.0
         fused = isinstance(node, WeightedNode) or (node is not None and node.kind == "add")
+        if isinstance(node, WeightedNode) and not homogeneous and not any(value.pads):
+            weight, bias = (
+                (values / value.factor).astype(np.float32) for values in (node.weight, node.bias)
+            )
+            node = replace(node, weight=weight, bias=bias)
+            value, homogeneous = replace(value, factor=1.0), True
         if node is not None and fused and homogeneous and not any(value.pads):
-            self.change(value.name, replace(node, activation=activation))
+            self.change(node.output, replace(node, activation=activation))
             self.set(to, value.name, factor=value.factor)
             return
         image = self.image(tensor)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgenas.int8.graph.ir import Node, NodeKind
-from edgenas.int8.importer.builder import Builder, Import, NotCoveredError
+from edgenas.int8.graph.ir import Node, NodeKind, WeightedNode
+from edgenas.int8.importer.builder import Builder, Import, NotCoveredError, Value
 from edgenas.int8.importer.source import Operation
 from edgenas.int8.importer.windows import pads_before, stride_of
 
@@ -38,14 +38,54 @@ def _pool(build: Builder, one: Operation, kind: NodeKind) -> None:
     stride = stride_of(one)
     before = pads_before(one, source, shape, window, stride)
     if kind == "average_pool":
-        if any(one.attributes.get("pads", [])) or one.attributes.get("ceil_mode", 0) or any(before):
-            raise NotCoveredError("an average pool with zeros around the image")
+        around = any(one.attributes.get("pads", [])) or any(before)
+        if one.attributes.get("ceil_mode", 0) or (
+            around and not one.attributes.get("count_include_pad", 0)
+        ):
+            raise NotCoveredError("an average pool that counts no zeros around the image")
+        if around:
+            _average_with_zeros(build, one, (value, shape), (stride, *before))
+            return
         if window == source[2:] and shape[2:] == (1, 1):
             _global_pool(build, one)
             return
     numbers: tuple[int, ...] = (*window, stride, *before)
     name = build.add(Node(kind, (value.name,), "", shape, numbers=numbers), one.outputs[0])
     build.set(one.outputs[0], name, factor=value.factor)
+
+
+def _average_with_zeros(
+    build: Builder,
+    one: Operation,
+    ends: tuple[Value, tuple[int, ...]],
+    moves: tuple[int, int, int],
+) -> None:
+    """An average over zeros too is a convolution. moves : stride, and pixels above and left."""
+    value, shape = ends
+    stride, top, left = moves
+    height, width = one.attributes["kernel_shape"]
+    channels = build.shapes[value.name][1]
+    weight = np.full((channels, 1, height, width), 1 / (height * width), np.float32)
+    node = WeightedNode(
+        "depthwise" if channels > 1 else "conv",
+        (value.name,),
+        "",
+        shape,
+        weight,
+        np.zeros(channels, np.float32),
+        stride,
+        top,
+        None if left == top else left,
+    )
+    build.set(one.outputs[0], build.add(node, one.outputs[0]), factor=value.factor)
+
+
+def _global_max(build: Builder, one: Operation) -> None:
+    value, to = build.image(one.inputs[0]), one.outputs[0]
+    source = build.shapes[value.name]
+    numbers = (*source[2:], 1, 0, 0)
+    node = Node("max_pool", (value.name,), "", (1, source[1], 1, 1), numbers=numbers)
+    build.set(to, build.add(node, to), factor=value.factor)
 
 
 def _max_pool(build: Builder, one: Operation) -> None:
@@ -218,6 +258,7 @@ IMPORTS: dict[str, Import] = {
     "Flatten": _reshape,
     "Gather": _gather,
     "GlobalAveragePool": _global_pool,
+    "GlobalMaxPool": _global_max,
     "Identity": _same,
     "LogSoftmax": _softmax,
     "MaxPool": _max_pool,

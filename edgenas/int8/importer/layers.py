@@ -21,12 +21,15 @@ def _conv(build: Builder, one: Operation) -> None:
     weight = build.constant(one.inputs[1])
     if weight.ndim != 4:
         raise NotCoveredError(f"a convolution of {weight.ndim - 2} dimensions")
-    if set(one.attributes.get("dilations", [1])) != {1}:
-        raise NotCoveredError("a convolution with gaps (dilation)")
+    gaps = set(one.attributes.get("dilations", [1]))
+    if len(gaps) > 1:
+        raise NotCoveredError("a dilation that differs between height and width")
+    dilation = int(gaps.pop())
+    window = tuple((size - 1) * dilation + 1 for size in weight.shape[2:])
     bias = build.constant(one.inputs[2]) if len(one.inputs) > 2 else np.zeros(len(weight))
     source, shape = build.shapes[value.name], build.source.shapes[one.outputs[0]]
     stride = stride_of(one)
-    own = pads_before(one, build.source.shapes[one.inputs[0]], shape, weight.shape[2:], stride)
+    own = pads_before(one, build.source.shapes[one.inputs[0]], shape, window, stride)
     top, left = pads[0] + own[0], pads[1] + own[1]
     groups = int(one.attributes.get("group", 1))
     if groups < 1 or weight.shape[1] * groups != source[1] or len(weight) % groups:
@@ -44,23 +47,29 @@ def _conv(build: Builder, one: Operation) -> None:
         top,
         None if left == top else left,
         1 if depthwise else groups,
+        dilation,
     )
     build.set(one.outputs[0], build.add(node, one.outputs[0]))
 
 
 def _conv_transpose(build: Builder, one: Operation) -> None:
-    """A window as large as its stride: a convolution of one pixel, then channels become pixels."""
+    """A convolution that makes all pixels of a stride as channels, then channels become pixels."""
     value = build.image(one.inputs[0])
     weight = build.constant(one.inputs[1])
     stride = stride_of(one)
-    fits = weight.ndim == 4 and weight.shape[2:] == (stride, stride)
-    plain = not any(one.attributes.get("pads", [])) and one.attributes.get("group", 1) == 1
-    if not fits or not plain or any(one.attributes.get("output_padding", [])):
-        raise NotCoveredError("a transposed convolution whose windows overlap")
+    source, made = build.shapes[value.name], build.source.shapes[one.outputs[0]]
+    if weight.ndim != 4 or one.attributes.get("group", 1) != 1:
+        raise NotCoveredError("a transposed convolution in groups, or of other dimensions than two")
+    if set(one.attributes.get("dilations", [1])) != {1} or made[2:] != tuple(
+        size * stride for size in source[2:]
+    ):
+        raise NotCoveredError("a transposed convolution that does not enlarge by its stride")
+    if one.attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
+        raise NotCoveredError("a transposed convolution with automatic pads")
     bias = build.constant(one.inputs[2]) if len(one.inputs) > 2 else np.zeros(weight.shape[1])
-    # [in, out, b, b] -> [b * b * out, in]
-    kernel = weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0])[:, :, None, None]
-    shape = (1, len(kernel), *build.shapes[value.name][2:])
+    pads = tuple(map(int, one.attributes.get("pads", [0, 0, 0, 0])[:2]))
+    kernel, before = _of_phases(weight, stride, (pads[0], pads[1]))
+    shape = (1, len(kernel), *source[2:])
     node = WeightedNode(
         "conv",
         (value.name,),
@@ -68,11 +77,45 @@ def _conv_transpose(build: Builder, one: Operation) -> None:
         shape,
         (kernel / value.factor).astype(np.float32),
         np.tile(bias, stride * stride).astype(np.float32),
+        padding=before[0],
+        padding_left=None if before[1] == before[0] else before[1],
     )
     deep = build.add(node)
     to = one.outputs[0]
-    made = Node("depth_to_space", (deep,), "", build.source.shapes[to], numbers=(stride,))
-    build.set(to, build.add(made, to))
+    pixels = Node("depth_to_space", (deep,), "", made, numbers=(stride,))
+    build.set(to, build.add(pixels, to))
+
+
+def _of_phases(
+    weight: np.ndarray, stride: int, pads: tuple[int, int]
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return a convolution's weights, [b * b * out, in, h, w], and the pixels before an image.
+
+    Output pixel b q + r is the sum, over input pixels q + j, of the transposed convolution's tap
+    r + pads - b j (weight [in, out, k, k], stride b): each phase r has taps of its own.
+    """
+    taps = [_taps(size, stride, pad) for size, pad in zip(weight.shape[2:], pads, strict=True)]
+    least = [min(j for phase in axis for j, _ in phase) for axis in taps]
+    most = [max(j for phase in axis for j, _ in phase) for axis in taps]
+    first = [min(0, each) for each in least]
+    sizes = [max(0, high) - low + 1 for low, high in zip(first, most, strict=True)]
+    inputs, outputs = weight.shape[:2]
+    kernel = np.zeros((stride, stride, outputs, inputs, *sizes), weight.dtype)
+    for down, rows in enumerate(taps[0]):
+        for right, columns in enumerate(taps[1]):
+            for y, at_y in rows:
+                for x, at_x in columns:
+                    tap = weight[:, :, at_y, at_x].T
+                    kernel[down, right, :, :, y - first[0], x - first[1]] = tap
+    return kernel.reshape(-1, inputs, *sizes), (-first[0], -first[1])
+
+
+def _taps(size: int, stride: int, pad: int) -> list[list[tuple[int, int]]]:
+    """Return, for each phase of an output, the input pixels from here, and their taps."""
+    every = [
+        [(j, phase + pad - stride * j) for j in range(-size, size + 1)] for phase in range(stride)
+    ]
+    return [[(j, tap) for j, tap in phase if 0 <= tap < size] for phase in every]
 
 
 def _gemm(build: Builder, one: Operation) -> None:
@@ -140,7 +183,11 @@ def _sum(build: Builder, one: Operation, sign: float) -> None:
         build.scaled(second, sign * ones, _a_channel(build, first, second), to)
         return
     if sign < 0:
-        raise NotCoveredError("a difference of two tensors")
+        negative = f"{to}.negative"
+        build.source.shapes[negative] = build.source.shapes[second]
+        ones = np.ones(_channels(build, second))
+        build.scaled(second, -ones, np.zeros(1), negative)
+        second = negative
     a, b = build.image(first), build.image(second)
     if a.factor != b.factor:
         a, b = build.plain(first), build.plain(second)
@@ -209,9 +256,26 @@ def _clip(build: Builder, one: Operation) -> None:
         else one.attributes.get(name)
         for at, name in ((1, "min"), (2, "max"))
     )
-    if least != 0.0 or greatest not in (None, _SIX):
+    if greatest is None and least == 0.0:
+        build.activated(one.inputs[0], "relu", one.outputs[0])
+    elif least == 0.0 and greatest == _SIX:
+        build.activated(one.inputs[0], "relu6", one.outputs[0])
+    elif least is None or greatest is None or greatest <= least:
         raise NotCoveredError(f"a clip from {least} to {greatest}")
-    build.activated(one.inputs[0], "relu" if greatest is None else "relu6", one.outputs[0])
+    else:
+        _clipped(build, one.inputs[0], (least, greatest), one.outputs[0])
+
+
+def _clipped(build: Builder, tensor: str, limits: tuple[float, float], to: str) -> None:
+    """clip(x, a, b) is (b - a) / 6 relu6(6 (x - a) / (b - a)) + a."""
+    least, greatest = limits
+    ones = np.ones(_channels(build, tensor))
+    step = (greatest - least) / _SIX
+    before, after = f"{to}.from_least", f"{to}.relu6"
+    build.source.shapes[before] = build.source.shapes[after] = build.source.shapes[to]
+    build.scaled(tensor, ones / step, -least / step * ones, before)
+    build.activated(before, "relu6", after)
+    build.scaled(after, step * ones, least * ones, to)
 
 
 def _hard_sigmoid(build: Builder, one: Operation) -> None:
@@ -242,9 +306,47 @@ def _hard_swish(build: Builder, one: Operation) -> None:
 
 
 def _sigmoid(build: Builder, one: Operation) -> None:
-    value = build.plain(one.inputs[0])
-    node = Node("sigmoid", (value.name,), "", build.shapes[value.name])
-    build.set(one.outputs[0], build.add(node, one.outputs[0]))
+    _function(build, one.inputs[0], "sigmoid", one.outputs[0])
+
+
+def _function(build: Builder, tensor: str, kind: NodeKind, to: str) -> None:
+    value = build.plain(tensor)
+    node = Node(kind, (value.name,), "", build.shapes[value.name])
+    build.set(to, build.add(node, to))
+
+
+def _gelu(build: Builder, one: Operation) -> None:
+    if one.attributes.get("approximate", b"none") != b"none":
+        raise NotCoveredError("a GELU by tanh")
+    _function(build, one.inputs[0], "gelu", one.outputs[0])
+
+
+def _tanh(build: Builder, one: Operation) -> None:
+    """tanh(x) is 2 sigmoid(2 x) - 1."""
+    to = one.outputs[0]
+    ones = np.ones(_channels(build, one.inputs[0]))
+    twice, sigmoid = f"{to}.twice", f"{to}.sigmoid"
+    build.source.shapes[twice] = build.source.shapes[sigmoid] = build.source.shapes[to]
+    build.scaled(one.inputs[0], 2 * ones, 0 * ones, twice)
+    _function(build, twice, "sigmoid", sigmoid)
+    build.scaled(sigmoid, 2 * ones, -ones, to)
+
+
+def _leaky_relu(build: Builder, one: Operation) -> None:
+    _leaky(build, one, float(one.attributes.get("alpha", 0.01)))
+
+
+def _prelu(build: Builder, one: Operation) -> None:
+    slopes = np.unique(build.constant(one.inputs[1]))
+    if len(slopes) > 1:
+        raise NotCoveredError("a slope that differs between channels")
+    _leaky(build, one, float(slopes[0]))
+
+
+def _leaky(build: Builder, one: Operation, alpha: float) -> None:
+    value, to = build.image(one.inputs[0]), one.outputs[0]
+    node = Node("leaky_relu", (value.name,), "", build.shapes[value.name], alpha=alpha)
+    build.set(to, build.add(node, to), factor=value.factor)
 
 
 IMPORTS: dict[str, Import] = {
@@ -254,12 +356,16 @@ IMPORTS: dict[str, Import] = {
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "Div": _div,
+    "Gelu": _gelu,
     "Gemm": _gemm,
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _hard_swish,
+    "LeakyRelu": _leaky_relu,
     "MatMul": _matmul,
     "Mul": _mul,
+    "PRelu": _prelu,
     "Relu": _relu,
     "Sigmoid": _sigmoid,
     "Sub": _sub,
+    "Tanh": _tanh,
 }

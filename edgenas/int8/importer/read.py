@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from edgenas.core.errors import InputError
 from edgenas.int8.graph.ir import Graph
 from edgenas.int8.importer.builder import Builder, NotCoveredError
+from edgenas.int8.importer.fused import fused
 from edgenas.int8.importer.operators import IMPORTS
 from edgenas.int8.importer.source import Operation, Source, read_source
 
@@ -37,7 +38,7 @@ def import_onnx(content: bytes, name: str, shape: tuple[int, ...] | None = None)
     InputError : it is no float network of one image, or an operator is not covered; each is named
         with its share of the multiply-accumulates.
     """
-    source = read_source(content, name, shape)
+    source = fused(read_source(content, name, shape))
     build = Builder(source)
     failed: list[tuple[Operation, str]] = []
     for one in source.operations:

@@ -1,4 +1,4 @@
-"""Sums and products of two tensors, and the sigmoid."""
+"""Sums and products of two tensors, and functions of one: sigmoid, leaky ReLU, GELU."""
 
 from __future__ import annotations
 
@@ -26,6 +26,18 @@ def _sigmoid(node: Node, inputs: list[torch.Tensor]) -> torch.Tensor:
     return inputs[0].sigmoid()
 
 
+def _leaky(node: Node, inputs: list[torch.Tensor]) -> torch.Tensor:
+    from torch.nn import functional
+
+    return functional.leaky_relu(inputs[0], node.alpha)
+
+
+def _gelu(node: Node, inputs: list[torch.Tensor]) -> torch.Tensor:
+    from torch.nn import functional
+
+    return functional.gelu(inputs[0])
+
+
 def _onnx_add(w: OnnxWriter, node: Node, inputs: list[str], output: str, shapes: Shapes) -> None:
     w.operator("Add", inputs, output)
 
@@ -38,6 +50,14 @@ def _onnx_sigmoid(
     w: OnnxWriter, node: Node, inputs: list[str], output: str, shapes: Shapes
 ) -> None:
     w.operator("Sigmoid", inputs, output)
+
+
+def _onnx_leaky(w: OnnxWriter, node: Node, inputs: list[str], output: str, shapes: Shapes) -> None:
+    w.operator("LeakyRelu", inputs, output, alpha=node.alpha)
+
+
+def _onnx_gelu(w: OnnxWriter, node: Node, inputs: list[str], output: str, shapes: Shapes) -> None:
+    w.operator("Gelu", inputs, output)
 
 
 def _tflite_add(
@@ -60,6 +80,18 @@ def _tflite_sigmoid(
     w.operator("LOGISTIC", inputs, output, "", (1, 2))
 
 
+def _tflite_leaky(
+    w: TfliteWriter, node: Node, inputs: list[int], output: int, shapes: Shapes
+) -> None:
+    w.operator("LEAKY_RELU", inputs, output, "LeakyReluOptions", (1, 2), alpha=node.alpha)
+
+
+def _tflite_gelu(
+    w: TfliteWriter, node: Node, inputs: list[int], output: int, shapes: Shapes
+) -> None:
+    w.operator("GELU", inputs, output, "GeluOptions", (1, 2), approximate=False)
+
+
 OPERATORS = (
     Operator("add", _add, _onnx_add, _tflite_add, ("Add",), ("ADD",)),
     Operator("mul", _mul, _onnx_mul, _tflite_mul, ("Mul",), ("MUL",)),
@@ -73,4 +105,6 @@ OPERATORS = (
         ("LOGISTIC",),
         bounds=(0.0, 255 / 256),
     ),
+    Operator("leaky_relu", _leaky, _onnx_leaky, _tflite_leaky, ("LeakyRelu",), ("LEAKY_RELU",)),
+    Operator("gelu", _gelu, _onnx_gelu, _tflite_gelu, ("Gelu",), ("GELU",)),
 )
