@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import zlib
 from html.parser import HTMLParser
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
-N_SCRIPTS = 2  # Vega and edgenas's own
+N_SCRIPTS = 2  # Vega, which is packed, and edgenas's own
 HOSTILE = "<script>alert(1)</script>\"'&$x_1$"
 
 
@@ -63,6 +64,8 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._open[-1:] == ["script"]:
+            if self._kind == "application/octet-stream":
+                data = zlib.decompress(base64.b64decode(data)).decode()
             (self.data if self._kind == "application/json" else self.scripts).append(data)
         elif self._open[-1:] not in (["style"], ["title"]):
             self.text += data

@@ -8,7 +8,9 @@ import pytest
 
 from edgenas.core.records import ImageInput, Int8Layer, Int8Layers, Outcome
 from edgenas.reporting.document import MeasuredLatency, ReportData
+from edgenas.reporting.pages.plots import PagePlots
 from edgenas.reporting.pages.report import render
+from edgenas.reporting.plots import of_report
 from edgenas.reporting.plots.of_report import tradeoff
 from edgenas.reporting.words import numbers
 from edgenas.reporting.words.terminal import summary
@@ -303,3 +305,34 @@ def test_measured_but_not_evaluated_networks_are_told_apart(data: ReportData) ->
     )
     svg = tradeoff(shown).svg()
     assert "accuracy only predicted" in svg and "measured subnet" not in svg
+
+
+def test_what_plots_share_is_in_the_page_once_and_unpacks_to_what_they_are(
+    data: ReportData,
+) -> None:
+    page, plots = Page(render(data)), PagePlots()
+    stored = [json.loads(text) for text in page.data]
+    names = next(one for one in stored if isinstance(one, list))
+    assert len(names) == len(set(names))
+    fit, residuals = (
+        of_report.fit_quality(data.predictors[0]),
+        of_report.residuals(data.predictors[0]),
+    )
+    assert fit is not None and residuals is not None
+    assert fit.specification["datasets"] == residuals.specification["datasets"]
+    assert plots.inline(fit) is not None
+    again = str(plots.inline(residuals))
+    assert '{"same":"latency-ms-fit/marks"}' in again and names[0] not in again.split("<script")[1]
+
+
+def test_of_very_many_networks_the_page_stays_small_and_its_pictures_are_dots() -> None:
+    many = sample(n_measured=500, n_evaluated=700)
+    html = render(replace(many, predictors=many.predictors[:1]))
+    page = Page(html)
+    assert page.tags.count("img") == 3  # trade-off, fit, residuals
+    assert page.only_own_scripts_run()
+    networks = {one.architecture for one in (*many.measurements, *many.evaluations)}
+    stored = next(x for x in map(json.loads, page.data) if isinstance(x, list))
+    assert set(stored) <= {*map(str, networks)} | {
+        str(c.predicted.architecture) for c in many.candidates
+    }

@@ -6,8 +6,8 @@ from typing import Any
 
 from edgenas.core.metrics import REGISTRY
 from edgenas.reporting.document import BudgetChoice, ReportData
+from edgenas.reporting.pages.plots import PagePlots
 from edgenas.reporting.pages.script import data as as_data
-from edgenas.reporting.pages.script import inline
 from edgenas.reporting.plots import of_network
 from edgenas.reporting.words import numbers
 
@@ -15,14 +15,14 @@ BUDGETS, NETWORKS = "budgets", "networks"  # the classes of the elements that ho
 _ROLES = {"smallest": "the smallest of the space", "largest": "the largest of the space"}
 
 
-def parts(data: ReportData) -> dict[str, Any]:
+def parts(data: ReportData, plots: PagePlots) -> dict[str, Any]:
     """Return what the template shows of budgets and networks; None where there are none."""
     budgets = document(data)
     networks = {} if not data.drawn else _networks(data)
     return {
         "budget": budgets,
         "budget_data": None if budgets is None else as_data(BUDGETS, budgets),
-        "network": inline(of_network.network(data.drawn[0])) if data.drawn else None,
+        "network": plots.inline(of_network.network(data.drawn[0])) if data.drawn else None,
         "network_data": as_data(NETWORKS, networks) if networks else None,
     }
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from edgenas.reporting.document import ReportData
-from edgenas.reporting.pages.script import inline
+from edgenas.reporting.pages.plots import PagePlots
 from edgenas.reporting.plots import of_classes
 from edgenas.reporting.words import numbers
 
 SHOWN = 20  # the worst ones
 
 
-def parts(data: ReportData) -> dict[str, Any]:
+def parts(data: ReportData, plots: PagePlots) -> dict[str, Any]:
     """Return the rows of the worst classes and the confusion matrix; None where none is known."""
     found = None if data.winner is None else data.winner.confusion
     if found is None:
@@ -29,5 +29,5 @@ def parts(data: ReportData) -> dict[str, Any]:
             for one in classes[:SHOWN]
         ],
         "classes_unshown": max(0, len(classes) - SHOWN),
-        "confusion": inline(of_classes.confusion(found, data.data.class_names)),
+        "confusion": plots.inline(of_classes.confusion(found, data.data.class_names)),
     }

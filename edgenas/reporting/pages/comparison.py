@@ -7,17 +7,18 @@ from typing import Any
 
 from edgenas.core.records import Interval
 from edgenas.reporting.compared import ComparedChoice, ComparisonData, FinishedBoard
+from edgenas.reporting.pages.plots import PagePlots
 from edgenas.reporting.pages.report import candidate_figures, environment, style
-from edgenas.reporting.pages.script import inline
 from edgenas.reporting.plots import of_comparison, of_fronts
 from edgenas.reporting.words import comparison, numbers
 
 
 def render(data: ComparisonData) -> str:
     """Return the page as HTML; the same data gives the same bytes."""
-    template = environment().get_template("comparison.html.j2")
+    template, plots = environment().get_template("comparison.html.j2"), PagePlots()
     page = template.render(
         data=data,
+        plots=plots,
         style=style(),
         headline=comparison.headline(data),
         sentence=comparison.sentence(data),
@@ -25,13 +26,13 @@ def render(data: ComparisonData) -> str:
         differences=comparison.differences(data),
         winner_table=_winner_table(data.boards),
         crossed=_crossed(data),
-        frontiers=inline(of_comparison.frontiers(data)),
+        frontiers=plots.inline(of_comparison.frontiers(data)),
         overlays=[
-            inline(plot)
+            plots.inline(plot)
             for plot in of_fronts.overlays([(one.target, one.data) for one in data.boards])
         ],
-        effects=inline(of_comparison.effects(data)),
-        ratios=inline(of_comparison.ratios(data)),
+        effects=plots.inline(of_comparison.effects(data)),
+        ratios=plots.inline(of_comparison.ratios(data)),
         n_shown=len(of_comparison.shown_choices(data)),
         choices=[_choice(data, choice) for choice in data.choices],
         targets=[board.target for board in data.boards],

@@ -17,11 +17,34 @@ const make = (tag, text = "", attributes = {}) => {
   return made;
 };
 
+// Records by columns, networks by the numbers of their names: see plots.py
+const names = read("names") || [];
+const datasets = new Map(); // "plot/dataset" -> its records
+function unpack(packed) {
+  if (packed.same) return datasets.get(packed.same);
+  const columns = Object.entries(packed.columns).map(([key, of]) => [key, of.texts ? of.at.map(i => of.texts[i]) : of]);
+  return Array.from({length: packed.length}, (_, i) => {
+    const one = {};
+    for (const [key, of] of columns) if (of[i] !== null) one[key] = key === "net" ? names[of[i]] : of[i];
+    if (one.net !== undefined && one.tip && one.tip[0] === "\n") one.tip = one.net + one.tip;
+    return one;
+  });
+}
+function specificationOf(box) {
+  const source = box.querySelector(".plot-specification"), spec = JSON.parse(source.textContent);
+  for (const name of Object.keys(spec.datasets || {})) {
+    const key = source.dataset.name + "/" + name;
+    if (!datasets.has(key)) datasets.set(key, unpack(spec.datasets[name]));
+    spec.datasets[name] = datasets.get(key).map(one => ({...one})); // Vega and what changes a plot write to them
+  }
+  return spec;
+}
+
 // Plots ---------------------------------------------------------------------------------------
 async function draw(box, change = spec => spec) {
   const source = box.querySelector(".plot-specification");
   const name = source.dataset.name || String(plots.indexOf(box));
-  const spec = change(JSON.parse(source.textContent));
+  const spec = change(specificationOf(box));
   spec.width = Math.max(LEAST_WIDTH, Math.floor(box.clientWidth));
   spec.autosize = {type: "fit-x", contains: "padding"};
   spec.config.font = FONT; // of report.css, so that texts are as wide as they were measured
@@ -33,7 +56,7 @@ async function draw(box, change = spec => spec) {
     tooltip: {theme: "custom", maxDepth: 0}, loader: {load: () => Promise.reject(new Error("no network"))},
   });
   target.style.minHeight = "";
-  for (const old of box.querySelectorAll(":scope > svg, :scope > .drawn")) old.remove();
+  for (const old of box.querySelectorAll(":scope > svg, :scope > .picture, :scope > .drawn")) old.remove();
   box.prepend(target);
   views.get(name)?.finalize();
   views.set(name, drawn.view);
@@ -50,7 +73,8 @@ async function draw(box, change = spec => spec) {
 function layersOf(spec) { return spec.layer || [spec]; }
 
 function recordsOf(spec) {
-  return layersOf(spec).flatMap(layer => (layer.data && layer.data.values) || []);
+  const named = Object.values(spec.datasets || {}).flat();
+  return layersOf(spec).flatMap(layer => (layer.data && layer.data.values) || []).concat(named);
 }
 
 function linkBrush(view, spec) {
@@ -70,8 +94,7 @@ function linkBrush(view, spec) {
 
 // Scales: a plot drawn again with another kind of axis --------------------------------------------
 function scaleControl(box) {
-  const source = box.querySelector(".plot-specification");
-  const spec = JSON.parse(source.textContent);
+  const spec = specificationOf(box);
   const domain = axis => layersOf(spec).map(one => one.encoding && one.encoding[axis] && one.encoding[axis].scale)
     .filter(scale => scale && scale.domain).map(scale => scale.domain)[0];
   const kinds = {};
@@ -255,7 +278,15 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", () => { for (const one of folded) one.open = false; });
 
+// Vega is in the page, deflated. The policy lets it run by its hash, whoever puts it there.
+async function unpackVega() {
+  const packed = Uint8Array.from(atob(document.getElementById("vega").textContent), one => one.charCodeAt(0));
+  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  document.head.append(make("script", await new Response(unpacked).text()));
+}
+
 async function start() {
+  await unpackVega();
   for (const box of plots) {
     const name = box.querySelector(".plot-specification").dataset.name || "";
     try { await draw(box); } catch (problem) { console.error(problem); continue; }

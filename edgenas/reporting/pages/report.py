@@ -14,7 +14,7 @@ from edgenas.core.records import Architecture, Interval, Measurement, ParityReco
 from edgenas.core.records.intervals import wilson
 from edgenas.reporting.document import PredictorReport, ReportData, VerifiedCandidate
 from edgenas.reporting.pages import budget, classes, script
-from edgenas.reporting.pages.script import inline
+from edgenas.reporting.pages.plots import PagePlots
 from edgenas.reporting.plots import of_fronts, of_measuring, of_report, of_roofline
 from edgenas.reporting.words import int8_layers, numbers, roofline
 from edgenas.reporting.words.verdict import verdict
@@ -26,26 +26,27 @@ DECIDING = {"accuracy": VALIDATION, "latency_ms": MEASURED, "quality": MEASURED}
 
 def render(data: ReportData) -> str:
     """Return the page as HTML; the same data gives the same bytes."""
-    template = environment().get_template("report.html.j2")
+    template, plots = environment().get_template("report.html.j2"), PagePlots()
     page = template.render(
         data=data,
+        plots=plots,
         verdict=verdict(data),
         style=style(),
-        tradeoff=inline(of_report.tradeoff(data)),
+        tradeoff=plots.inline(of_report.tradeoff(data)),
         band=of_report.band(data) is not None,
-        predictors=[predictor_figures(predictor) for predictor in data.predictors],
+        predictors=[predictor_figures(predictor, plots) for predictor in data.predictors],
         effect_table=effect_table(data.predictors),
-        fronts=[inline(plot) for plot in of_fronts.fronts(data)],
+        fronts=[plots.inline(plot) for plot in of_fronts.fronts(data)],
         goals=of_fronts.goals(data),
         candidate_table=_candidate_table(data),
         measured=_measured_rows(data),
         evaluated=_evaluated_rows(data),
         configuration=_configuration(data),
-        passes=inline(of_measuring.passes(data.measurements)),
-        **budget.parts(data),
-        **classes.parts(data),
+        passes=plots.inline(of_measuring.passes(data.measurements)),
+        **budget.parts(data, plots),
+        **classes.parts(data, plots),
         **_int8(data),
-        **_roofline(data),
+        **_roofline(data, plots),
     )
     return page.lstrip()
 
@@ -63,7 +64,7 @@ def _int8(data: ReportData) -> dict[str, Any]:
     }
 
 
-def _roofline(data: ReportData) -> dict[str, Any]:
+def _roofline(data: ReportData, plots: PagePlots) -> dict[str, Any]:
     """Return how far the winner is from the target's limits: sentences, slowest layers, plot."""
     if data.roofline is None:
         return {"roofline": None, "roofline_plot": None}
@@ -72,7 +73,7 @@ def _roofline(data: ReportData) -> dict[str, Any]:
     more = {"columns": roofline.COLUMNS, "rows": rows}
     return {
         "roofline": {**found, **more},
-        "roofline_plot": inline(of_roofline.rooflines(data.roofline)),
+        "roofline_plot": plots.inline(of_roofline.rooflines(data.roofline)),
     }
 
 
@@ -108,7 +109,7 @@ def environment() -> Environment:
     return made
 
 
-def predictor_figures(predictor: PredictorReport) -> dict[str, Any]:
+def predictor_figures(predictor: PredictorReport, plots: PagePlots) -> dict[str, Any]:
     """Return what the page shows of one predictor, its plots drawn."""
     scale, unit = of_report.scale_and_unit(predictor)
     heldout = predictor.heldout
@@ -117,11 +118,11 @@ def predictor_figures(predictor: PredictorReport) -> dict[str, Any]:
         "slug": of_report.slug(predictor),
         "unit": unit,
         "rmse": None if heldout is None else _error(scale * heldout.rmse, unit),
-        "fit": inline(of_report.fit_quality(predictor)),
-        "residuals": inline(of_report.residuals(predictor)),
-        "effects": inline(of_report.effects(predictor)),
-        "calibration": inline(of_report.calibration(predictor)),
-        "coefficients": inline(of_report.coefficients(predictor)),
+        "fit": plots.inline(of_report.fit_quality(predictor)),
+        "residuals": plots.inline(of_report.residuals(predictor)),
+        "effects": plots.inline(of_report.effects(predictor)),
+        "calibration": plots.inline(of_report.calibration(predictor)),
+        "coefficients": plots.inline(of_report.coefficients(predictor)),
         "n_effects": len(of_report.plotted_effects(predictor)),
         "n_coefficients": len(of_report.plotted_coefficients(predictor)),
     }

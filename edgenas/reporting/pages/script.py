@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import zlib
 from functools import lru_cache
 from importlib import resources
 from typing import Any
 
 from markupsafe import Markup
 
-from edgenas.reporting.plots.plot import Plot
-
 # By these characters a browser could find an end of the script in its data.
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+
+
+PACKED = "vega"  # the id of the element with Vega
 
 
 @lru_cache(maxsize=1)
@@ -43,9 +45,15 @@ def sha256(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
+@lru_cache(maxsize=1)
 def script_tags() -> Markup:
-    """Return the scripts as elements of a page."""
-    return Markup("\n").join(Markup(f"<script>{text}</script>") for text in scripts())
+    """Return the scripts as elements of a page: Vega deflated, which the other one unpacks."""
+    vega, own = scripts()
+    packed = base64.b64encode(zlib.compress(vega.encode(), 9)).decode()
+    return Markup(
+        f'<script type="application/octet-stream" id="{PACKED}">{packed}</script>\n'
+        f"<script>{own}</script>"
+    )
 
 
 def data(kind: str, content: Any, name: str = "") -> Markup:
@@ -55,11 +63,3 @@ def data(kind: str, content: Any, name: str = "") -> Markup:
         text = text.replace(character, escaped)
     element = '<script type="application/json" class="{}" data-name="{}">{}</script>'
     return Markup(element).format(kind, name, Markup(text))
-
-
-def inline(plot: Plot | None) -> Markup | None:
-    """Return a plot for a template: its SVG, and the specification that the page draws."""
-    if plot is None:
-        return None
-    # safe: ElementTree escapes every text of the SVG
-    return Markup(plot.svg()) + data("plot-specification", plot.specification, plot.name)

@@ -9,13 +9,13 @@ from typing import Any
 from edgenas.core.metrics import of_column
 from edgenas.core.records import Candidate, Interval, TableRow, TableTruth, VerifiedRow
 from edgenas.core.records.tables import LookedUp, TableResponse
+from edgenas.reporting.pages.plots import PagePlots
 from edgenas.reporting.pages.report import (
     effect_table,
     environment,
     predictor_figures,
     style,
 )
-from edgenas.reporting.pages.script import inline
 from edgenas.reporting.plots import front_kinds
 from edgenas.reporting.plots.fronts import FrontAxis, FrontData, FrontMark, axis
 from edgenas.reporting.plots.plot import Plot
@@ -25,15 +25,16 @@ from edgenas.reporting.words import numbers
 
 def render(data: ReplayData) -> str:
     """Return the page as HTML; the same data gives the same bytes."""
-    template = environment().get_template("replay.html.j2")
+    template, plots = environment().get_template("replay.html.j2"), PagePlots()
     page = template.render(
         data=data,
+        plots=plots,
         style=style(),
         headline=headline(data),
         sentence=sentence(data),
         facts=_facts(data),
-        fronts=[inline(plot) for plot in fronts(data)],
-        predictors=[predictor_figures(predictor) for predictor in data.predictors],
+        fronts=[plots.inline(plot) for plot in fronts(data)],
+        predictors=[predictor_figures(predictor, plots) for predictor in data.predictors],
         effect_table=effect_table(data.predictors),
         candidates=_candidate_table(data),
         shown=shown,

@@ -141,33 +141,27 @@ def draw_budget(axes: Axes, limit: float, text: str, colour: str, row: int = 0) 
         axes.above(None, f"{text} \N{RIGHTWARDS ARROW}", colour, row)
 
 
-def draw_series(axes: Axes, series: Sequence[Series], looks: dict[str, Look]) -> None:
-    """Draw marks with their intervals; one legend for all."""
+def draw_series(
+    axes: Axes, series: Sequence[Series], looks: dict[str, Look], *, differences: bool = False
+) -> None:
+    """Draw marks with their intervals; one legend for all. differences : see `Axes.marks`."""
     records: list[Record] = []
+    bars = {}
     for one in series:
         marks = [m for m in one.marks if math.isfinite(m.x.mean) and math.isfinite(m.y.mean)]
         look = looks[one.name]
         colour = look.stroke if look.stroke not in ("white", INK) else look.fill
-        opacity = 0.8 if len(marks) < 12 else 0.4
-        records += [_record(mark, one.name, colour, opacity) for mark in marks]
-    axes.across_bars(records)
-    axes.upright_bars(records)
-    axes.points(records, looks)
+        bars[one.name] = (colour, 0.8 if len(marks) < 12 else 0.4)
+        records += [_record(mark, one.name) for mark in marks]
+    axes.marks(records, looks, bars, differences=differences)
 
 
-def _record(mark: Mark, series: str, colour: str, opacity: float) -> Record:
+def _record(mark: Mark, series: str) -> Record:
     told = {"series": series, "tip": mark.tip} | ({"net": mark.network} if mark.network else {})
-    places = {
+    return told | {
         f"{axis}{end}": value
         for axis, of in (("x", mark.x), ("y", mark.y))
         for end, value in (("", of.mean), ("_lower", of.lower), ("_upper", of.upper))
-        if math.isfinite(value)
-    }
-    return {"x_lower": math.nan, "x_upper": math.nan, "y_lower": math.nan, "y_upper": math.nan} | {
-        **told,
-        **places,
-        "colour": colour,
-        "opacity": opacity,
     }
 
 
@@ -187,7 +181,6 @@ def predicted_observed(
     """Draw predictions (x) against observations (y) with their intervals and the diagonal."""
     both = span("", [v for m in marks for v in (m.x.mean, m.y.mean, m.y.lower, m.y.upper)])
     ends = (both.start, both.end)
-    marks = [replace(mark, x=_within(mark.x, ends)) for mark in marks]
     axes = Axes(replace(both, title=labels[0]), replace(both, title=labels[1]), _HALF_PAGE, 330)
     looks = {what: LOOKS["fitted"], "prediction = observation": line_look(INK)}
     axes.line([(end, end) for end in ends], INK, width=1.1)
@@ -195,16 +188,14 @@ def predicted_observed(
     return Plot(name, axes.chart())
 
 
-def _within(value: Interval, ends: tuple[float, float]) -> Interval:
-    """Return an interval cut where the plot ends."""
-    return replace(value, lower=max(value.lower, ends[0]), upper=min(value.upper, ends[1]))
-
-
 def residuals(
     name: str, marks: Sequence[Mark], labels: tuple[str, str], what: str = "one network"
 ) -> Plot:
-    """Draw residuals (y) against predictions (x), with zero and twice their spread marked."""
-    values = [mark.y.mean for mark in marks]
+    """Draw observations minus predictions against these, with zero and twice their spread marked.
+
+    marks : as for `predicted_observed`, so that a page has their records once.
+    """
+    values = [mark.y.mean - mark.x.mean for mark in marks]
     spread = 2 * math.sqrt(sum(value**2 for value in values) / max(len(values), 1))
     across = span(labels[0], [mark.x.mean for mark in marks])
     axes = Axes(across, span(labels[1], [*values, spread, -spread]), _HALF_PAGE, 260)
@@ -212,7 +203,7 @@ def residuals(
     for level in (spread, -spread):
         axes.at_y(level, MUTED, (5, 4))
     looks = {what: LOOKS["fitted"], "twice the spread": line_look(MUTED)}
-    draw_series(axes, [Series(what, "fitted", tuple(marks))], looks)
+    draw_series(axes, [Series(what, "fitted", tuple(marks))], looks, differences=True)
     return Plot(name, axes.chart())
 
 

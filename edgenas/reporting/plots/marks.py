@@ -20,6 +20,7 @@ SQUARES = "M-1,-1H1V1H-1Z"  # of a band in a legend
 # What the page changes in a drawn plot: networks (`net`) that stand out, none for all; a rectangle;
 # the limit; the network that is chosen by it.
 PICKED, BRUSH, BUDGET, CHOSEN = "picked", "brush", "budget", "chosen"
+MARKS = "marks"  # the dataset of networks, which points and their intervals share
 _IS_PICKED = "length(picked) == 0 || indexof(picked, datum.net) >= 0"
 
 
@@ -119,18 +120,77 @@ class Axes:
         self, records: Sequence[Record], looks: Mapping[str, Look], legend: bool = True
     ) -> None:
         """Draw one point a record, with a legend of `looks`, lines and bands included."""
+        wanted = ("x", "y", "x_upper", "series", "tip", "net")
+        records = [{name: one[name] for name in wanted if name in one} for one in records]
+        self._points(self._of(records), looks, legend)
+
+    def marks(
+        self,
+        records: Sequence[Record],
+        looks: Mapping[str, Look],
+        bars: Mapping[str, tuple[str, float]],
+        *,
+        differences: bool = False,
+    ) -> None:
+        """Draw one point a record over its intervals on both axes, with a legend of `looks`.
+
+        bars : colour and opacity of the intervals of each series. differences : what goes up is y
+        minus x, without intervals.
+        """
+        wanted = ("x", "y", "series", "tip", "net")
+        rows = []
+        for one in records:
+            row = {name: one[name] for name in wanted if name in one}
+            for axis in "xy":
+                lower, upper = f"{axis}_lower", f"{axis}_upper"
+                width = one[upper] - one[lower]
+                if math.isfinite(width) and width != 0:
+                    row |= {lower: one[lower], upper: one[upper]}
+            rows.append(_finite(row))
+        self._datasets[MARKS] = rows
+        base = alt.Chart(alt.NamedData(name=MARKS))
+        if differences:
+            base = base.transform_calculate(difference="datum.y - datum.x")
+            self._points(base, looks, legend=True, up="difference")
+            return
+        names, looked = list(bars), list(bars.values())
+        own: dict[str, Any] = {
+            "color": alt.Color(
+                "series:N",
+                scale=alt.Scale(domain=names, range=[colour for colour, _ in looked]),
+                legend=None,
+            ),
+            "strokeOpacity": alt.StrokeOpacity(
+                "series:O",
+                scale=alt.Scale(
+                    type="ordinal", domain=names, range=[opacity for _, opacity in looked]
+                ),
+                legend=None,
+            ),
+        }
+        others: tuple[tuple[str, dict[str, Any]], ...]
+        others = (("x", {"y": self._y("y")}), ("y", {"x": self._x("x")}))
+        for axis, along in others:
+            if not any(f"{axis}_lower" in row for row in rows):
+                continue
+            rule = base.transform_filter(f"isValid(datum.{axis}_lower)").mark_rule(
+                strokeWidth=1.3, aria=False, clip=True
+            )
+            start = self._x("x_lower") if axis == "x" else self._y("y_lower")
+            between = {axis: start, f"{axis}2": f"{axis}_upper"}
+            self._layers.append(rule.encode(**between, **along, **own))
+        self._points(base, looks, legend=True)
+
+    def _points(self, base: Layer, looks: Mapping[str, Look], legend: bool, up: str = "y") -> None:
         names, values = list(looks), list(looks.values())
         named = alt.Legend(title=None) if names and legend else None
 
         def scale(ends: Sequence[Any]) -> alt.Scale:
             return alt.Scale(type="ordinal", domain=names, range=list(ends))
 
-        wanted = ("x", "y", "x_upper", "series", "tip", "net")
-        records = [{name: one[name] for name in wanted if name in one} for one in records]
-        chart = self._of(records).mark_point(filled=True, strokeWidth=1.2)
-        encoded = chart.encode(
+        encoded = base.mark_point(filled=True, strokeWidth=1.2).encode(
             x=self._x("x"),
-            y=self._y("y"),
+            y=self._y(up),
             shape=alt.Shape("series:N", scale=scale([v.shape for v in values]), legend=named),
             fill=alt.Fill("series:N", scale=scale([v.fill for v in values]), legend=named),
             stroke=alt.Stroke("series:N", scale=scale([v.stroke for v in values]), legend=named),
@@ -209,20 +269,6 @@ class Axes:
                 color=alt.Color("colour:N", scale=None),
                 opacity=alt.Opacity("opacity:Q", scale=None),
                 **(_told() if tips else {}),
-            )
-        )
-
-    def upright_bars(self, records: Sequence[Record]) -> None:
-        """Draw a line from y_lower to y_upper at x, in the record's `colour`."""
-        wanted = ("x", "y_lower", "y_upper", "colour", "opacity")
-        chart = self._of(_wide(records, "y", wanted)).mark_rule(strokeWidth=1.3, aria=False)
-        self._layers.append(
-            chart.encode(
-                x=self._x("x"),
-                y=self._y("y_lower"),
-                y2="y_upper",
-                color=alt.Color("colour:N", scale=None),
-                opacity=alt.Opacity("opacity:Q", scale=None),
             )
         )
 
@@ -348,7 +394,7 @@ class Axes:
 def _finite(record: Record) -> dict[str, Any]:
     """Return a record in digits that can be seen, without the values that JSON cannot say."""
     return {
-        name: float(f"{value:.7g}") if isinstance(value, float) else value
+        name: float(f"{value:.6g}") if isinstance(value, float) else value
         for name, value in record.items()
         if not isinstance(value, float) or math.isfinite(value)
     }

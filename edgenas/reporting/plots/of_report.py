@@ -80,10 +80,29 @@ def rising(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def fit_quality(predictor: PredictorReport) -> Plot | None:
     """Draw predicted against observed: held-out rows where there are any, else all."""
+    marks, what = _fitted(predictor)
+    if not marks:
+        return None
+    _, unit = scale_and_unit(predictor)
+    label = predictor.label
+    axes = (f"Predicted {label} ({unit})", f"Observed {label} ({unit})")
+    return kinds.predicted_observed(f"{slug(predictor)}-fit", marks, axes, what)
+
+
+def residuals(predictor: PredictorReport) -> Plot | None:
+    """Draw observed minus predicted against predicted, of the same rows."""
+    marks, what = _fitted(predictor)
+    if not marks:
+        return None
+    _, unit = scale_and_unit(predictor)
+    axes = (f"Predicted {predictor.label} ({unit})", f"Residual ({_change_unit(predictor)})")
+    return kinds.residuals(f"{slug(predictor)}-residuals", marks, axes, what)
+
+
+def _fitted(predictor: PredictorReport) -> tuple[list[kinds.Mark], str]:
+    """Return the held-out rows, or all where there are none, as marks, and what these are."""
     observed = [row for row in predictor.rows if row.observed is not None]
     rows = [row for row in observed if row.held_out] or observed
-    if not rows:
-        return None
     scale, unit = scale_and_unit(predictor)
     marks = []
     for row in rows:
@@ -96,26 +115,8 @@ def fit_quality(predictor: PredictorReport) -> Plot | None:
         )
         known = str(row.architecture)
         marks.append(kinds.Mark(_scaled(expected, scale), _scaled(seen, scale), tip, known))
-    what = "held-out network" if rows[0].held_out else "network the predictor was fitted to"
-    label = predictor.label
-    axes = (f"Predicted {label} ({unit})", f"Observed {label} ({unit})")
-    return kinds.predicted_observed(f"{slug(predictor)}-fit", marks, axes, what)
-
-
-def residuals(predictor: PredictorReport) -> Plot | None:
-    """Draw observed minus predicted against predicted, of the rows that were observed."""
-    scale, unit = scale_and_unit(predictor)
-    marks = []
-    for row in predictor.rows:
-        if row.observed is not None:
-            x, y = scale * row.predicted.mean, scale * (row.observed - row.predicted.mean)
-            tip = f"{row.architecture}\nobserved minus predicted {y:+.3g} {_change_unit(predictor)}"
-            known = str(row.architecture)
-            marks.append(kinds.Mark(Interval(x, x, x), Interval(y, y, y), tip, known))
-    if not marks:
-        return None
-    axes = (f"Predicted {predictor.label} ({unit})", f"Residual ({_change_unit(predictor)})")
-    return kinds.residuals(f"{slug(predictor)}-residuals", marks, axes)
+    held_out = bool(rows) and rows[0].held_out
+    return marks, "held-out network" if held_out else "network the predictor was fitted to"
 
 
 def calibration(predictor: PredictorReport) -> Plot | None:
