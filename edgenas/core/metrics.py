@@ -146,6 +146,11 @@ _KINDS = (
 REGISTRY: dict[str, ResponseKind] = {kind.name: kind for kind in _KINDS}
 
 
+def of_task(score: ResponseKind) -> Mapping[str, ResponseKind]:
+    """Return the responses of a run whose task has that score."""
+    return {**REGISTRY, SCORE: score}
+
+
 def find(name: str, known: Mapping[str, ResponseKind] = REGISTRY) -> ResponseKind:
     """Return the response of that name or alias.
 

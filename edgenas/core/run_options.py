@@ -99,6 +99,13 @@ class RunOptions:
         is_verified=False,
         is_of_tables=False,
     )
+    task: str = _option(
+        "classification",
+        "What is learnt of the images",
+        family="tasks",
+        shown_by=("train",),
+        is_of_tables=False,
+    )
     space: str = _option(
         "mbv3-tiny",
         "Search space, or a file that defines one: FILE.py or FILE.toml",

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from edgenas.core import plugins
 from edgenas.core.errors import DataError, closest
 from edgenas.core.progress import Progress, SilentTask
 from edgenas.data.assemble import assemble
@@ -69,7 +70,8 @@ def load(argument: str, *, reading: Reading, progress: Progress) -> Dataset:
                 f"{root}: {part} has the class '{unknown[0]}', which train has not.",
                 _renamed(unknown[0], class_names),
             )
-    warn_of_copies(root, parts, progress)
+    if not plugins.load_task(reading.task).SEVERAL_CLASSES:
+        warn_of_copies(root, parts, progress)
     decoded = _decode(root, parts, class_names, reading, progress)
     splits = {part: one.split for part, one in decoded.items()}
     test = splits.get("test", splits.get("val"))
@@ -82,6 +84,7 @@ def load(argument: str, *, reading: Reading, progress: Progress) -> Dataset:
         seed=reading.seed,
         skipped=tuple(file for one in decoded.values() for file in one.skipped),
         fit=reading.fit or "crop",
+        task=reading.task,
     )
     if test is None:
         lacking = "labelled test images" if _test_left_out(layout) else "test/"
@@ -147,7 +150,9 @@ def _layout(root: Path, reading: Reading, progress: Progress) -> Layout:
         others = f" (without images: {_some(empty)})" if empty else ""
         progress.message(f"The data set is read from {at}/{others}.")
         tree = inner
-    layout = of_folders(tree, reading.class_names) or of_label_files(tree)
+    several = plugins.load_task(reading.task).SEVERAL_CLASSES
+    of_files = of_label_files(tree, several) if several and has_label_files(tree) else None
+    layout = of_files or of_folders(tree, reading.class_names) or of_label_files(tree, several)
     masks: list[Path] = []
     for classes in layout.parts.values():
         for name, paths in classes.items():
@@ -234,21 +239,28 @@ def _decode(
     progress: Progress,
 ) -> dict[Part, Decoded]:
     """Return each part's images, class by class."""
-    by_class = {
-        part: [
-            (label, path) for label, name in enumerate(class_names) for path in found.get(name, [])
-        ]
-        for part, found in parts.items()
-    }
-    fit, count = reading.fit or "crop", sum(map(len, by_class.values()))
-    size = native_size([path for _, path in by_class["train"]], reading.image_size, fit)
+    classes_of = {part: _classes_of(found, class_names) for part, found in parts.items()}
+    fit, count = reading.fit or "crop", sum(map(len, classes_of.values()))
+    size = native_size(list(classes_of["train"]), reading.image_size, fit)
     check_room(f"imagefolder:{as_text(root.name)}", count, size, progress)
+    labelling = plugins.load_task(reading.task)
     decoded: dict[Part, Decoded] = {}
     with progress.task("Reading images", count) as task:
-        for part, labelled in by_class.items():
-            labels = np.array([label for label, _ in labelled], np.int64)
-            paths = [path for _, path in labelled]
+        for part, found in classes_of.items():
+            labels = labelling.labels(list(found.values()), class_names)
+            paths = list(found)
             names = [as_text(str(path.relative_to(root))) for path in paths]
             decoded[part] = decode_split(paths, labels, names, size, fit, task)
     tell(list(decoded.values()), fit, progress)
     return decoded
+
+
+def _classes_of(
+    found: dict[str, list[Path]], class_names: tuple[str, ...]
+) -> dict[Path, list[str]]:
+    """Return the classes of each image, those of the first class first."""
+    classes: dict[Path, list[str]] = {}
+    for name in class_names:
+        for path in found.get(name, []):
+            classes.setdefault(path, []).append(name)
+    return classes

@@ -64,6 +64,21 @@ def one_hot(header: list[str], columns: dict[int, list[str]]) -> list[int]:
 
 def composed(labels: list[str]) -> str:
     """Return a label that lists others, as "sun sea" beside "sun" and "sea"; "" if none does."""
+    return _composed(labels)[0]
+
+
+def listed(labels: list[str]) -> list[tuple[str, ...]]:
+    """Return the labels that each text lists: those between | or ;, or as a `composed` one has."""
+    separators = [one for one in "|;" if any(one in label for label in labels)]
+    delimiter = separators[0] if separators else _composed(labels)[1]
+    if not delimiter:
+        return [(label,) for label in labels]
+    words = ([word.strip() for word in label.split(delimiter)] for label in labels)
+    return [tuple(filter(None, some)) or ("",) for some in words]
+
+
+def _composed(labels: list[str]) -> tuple[str, str]:
+    """Return a label that lists others, and what stands between them; "" and "" if none does."""
     known = set(labels)
     for label in sorted(known):
         for delimiter in (" ", "|", ";", ","):
@@ -72,8 +87,8 @@ def composed(labels: list[str]) -> str:
                 continue
             # "cat|dog" beside "cat" lists labels, be "dog" there alone or not; "hot dog" does not
             if known.issuperset(words) or (delimiter in "|;" and not known.isdisjoint(words)):
-                return label
-    return ""
+                return label, delimiter
+    return "", ""
 
 
 def label_column(header: list[str], columns: dict[int, list[str]]) -> LabelColumn | str:

@@ -17,6 +17,7 @@ from edgenas.core.files.regular import irregular
 from edgenas.data.label_columns import (
     composed,
     label_column,
+    listed,
     one_hot,
     split_column,
     task_of_columns,
@@ -35,19 +36,25 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class Labels:
-    """What a file says: of each image named in it a class; "" for none. `order` of the classes."""
+    """What a file says: of each image named in it a class; "" for none. `order` of the classes.
+
+    An image of several classes is there once for each.
+    """
 
     classes: list[tuple[str, str]]
     parts: list[Part | None]
     order: tuple[str, ...] = ()
 
 
-def of_label_files(root: Folder) -> Layout:
+def of_label_files(root: Folder, several: bool = False) -> Layout:
     """Return the layout of images that lie beside files of their classes.
+
+    several : whether an image may have more than one class; it is listed under each.
 
     Raises
     ------
-    DataError : there is no such file, or it cannot be read, or says more than one class an image.
+    DataError : there is no such file, or it cannot be read; or it says more than one class an
+        image, unless there may be several.
     """
     parts: dict[Part, dict[str, list[Path]]] = {}
     left_out: list[str] = []
@@ -59,7 +66,7 @@ def of_label_files(root: Folder) -> Layout:
         scope = folder if folder.count else root
         names = _Names(scope)
         try:
-            labels = _read(root, file, names)
+            labels = _read(root, file, names, several)
         except _NoLabelsError as problem:
             if file.suffix.lower() != ".txt":  # most are about other things
                 unusable.append(f"{as_text(file.name)}: {problem}")
@@ -73,7 +80,7 @@ def of_label_files(root: Folder) -> Layout:
             elif not label:
                 without.append(name)
                 unclassed.add(path)
-            elif labelled.setdefault(path, label) != label:
+            elif labelled.setdefault(path, label) != label and not several:
                 raise other_task(
                     root,
                     "several labels an image",
@@ -137,7 +144,7 @@ def _candidates(root: Folder) -> Iterator[tuple[Folder, Path]]:
         level = [inner for folder in level for inner in folder.folders.values()]
 
 
-def _read(root: Folder, file: Path, names: _Names) -> Labels:
+def _read(root: Folder, file: Path, names: _Names, several: bool) -> Labels:
     try:
         if kind := irregular(file):
             raise _NoLabelsError(f"it is {kind}")
@@ -155,13 +162,13 @@ def _read(root: Folder, file: Path, names: _Names) -> Labels:
         if file.suffix.lower() == ".json":
             document = json.loads(text)
             if isinstance(document, dict) and "annotations" in document:
-                return _of_coco(root, file, document)
+                return _of_coco(root, file, document, several)
             rows = _of_document(document)
         else:
             rows = _json_lines(text) if file.suffix.lower() == ".jsonl" else _table(text)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, csv.Error) as problem:
         raise _NoLabelsError("it cannot be read") from problem
-    return _of_table(root, file, rows, names)
+    return _of_table(root, file, rows, names, several)
 
 
 def _table(text: str) -> list[list[str]]:
@@ -198,7 +205,9 @@ def _of_records(records: list[Any]) -> list[list[str]]:
     return [header, *([str(record.get(key, "")) for key in header] for record in records)]
 
 
-def _of_table(root: Folder, file: Path, rows: list[list[str]], names: _Names) -> Labels:
+def _of_table(
+    root: Folder, file: Path, rows: list[list[str]], names: _Names, several: bool
+) -> Labels:
     if len(rows) < 2:
         raise _NoLabelsError("it has no rows")
     width = max(map(len, rows))
@@ -219,28 +228,47 @@ def _of_table(root: Folder, file: Path, rows: list[list[str]], names: _Names) ->
     hot = one_hot(header, columns)
     if hot:
         ones = [[index for index in hot if float(row[index]) == 1] for row in body]
-        several = sum(len(one) > 1 for one in ones)
-        if several:
-            seen = f"{several} rows of {as_text(file.name)} have more than one class"
+        many = sum(len(one) > 1 for one in ones)
+        if many and not several:
+            seen = f"{many} rows of {as_text(file.name)} have more than one class"
             raise other_task(root, "several labels an image", seen)
-        labels = [as_text(header[one[0]]) if one else "" for one in ones]
-        classes = tuple(as_text(header[index]) for index in hot)
-        return Labels(list(zip(files, labels, strict=True)), parts, classes)
+        named = [tuple(as_text(header[index]) for index in one) or ("",) for one in ones]
+        return _each(files, named, parts, tuple(as_text(header[index]) for index in hot))
     if task := task_of_columns(header, files):
         raise other_task(root, task, f"{as_text(file.name)} has columns for it")
+    if several:
+        lists = {index: listed(cells) for index, cells in columns.items()}
+        columns = {index: [one[0] for one in cells] for index, cells in lists.items()}
     found = label_column(header, columns)
     if isinstance(found, str):
         raise _NoLabelsError(found)
+    if several:
+        return _each(files, [tuple(map(as_text, one)) for one in lists[found.column]], parts)
     labels = [as_text(cell) for cell in columns[found.column]]
-    if listed := composed(labels):
-        seen = f"{as_text(file.name)} has '{listed}' beside the labels that it is made of"
+    if label := composed(labels):
+        seen = f"{as_text(file.name)} has '{label}' beside the labels that it is made of"
         raise other_task(root, "several labels an image", seen)
     order = tuple(map(as_text, found.order))
     return Labels(list(zip(files, labels, strict=True)), parts, order)
 
 
-def _of_coco(root: Folder, file: Path, document: Any) -> Labels:
-    """Return the classes of COCO's JSON, one category an image.
+def _each(
+    files: list[str],
+    named: list[tuple[str, ...]],
+    parts: list[Part | None],
+    order: tuple[str, ...] = (),
+) -> Labels:
+    """Return labels of images that may have several classes; ("",) for none."""
+    rows = [
+        (file, name, part)
+        for file, names, part in zip(files, named, parts, strict=True)
+        for name in names
+    ]
+    return Labels([row[:2] for row in rows], [row[2] for row in rows], order)
+
+
+def _of_coco(root: Folder, file: Path, document: Any, several: bool) -> Labels:
+    """Return the classes of COCO's JSON, one category an image unless there may be several.
 
     Raises
     ------
@@ -260,16 +288,15 @@ def _of_coco(root: Folder, file: Path, document: Any) -> Labels:
     found: dict[Any, set[str]] = {}
     for one in document["annotations"]:
         found.setdefault(one["image_id"], set()).add(names[one["category_id"]])
-    if several := sum(len(classes) > 1 for classes in found.values()):
-        seen = f"{several} images have more than one category in {as_text(file.name)}"
+    many = sum(len(classes) > 1 for classes in found.values())
+    if many and not several:
+        seen = f"{many} images have more than one category in {as_text(file.name)}"
         raise other_task(root, "several labels an image", seen)
-    images = [
-        (str(one["file_name"]), next(iter(found.get(one["id"], {""}))))
-        for one in document["images"]
-    ]
-    used = Counter(label for _, label in images)
-    order = tuple(dict.fromkeys(name for name in names.values() if used[name]))
-    return Labels(images, [None] * len(images), order)
+    images = [str(one["file_name"]) for one in document["images"]]
+    named = [tuple(sorted(found.get(one["id"], {""}))) for one in document["images"]]
+    used = {name for some in named for name in some}
+    order = tuple(dict.fromkeys(name for name in names.values() if name in used))
+    return _each(images, named, [None] * len(images), order)
 
 
 def _part_of_path(root: Folder, path: Path) -> Part | None:

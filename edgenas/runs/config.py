@@ -9,10 +9,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from edgenas.core import plugins
 from edgenas.core.errors import InputError, RunFolderError, nearest
 from edgenas.core.files.run_folder import FORMAT_VERSION, RunFolder, read_json, write_json
 from edgenas.core.goals import parse_constraints, parse_objectives
-from edgenas.core.metrics import REGISTRY, ResponseKind
+from edgenas.core.metrics import ResponseKind, of_task
 from edgenas.core.records import SearchResult, from_json, to_json
 from edgenas.core.records.goals import Limit, Objective
 from edgenas.core.run_options import OPTIONS, RunOptions, option_of
@@ -66,7 +67,7 @@ class RunConfig(RunOptions):
         """The responses that can be asked for: a measured table's own, or those of a run."""
         if target_file.is_table(self.target):
             return target_file.read(Path(self.target)).kinds
-        return REGISTRY
+        return of_task(plugins.load_task(self.task).METRIC)
 
     def limits(self) -> dict[str, Limit]:
         """Return the tightest limits on each response, the latency limit among them.
@@ -159,6 +160,11 @@ def with_supernet(asked: dict[str, Any]) -> dict[str, Any]:
         return asked
     if asked.get("supernet") in (None, FROM_NOTHING):
         return {**asked, "supernet": None} if "supernet" in asked else asked
+    if asked.get("task", RunConfig.task) != RunConfig.task:
+        raise InputError(
+            f"Pretrained supernets are of the task {RunConfig.task}, not of {asked['task']}.",
+            "Train from nothing: --supernet none",
+        )
     from edgenas.supernet.packages.package import find
 
     name = asked["supernet"]
@@ -264,8 +270,9 @@ def _start(asked: dict[str, Any]) -> dict[str, str]:
 
     named = {"supernet", "space", "warm_start"} & asked.keys()
     of_folder = str(asked.get("data", "")).startswith("imagefolder:")
+    of_classes = asked.get("task", RunConfig.task) == RunConfig.task  # as those weights are
     is_table = target_file.is_table(str(asked.get("target", "")))
-    if named or not of_folder or is_table or not installed("imagenet"):
+    if named or not of_folder or not of_classes or is_table or not installed("imagenet"):
         return {}
     return {"supernet": AUTO}
 

@@ -17,6 +17,7 @@ from edgenas.runs.application_folder import (
     packed_images,
 )
 from edgenas.runs.deliver import place_of, put
+from edgenas.runs.models.exported import require_one_class
 from edgenas.runs.models.fed import run_input
 from edgenas.runs.models.parity_gate import reference_logits
 from edgenas.runs.open import open_run
@@ -43,7 +44,8 @@ def _application(path: Path, progress: Progress, access: Access | None) -> Appli
 
     Raises
     ------
-    InputError : no candidate passed, or the run is of a measured table.
+    InputError : no candidate passed, or the run is of a measured table or of images that may have
+        several classes.
     NotVerifiedError : something is newer than the verification.
     """
     with open_run(path, {}, progress, resume=True, create=False, access=access) as context:
@@ -75,6 +77,7 @@ def _verified_winner(context: RunContext) -> tuple[VerifiedModel, tuple[str, ...
         raise InputError(
             f"{context.folder.path} searched a measured table, which has no networks to run."
         )
+    require_one_class(context)
     winner = context.verified_winner()
     if winner.parity is None:
         raise InputError(

@@ -100,6 +100,7 @@ class RunContext:
                 image_size=self._trained_size or self.config.image_size or base.USUAL_IMAGE_SIZE,
                 fit=self.config.fit,
                 class_names=self._known_classes,
+                task=self.config.task,
             )
             if self.pretrained is not None:
                 dataset = normalised_as(dataset, self.pretrained.metadata())

@@ -52,6 +52,7 @@ def test_its_members_are_listed_and_keep_their_contracts(
         ("spaces", "residual", "0.1.0", ""),
         ("targets", "example", "0.1.0", ""),
         ("predictors", "ridge", "0.1.0", ""),
+        ("tasks", "multilabel", "0.1.0", ""),
     }
     pytest_options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=")
     told = run(environment, "pytest", *pytest_options, str(PLUGIN / "contracts.py"), cwd=tmp_path)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgenas.core.errors import DataError, InputError
 from edgenas.core.files.run_folder import write_bytes
 from edgenas.core.run_options import option_of
+from edgenas.runs.config import RunConfig
 from edgenas.runs.run import RunContext
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def _train(context: RunContext, initial: Supernet | None) -> Any:
         batch_size=context.config.batch_size,
         seed=context.config.seed,
     )
-    n, suits = len(context.dataset.train), context.space.name == "mbv3-tiny"
+    n = len(context.dataset.train)
+    suits = context.space.name == "mbv3-tiny" and context.config.task == RunConfig.task
     if initial is None and n < FEW_IMAGES and suits and context.space.in_channels == 3:
         context.progress.message(
             f"{n} images are few to train on: --supernet cifar10 begins with trained weights."

@@ -21,7 +21,7 @@ from edgenas.int8.engines.facts import what_ran
 from edgenas.int8.engines.host import fed_logits, logits
 from edgenas.int8.graph.pixels import take_pixels, with_background
 from edgenas.runs.command import command
-from edgenas.runs.models.exported import exported_graph
+from edgenas.runs.models.exported import exported_graph, require_one_class
 from edgenas.runs.models.fed import run_input
 from edgenas.runs.models.parity_gate import reference_logits
 from edgenas.runs.run import RunContext
@@ -45,6 +45,7 @@ def run(
     NotVerifiedError : something is newer than the verification.
     InputError : no candidate passed, or the run's network is no entry for this challenge.
     """
+    require_one_class(context)
     winner, verdict = context.verified_winner(), context.verdict()
     if winner.synthetic:
         raise InputError(
