@@ -22,7 +22,7 @@ from edgenas.spaces import lite
 from edgenas.supernet import files
 from edgenas.supernet.batch_norm import BatchNorm
 from edgenas.supernet.blocks import Convolution
-from edgenas.supernet.imagenet import weights
+from edgenas.supernet.imagenet import linear, weights
 from edgenas.supernet.imagenet.linear import fit_classifier
 from edgenas.supernet.imagenet.projections import take_statistics
 from edgenas.supernet.imagenet.sorting import sort_channels
@@ -150,6 +150,20 @@ def test_start_sorts_channels_keeps_statistics_and_fits_a_classifier(
     assert again.origin == supernet.origin
     for name, value in files.weights(supernet).items():
         assert torch.equal(value, files.weights(again)[name]), name
+
+
+def test_of_many_images_the_classifier_is_fitted_to_as_many_of_each_class(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(linear, "MOST_FITTED", 30)
+    data = images(48)
+    labels = np.repeat(np.arange(3), (2, 6, 40))  # the rare classes are there as a whole
+    data = dataclasses.replace(data, train=dataclasses.replace(data.train, labels=labels))
+    chosen = linear.fitted_to(data)
+    assert np.bincount(labels[chosen]).tolist() == [2, 6, 10]
+    assert len(set(chosen.tolist())) == len(chosen)
+    monkeypatch.setattr(linear, "MOST_FITTED", 48)
+    assert len(linear.fitted_to(data)) == 48
 
 
 def test_largest_network_recalibrated_computes_what_it_did_with_the_stored_statistics(

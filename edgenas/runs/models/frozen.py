@@ -60,20 +60,21 @@ def better(
 
 def baseline(context: RunContext) -> Baseline | None:
     """Return what its int8 model gets right; None where none was kept."""
+    from edgenas.supernet.imagenet.linear import fitted_to
+
     found = network(context)
     if found is None:
         return None
     dataset, scheme = context.dataset, context.target.scheme
     right, of_val = (found.right(scheme, dataset, of) for of in (dataset.test, dataset.val))
     size = context.space.largest().resolution
-    n = len(dataset.train)
     return Baseline(
         "linear classifier on the frozen ImageNet network",
         Answers.of(right.tolist()),
         image_size=size,
         data_image_size=size,
-        n_fitted=n,
-        n_train=n,
+        n_fitted=len(fitted_to(dataset)),
+        n_train=len(dataset.train),
         sees="ImageNet features",
         val_answers=Answers.of(of_val.tolist()),
     )

@@ -28,9 +28,10 @@ def begin(weights: Path, space: Space, data: Data, progress: Progress) -> tuple[
     ):
         images = data.calibration(count).resized(space.largest().resolution).images
         change(supernet, images, data)
-    floor = fit_classifier(supernet, data, progress)
+    floor, n = fit_classifier(supernet, data, progress), len(data.train.labels)
+    fitted = f", fitted to {floor.n_fitted:,} of {n:,} images" if floor.n_fitted < n else ""
     progress.message(
-        f"A linear classifier on the frozen ImageNet network: {floor.accuracy:.1%} of "
+        f"A linear classifier on the frozen ImageNet network{fitted}: {floor.accuracy:.1%} of "
         f"{floor.n_images} validation images at {floor.resolution} px. Training goes on from there."
     )
     return supernet, floor
