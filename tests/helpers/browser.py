@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 _DRAWN = "html[data-drawn], html[data-shown]"
+_PATIENCE_MS = 300_000  # a page is judged by what it shows, not by how busy the machine is
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -26,14 +27,15 @@ class Browser:
 
         self._playwright = sync_playwright().start()
         self._browser = self._playwright.chromium.launch(
-            executable_path=self._executable, args=["--no-sandbox"]
+            executable_path=self._executable, args=["--no-sandbox"], timeout=_PATIENCE_MS
         )
         page = self._browser.new_page(viewport={"width": 1200, "height": 900})
+        page.set_default_timeout(_PATIENCE_MS)
         page.on("request", lambda request: self.requested.append(request.url))
         page.on("console", lambda said: self.problems.append(said.text))
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.goto(self.url)
-        page.wait_for_selector(_DRAWN, state="attached", timeout=120_000)
+        page.wait_for_selector(_DRAWN, state="attached")
         return page
 
     def __exit__(self, *_: object) -> None:

@@ -196,8 +196,9 @@ def test_in_a_browser_no_page_is_wider_than_its_window_and_paper_shows_all(
     with browser as page:
         for width in (1600, 400):
             page.set_viewport_size({"width": width, "height": 900})
-            page.wait_for_timeout(400)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            page.wait_for_function(
+                "width => document.documentElement.scrollWidth <= width", arg=width
+            )
         folded = "document.querySelectorAll('details:not([open])').length"
         assert page.evaluate(folded) > 0
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
