@@ -98,13 +98,13 @@ class PluginName(click.ParamType):
 
 
 class SpaceName(PluginName):
-    """The name of a space, or a file that defines one: FILE.py or FILE.toml."""
+    """The name of a space, or a file that defines one."""
 
     def __init__(self) -> None:
         super().__init__("spaces")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if str(value).endswith((".py", ".toml")):
+        if str(value).endswith(OPTIONS["space"].path_endings):
             return str(value)
         return super().convert(value, param, ctx)
 

@@ -108,9 +108,9 @@ class RunOptions:
     )
     space: str = _option(
         "mbv3-tiny",
-        "Search space, or a file that defines one: FILE.py or FILE.toml",
+        "Search space, or a file that defines one: FILE.py, FILE.toml or, of shrink, FILE.json",
         family="spaces",
-        path_endings=(".py", ".toml"),
+        path_endings=(".py", ".toml", ".json"),
         shown_by=("measure", "train", "train -o", "optimize", "optimize --predictors"),
         is_of_tables=False,
     )
@@ -187,8 +187,8 @@ class RunOptions:
     )
     time_s: float | None = _option(
         None,
-        "That training from ImageNet's weights and evaluating may take, such as 10m: plans epochs, "
-        "resolutions and subnets",
+        "That training from ImageNet's weights or an imported network's, and evaluating, may take, "
+        "such as 10m: plans epochs, resolutions and subnets",
         "10m",
         flag="--time",
         unit="s",

@@ -18,6 +18,7 @@ from edgenas.evidence.figures import Check, Status, number
 from edgenas.optimize.layout import Predictors, load_predictor
 from edgenas.predictors.base import FittedPredictor
 from edgenas.spaces.base import MobileSpace
+from edgenas.spaces.files import is_file
 
 _SLACK = 1e-9  # of sums in another order
 _OLD = "It was made before predictors were kept."
@@ -104,7 +105,7 @@ def _predicted(
 def _space(by: PredictedBy) -> MobileSpace:
     if min(by.num_classes, by.in_channels, by.image_size) < 1:
         raise _CannotPredictError("It names a space that cannot be.")
-    if by.space.endswith((".py", ".toml")):
+    if is_file(by.space):
         why = f"It searched the space of a file, {by.space}, which is not in the bundle."
         raise _CannotPredictError(why, "unknown")
     try:

@@ -67,11 +67,8 @@ def open_run(
         config = resumed(folder, asked)
     elif not create:
         raise no_run(path)
-    elif path.exists() and (not path.is_dir() or folder.others()):
-        raise RunFolderError(
-            f"{path} exists and is not a run folder.", "Choose an empty or new folder with --out."
-        )
     else:
+        require_new(folder)
         config = begun(asked)
     require_units(asked.get("constraints", ()), config.known)
     with locked(folder), progress_file.kept(folder, progress, whole=whole) as told:
@@ -90,6 +87,15 @@ def open_run(
             if before not in (None, config) and not full:
                 write_bytes(folder.config, content)
             raise
+
+
+def require_new(folder: RunFolder) -> None:
+    """Raise `RunFolderError` if something is where a run is to begin."""
+    path = folder.path
+    if path.exists() and (not path.is_dir() or folder.others()):
+        raise RunFolderError(
+            f"{path} exists and is not a run folder.", "Choose an empty or new folder with --out."
+        )
 
 
 def _check(context: RunContext, before: RunConfig | None, asked: dict[str, Any]) -> None:
@@ -121,7 +127,7 @@ def _discard_unless_worked_in(folder: RunFolder) -> None:
     """Remove a run that refused what it was given, so that the corrected command may use --out."""
     written = {folder.config, folder.notes, folder.lock, folder.profile, folder.data}
     written.add(folder.progress)
-    if written.issuperset(folder.path.iterdir()):
+    if (written | folder.brought()).issuperset(folder.path.iterdir()):
         for path in written:
             path.unlink(missing_ok=True)
         # A mount point or somebody's working folder stays, empty.

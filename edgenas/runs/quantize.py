@@ -99,7 +99,7 @@ def quantize_model(
         )
     if examples.labels is not None and gives_images(model.graph):
         raise InputError(f"{path} gives images, no score a class, so that labels tell nothing.")
-    _compare_import(model, examples, str(path))
+    compare_import(model, examples.calibration[:_SEEN_IMAGES], str(path))
     exact = logits(model.content, examples.test).reshape(len(examples.test), -1)
     measure = partial(measured_cost, target=wanted.target, access=access, progress=progress)
     files: list[QuantizedFile] = []
@@ -178,15 +178,17 @@ def _is_own(path: Path) -> bool:
         return False
 
 
-def _compare_import(model: Imported, examples: Examples, name: str) -> None:
-    """Raise `InputError` unless the graph computes what the file computes."""
-    few = examples.calibration[:_SEEN_IMAGES]
+def compare_import(model: Imported, images: np.ndarray, name: str) -> np.ndarray:
+    """Raise `InputError` unless the graph computes what the file computes; return its scores.
+
+    images : float32 [n, channels, height, width].
+    """
     try:
-        expected = logits(model.content, few).reshape(len(few), -1)
+        expected = logits(model.content, images).reshape(len(images), -1)
     except Exception as problem:  # ONNX Runtime's errors have no common type but this
         said = str(problem).strip().partition("\n")[0][:300]
         raise InputError(f"ONNX Runtime does not run {name}: {said}") from problem
-    found = float_reference.run(model.graph, few).reshape(len(few), -1)
+    found = float_reference.run(model.graph, images).reshape(len(images), -1)
     if found.shape != expected.shape:
         raise InputError(f"{name} was not imported rightly: it has other outputs.")
     off = float(np.abs(found - _like(expected, found)).max())
@@ -195,6 +197,7 @@ def _compare_import(model: Imported, examples: Examples, name: str) -> None:
             f"{name} was not imported rightly: its scores are up to {off:.2g} off.",
             "This is a fault of edgenas: please report it with the file.",
         )
+    return found
 
 
 def _like(expected: np.ndarray, found: np.ndarray) -> np.ndarray:

@@ -169,8 +169,10 @@ class RunContext:
     @cached_property
     def pretrained(self) -> Package | None:
         """The supernet that the run takes instead of training one."""
-        from edgenas.supernet.packages.package import find
+        from edgenas.supernet.packages.package import Package, find
 
+        if self.folder.imported.exists():  # though the folder was moved
+            return Package(self.folder.imported)
         return None if self.config.supernet in (None, AUTO) else find(self.config.supernet)
 
     @cached_property

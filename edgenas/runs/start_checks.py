@@ -43,6 +43,7 @@ def check_board(context: RunContext) -> None:
     image_size.choose(context)
     _check_channels(context)
     _check_hardware(context)
+    _check_classes(context)
     target = context.target
     host.version(find_engine(target.engine).host_engine)
     for name in _COUNTS:
@@ -117,6 +118,21 @@ def _check_channels(context: RunContext) -> None:
             f"The supernet '{context.config.supernet}' takes images of 3 channels, "
             f"{context.data_card.name} has {len(context.data_card.mean)}.",
             "Train on them from nothing: --supernet none",
+        )
+
+
+def _check_classes(context: RunContext) -> None:
+    """Refuse images of other classes than those that the user's network knows by name."""
+    package = context.pretrained
+    if package is None or not package.imported():
+        return
+    known = package.metadata()["class_names"]
+    unknown = [name for name in context.data_card.class_names if name not in known]
+    if known and unknown:
+        raise InputError(
+            f"The class '{unknown[0]}' of {context.data_card.name} is not among those of the "
+            "network.",
+            "Name the folders as its metadata or --labels do.",
         )
 
 

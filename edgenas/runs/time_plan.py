@@ -1,4 +1,4 @@
-"""What a search from ImageNet's weights does in the time that it is given: said before it begins.
+"""What a search from trained weights does in the time that it is given: said before it begins.
 
 A step of training and an evaluation are timed on this computer as it is now. A fifth of the time
 is for training candidates alone, evaluating gets up to a third of what is left, training the rest.
@@ -74,7 +74,7 @@ class Clock:
         """Return the clock of a step that begins now; None where the run goes by no time."""
         config = context.config
         package = context.pretrained
-        if package is None or not package.any_size() or config.epochs is not None:
+        if package is None or not package.is_start() or config.epochs is not None:
             return None
         seconds = context.notes().seconds
         spent_s = sum(seconds.get(step, 0.0) for step in _TIMED_STEPS)
@@ -145,7 +145,7 @@ def planned(
     if found.training_s + found.evaluating_s > clock.left_s + clock.fine_tuning_s:
         context.progress.warning(
             f"{clock.time_s:.0f} s are not enough here for one epoch and {found.evaluate} "
-            "evaluations: they will take longer. Smaller images (--image-size) take less."
+            "evaluations: they will take longer. Give it more (--time), or smaller images."
         )
     epochs = _begun_epochs(context) or found.epochs
     pace = Pace(clock, found.training_s / found.epochs, found.evaluating_s)

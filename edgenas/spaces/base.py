@@ -75,6 +75,12 @@ class MobileSpace:
         """Return the architecture with the least of everything."""
         return self._extreme(0)
 
+    def narrowest(self) -> Architecture:
+        """Return the architecture with all blocks, and of everything else the least."""
+        deepest = (replace(spec, depths=spec.depths[-1:]) for spec in self.stages)
+        stages = tuple(extreme_stage(spec, 0) for spec in deepest)
+        return Architecture.of(self.name, self.resolutions[0], stages)
+
     def _extreme(self, index: int) -> Architecture:
         stages = tuple(extreme_stage(spec, index) for spec in self.stages)
         return Architecture.of(self.name, self.resolutions[index], stages)

@@ -1,4 +1,4 @@
-"""Spaces from a file of the user's: FILE.py, which defines `create`, or FILE.toml, a stage table.
+"""Spaces from a file: FILE.py, which defines `create`, FILE.toml, a stage table, or FILE.json.
 
 A FILE.py is code. It is run only where the user named it in this process, as `--space FILE.py`, and
 only with the content that it had then: what a run folder says of a file runs nothing.
@@ -19,9 +19,10 @@ from edgenas.core.contracts import SpaceMember
 from edgenas.core.errors import InputError, PluginError
 from edgenas.core.files.regular import require_regular
 from edgenas.spaces.base import MobileSpace
+from edgenas.spaces.imported import ImportedNetwork, read_imported
 from edgenas.spaces.stage_table import StageTable, read_stage_table
 
-SUFFIXES = (".py", ".toml")
+SUFFIXES = (".py", ".toml", ".json")
 MOST_BYTES = 2**20
 _named: set[str] = set()  # SHA-256 of each FILE.py that the user named
 
@@ -117,6 +118,8 @@ def of_file(file: SpaceFile) -> Member:
     ------
     InputError : it is code that the user did not name, or no space; the message says in which line.
     """
+    if file.path.suffix == ".json":
+        return _Checked(file, read_imported(file.path, file.content))
     if not file.is_code:
         return _Checked(file, read_stage_table(file.path, file.content))
     if file.sha256 not in _named:
@@ -140,7 +143,7 @@ class _Checked:
     """A member from a file, whose space must be one and not take the name of an installed one."""
 
     file: SpaceFile
-    member: _Installed | StageTable
+    member: _Installed | StageTable | ImportedNetwork
 
     @property
     def purpose(self) -> str:

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgenas.core.records import Layer
+from edgenas.int8.graph.lower import plain_node
+from edgenas.int8.operators import find_operator
 from edgenas.supernet.batch_norm import BatchNorm, activate
 from edgenas.supernet.depthwise import depthwise
 from edgenas.supernet.fake_quant import fake_quantized, fake_quantized_weight
@@ -93,14 +95,15 @@ class SqueezeExcite(Rounding):
 
 
 class Linear(nn.Linear, Rounding):
-    """The classifier: [n, in_channels] to logits [n, out_channels]."""
+    """The classifier: [n, in_channels, 1, 1] to logits [n, out_channels]."""
 
     def __init__(self, layer: Layer) -> None:
         super().__init__(layer.in_channels, layer.out_channels)
 
     def forward(self, values: Tensor, layer: Layer) -> Tensor:  # type: ignore[override]
         weight = self.part(self.weight, (layer.out_channels, layer.in_channels))
-        return self.stored(F.linear(values, weight, self.bias[: layer.out_channels]))
+        scores = F.linear(values.flatten(1), weight, self.bias[: layer.out_channels])
+        return self.stored(scores)
 
 
 MODULES: dict[str, type[nn.Module]] = {
@@ -162,10 +165,9 @@ class Network(Rounding):
         return result
 
     def _compute(self, layer: Layer, inputs: list[Tensor]) -> Tensor:
-        if layer.kind == "add":
-            return self.stored(activate(inputs[0] + inputs[1], layer.activation))
-        if layer.kind == "global_pool":
-            return self.stored(inputs[0].mean((2, 3)))
+        if layer.kind not in MODULES:
+            value = find_operator(layer.kind).compute(plain_node(layer), inputs)
+            return self.stored(activate(value, layer.activation))
         result: Tensor = self.get_submodule(layer.name)(inputs[0], layer)
         return result
 
@@ -196,4 +198,4 @@ class Subnet(Network):
 
 
 def _groups(layer: Layer) -> int:
-    return layer.out_channels if layer.kind == "depthwise" else 1
+    return layer.out_channels if layer.kind == "depthwise" else layer.groups

@@ -41,6 +41,19 @@ class Supernet(Network):
         """
         return self.run(images, self.space.layers(architecture))
 
+    def keep_statistics(self) -> None:
+        """Keep all running statistics but those of projections, and of what reads hidden channels.
+
+        Both sum over as many channels as a subnet has. A gate's are of one pixel, and are kept.
+        """
+        super().keep_statistics()
+        narrowest = {one.name: one for one in self.space.layers(self.space.narrowest())}
+        for layer in self.space.layers(self.space.largest()):
+            fewer = layer.in_channels != narrowest[layer.name].in_channels
+            if layer.kind == "conv" and fewer and layer.in_size > 1:
+                convolution(self, layer.name).bn.kept = False
+        self.train(self.training)
+
     def subnet(self, architecture: Architecture) -> Subnet:
         """Return a network of its own with a copy of the weights that `architecture` uses."""
         subnet = Subnet(self.space.layers(architecture))
@@ -49,8 +62,18 @@ class Supernet(Network):
         subnet.load_state_dict(state)
         if self.keeps_statistics:
             subnet.keep_statistics()
+            for name, module in subnet.named_modules():
+                if isinstance(module, Convolution):
+                    module.bn.kept = convolution(self, name).bn.kept
         subnet.train(self.training)
         return subnet
+
+
+def convolution(network: Network, name: str) -> Convolution:
+    """Return the convolution of a layer."""
+    module = network.get_submodule(name)
+    assert isinstance(module, Convolution)
+    return module
 
 
 def initialise(network: Network, layers: tuple[Layer, ...], seed: int) -> None:

@@ -41,7 +41,7 @@ class TrainReport:
     largest_accuracy, smallest_accuracy : fractions of the validation split, after recalibration.
     device : that trained. waiting_share : of the seconds, those in which images were made ready.
     processes : that trained. curve : each epoch, where it was asked for. floor : validation
-    accuracy of the linear classifier that it began with. best_epoch : whose weights are kept, 0
+    accuracy of what it began with. best_epoch : whose weights are kept, 0
     for the last.
     """
 
@@ -104,8 +104,8 @@ def train(  # noqa: PLR0917 - what, from what, how, to where
     _warn_of_guessing(largest, data, settings, progress)
     if floor is not None and workers.first and largest < floor.accuracy:
         progress.warning(
-            f"No epoch of {len(trainer.state.losses)} brought the largest network to the linear "
-            f"classifier's {floor.accuracy:.1%} of the validation images; it gets {largest:.1%}. "
+            f"No epoch of {len(trainer.state.losses)} brought the largest network to {floor.by}'s "
+            f"{floor.accuracy:.1%} of the validation images; it gets {largest:.1%}. "
             "Train longer: --time, or --epochs."
         )
     return TrainReport(

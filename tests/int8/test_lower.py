@@ -146,7 +146,15 @@ def test_wrong_state_is_named(name: str, value: np.ndarray | None, message: str)
         ((), "no logits"),
         (TINY[:2], "no logits"),
         ((TINY[1], *TINY[1:]), "'pool' reads 'stem', which comes later"),
-        ((TINY[0], replace(TINY[1], activation="relu"), TINY[2]), "cannot have an activation"),
+        (
+            (
+                TINY[0],
+                Layer("gate", "squeeze_excite", ("stem",), 4, 4, 8, 8, squeeze_channels=8),
+                replace(TINY[1], inputs=("gate",), activation="relu"),
+                TINY[2],
+            ),
+            "cannot read a squeeze-excite output",
+        ),
         (
             (
                 TINY[0],

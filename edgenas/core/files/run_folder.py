@@ -80,6 +80,7 @@ class RunFolder:
         "linear_classifier.safetensors",
         "ImageNet's weights with a linear classifier, before training",
     )
+    imported = File("imported.safetensors", "of `edgenas shrink`: the network that it began with")
     checkpoint = File("checkpoint.safetensors", "of a training that is not finished")
     predictors = File("predictors", "what was fitted, and in `kept/` what searches used", "fit")
     predictor = FileOfEach("predictors/NAME.json", "the fitted predictor of a metric", "fit")
@@ -112,7 +113,7 @@ class RunFolder:
     looked_up = File("looked_up.json", "of a measured table: the rows that were looked up")
     submission = File("submission", "what `edgenas submit` made", "submit")
     report = File("report.html", "the report, one self-contained page", "report")
-    space = File("space", "the run's copy of the file that `--space` named")
+    space = File("space", "the run's copy of the file that `--space` named, or `shrink` wrote")
     boards = File("boards.json", "of several boards: what was asked; in `boards/` a run of each")
     comparison = File("comparison.json", "of several boards: what failed, and engines compared")
 
@@ -126,8 +127,15 @@ class RunFolder:
         return self.space / Path(named).name
 
     def others(self) -> list[Path]:
-        """Return what lies in the folder besides its lock and what failed writes left."""
-        return [path for path in self.path.iterdir() if path != self.lock and not _is_part(path)]
+        """Return what lies in the folder besides its lock, what a run may begin with, and what
+        failed writes left.
+        """
+        known = {self.lock, *self.brought()}
+        return [path for path in self.path.iterdir() if path not in known and not _is_part(path)]
+
+    def brought(self) -> set[Path]:
+        """Return what `edgenas shrink` put into the folder before the run began."""
+        return {self.imported, self.space} if self.imported.exists() else set()
 
     def require_inside(self) -> None:
         """Refuse a folder in which a link leads out of it: a step would write where that leads.

@@ -12,7 +12,23 @@ import msgspec
 from edgenas.core.records.codec import canonical
 
 Activation = Literal["none", "relu", "relu6"]
-LayerKind = Literal["conv", "depthwise", "squeeze_excite", "add", "global_pool", "linear"]
+LayerKind = Literal[
+    "conv",
+    "depthwise",
+    "squeeze_excite",
+    "add",
+    "global_pool",
+    "linear",
+    # of imported networks alone; see `edgenas.int8.operators`
+    "mul",
+    "max_pool",
+    "average_pool",
+    "concat",
+    "channels",
+    "resize",
+    "depth_to_space",
+    "sigmoid",
+]
 
 
 Option = int | str  # one of the options of a choice, such as kernel size 5
@@ -204,6 +220,8 @@ class Layer:
     `padding` is the zeros above and on the left, None for half the kernel; how many are below and
     on the right follows from the sizes.
     `weight_bits`, `input_bits` and `output_bits` are those of a stored number: 8 in int8 networks.
+    `groups` of channels a `conv` convolves each by itself. `numbers` are what else a layer without
+    weights needs to know, in the order that its operator says.
     """
 
     name: str
@@ -223,6 +241,8 @@ class Layer:
     weight_bits: int = 8
     input_bits: int = 8
     output_bits: int = 8
+    groups: int = 1
+    numbers: tuple[int, ...] = ()
 
     @property
     def padded_before(self) -> int:
@@ -240,7 +260,7 @@ class Layer:
     def macs(self) -> int:
         """Multiply-accumulates for one image."""
         if self.kind == "conv":
-            per_pixel = self.in_channels * self.out_channels * self.kernel_size**2
+            per_pixel = self.in_channels // self.groups * self.out_channels * self.kernel_size**2
         elif self.kind == "depthwise":
             per_pixel = self.out_channels * self.kernel_size**2
         elif self.kind == "linear":
@@ -255,7 +275,7 @@ class Layer:
     def params(self) -> int:
         """Weights and biases once batch norm is folded."""
         if self.kind == "conv":
-            return self.out_channels * (self.in_channels * self.kernel_size**2 + 1)
+            return self.out_channels * (self.in_channels // self.groups * self.kernel_size**2 + 1)
         if self.kind == "depthwise":
             return self.out_channels * (self.kernel_size**2 + 1)
         if self.kind == "linear":

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
 from edgenas.core.errors import ExportError
 from edgenas.core.records import Activation, Layer
 from edgenas.int8.graph.ir import INPUT, OUTPUT, Graph, Node, NodeKind, WeightedNode
+from edgenas.int8.operators import operators
 
 BATCH_NORM_EPSILON = 1e-5
+_HOMOGENEOUS = ("add", "global_pool")  # twice what they read is twice what they make
 
 State = Mapping[str, np.ndarray]
 
@@ -60,7 +63,7 @@ class _Lowering:
         elif layer.kind == "linear":
             weight, bias = self._weights(layer, "", (layer.out_channels, layer.in_channels))
             self._weighted(layer, "linear", weight, bias)
-        elif layer.kind in ("add", "global_pool"):
+        elif layer.kind in operators():
             self._plain(layer)
         else:
             raise ExportError(f"Layer '{layer.name}' is of the unknown kind '{layer.kind}'.")
@@ -69,7 +72,7 @@ class _Lowering:
     def _convolution(self, layer: Layer) -> None:
         """Fold y = (conv(x) - mean) / sqrt(var + eps) * gamma + beta into weight and bias."""
         channels, k = (layer.out_channels,), layer.kernel_size
-        depth = 1 if layer.kind == "depthwise" else layer.in_channels
+        depth = 1 if layer.kind == "depthwise" else layer.in_channels // layer.groups
         weight = self._get(f"{layer.name}.conv.weight", (*channels, depth, k, k))
         gamma, beta, mean, variance = (
             self._get(f"{layer.name}.bn.{part}", channels)
@@ -98,17 +101,20 @@ class _Lowering:
         self.factors[name] = 6.0 * factor
 
     def _plain(self, layer: Layer) -> None:
-        if layer.activation != "none":
-            raise ExportError(f"Layer '{layer.name}' ({layer.kind}) cannot have an activation.")
         factors = {self.factors.get(name, 1.0) for name in layer.inputs}
         if len(factors) > 1:
             raise ExportError(
                 f"Layer '{layer.name}' adds a squeeze-excite output to another tensor.",
                 "Put a convolution after the squeeze-excite.",
             )
-        self.factors[layer.name] = factors.pop()
-        kind: NodeKind = "add" if layer.kind == "add" else "global_pool"
-        self.nodes.append(Node(kind, layer.inputs, layer.name, _output_shape(layer)))
+        factor = factors.pop()
+        if factor != 1.0 and (layer.activation != "none" or layer.kind not in _HOMOGENEOUS):
+            raise ExportError(
+                f"Layer '{layer.name}' ({layer.kind}) cannot read a squeeze-excite output.",
+                "Put a convolution after the squeeze-excite.",
+            )
+        self.factors[layer.name] = factor
+        self.nodes.append(plain_node(layer))
 
     def _weighted(self, layer: Layer, kind: NodeKind, weight: np.ndarray, bias: np.ndarray) -> None:
         factor = self.factors.get(layer.inputs[0], 1.0)
@@ -122,6 +128,7 @@ class _Lowering:
                 bias.astype(np.float32),
                 layer.stride,
                 layer.padded_before,
+                parts=layer.groups,
                 activation=layer.activation,
             )
         )
@@ -142,6 +149,18 @@ class _Lowering:
         if not np.isfinite(value).all():
             raise ExportError(f"The state '{name}' has values that are not finite.")
         return value
+
+
+def plain_node(layer: Layer) -> Node:
+    """Return the node of a layer without weights."""
+    return Node(
+        cast(NodeKind, layer.kind),
+        layer.inputs,
+        layer.name,
+        _output_shape(layer),
+        activation=layer.activation,
+        numbers=layer.numbers,
+    )
 
 
 def _pointwise(

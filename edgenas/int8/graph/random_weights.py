@@ -22,7 +22,8 @@ def random_state(layers: tuple[Layer, ...], seed: int) -> dict[str, np.ndarray]:
         gain = 2.0 if layer.inputs[0] in rectified else 1.0
         outs, ins = layer.out_channels, layer.in_channels
         if layer.kind in ("conv", "depthwise"):
-            k, depth = layer.kernel_size, 1 if layer.kind == "depthwise" else ins
+            k = layer.kernel_size
+            depth = 1 if layer.kind == "depthwise" else ins // layer.groups
             state[f"{layer.name}.conv.weight"] = _normal(rng, (outs, depth, k, k), gain)
             state |= _batch_norm(rng, f"{layer.name}.bn", outs)
         elif layer.kind == "squeeze_excite":

@@ -30,8 +30,8 @@ def train(context: RunContext) -> Any:
         return None
     if context.pretrained is None:
         return _train(context, None)
-    if context.pretrained.any_size():
-        return _train_from_imagenet(context, context.pretrained)
+    if context.pretrained.is_start():
+        return _train_on(context, context.pretrained)
     initial = _reheaded(context, context.pretrained)
     if initial is not None:
         return _train(context, initial)
@@ -49,7 +49,7 @@ def train(context: RunContext) -> Any:
 def _warn_of_images(context: RunContext) -> None:
     """Say what must be known of the images that a pretrained supernet's figures are of."""
     package = context.pretrained
-    if package is None or package.any_size():
+    if package is None or package.is_start():
         return
     if package.metadata()["class_names"] != list(context.data_card.class_names):
         return
@@ -80,18 +80,11 @@ def _train(context: RunContext, initial: Supernet | None) -> Any:
     return _trained(context, settings, initial)
 
 
-def _train_from_imagenet(context: RunContext, package: Package) -> Any:
+def _train_on(context: RunContext, package: Package) -> Any:
+    """Train from ImageNet's weights, or from those of an imported network."""
     from edgenas.runs.time_plan import Clock, planned
-    from edgenas.supernet.files import save
-    from edgenas.supernet.imagenet.start import begin
     from edgenas.supernet.settings import transfer_settings
 
-    if (channels := len(context.data_card.mean)) != 3:
-        raise InputError(
-            f"The supernet '{context.config.supernet}' takes images of 3 channels, "
-            f"{context.data_card.name} has {channels}.",
-            "Train on them from nothing: --supernet none",
-        )
     clock, pace = Clock.of(context), None
     settings = transfer_settings(
         context.dataset,
@@ -99,8 +92,8 @@ def _train_from_imagenet(context: RunContext, package: Package) -> Any:
         batch_size=context.config.batch_size,
         seed=context.config.seed,
     )
-    initial, floor = begin(package.weights, context.space, context.dataset, context.progress)
-    save(initial, context.folder.frozen, context.dataset, settings)
+    begin = _begin_from_own if package.imported() else _begin_from_imagenet
+    initial, floor = begin(context, package, settings)
     if settings.balanced:
         context.progress.message(
             "Some classes have over five times the images of others: each is drawn as often."
@@ -111,6 +104,32 @@ def _train_from_imagenet(context: RunContext, package: Package) -> Any:
     if clock is not None:
         context.say_plan(clock.sentence(_trained_epochs(len(report.losses))))
     return report
+
+
+def _begin_from_own(
+    context: RunContext, package: Package, settings: TrainSettings
+) -> tuple[Supernet, Floor]:
+    from edgenas.supernet.imported.start import begin
+
+    return begin(package.weights, context.space, context.dataset, context.progress)
+
+
+def _begin_from_imagenet(
+    context: RunContext, package: Package, settings: TrainSettings
+) -> tuple[Supernet, Floor]:
+    """Return the start, and keep it: it is a candidate, and what the winner is held against."""
+    from edgenas.supernet.files import save
+    from edgenas.supernet.imagenet.start import begin
+
+    if (channels := len(context.data_card.mean)) != 3:
+        raise InputError(
+            f"The supernet '{context.config.supernet}' takes images of 3 channels, "
+            f"{context.data_card.name} has {channels}.",
+            "Train on them from nothing: --supernet none",
+        )
+    initial, floor = begin(package.weights, context.space, context.dataset, context.progress)
+    save(initial, context.folder.frozen, context.dataset, settings)
+    return initial, floor
 
 
 def _trained(

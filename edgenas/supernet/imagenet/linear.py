@@ -29,15 +29,16 @@ SMALLEST_SPREAD = 1e-3
 
 @dataclass(frozen=True)
 class Floor:
-    """What the classifier gets right of validation images (fraction), and at how many pixels.
+    """What is got right of validation images (fraction) before training, and at how many pixels.
 
-    n_fitted : training images that it was fitted to.
+    n_fitted : training images that it was fitted to. by : what gets it, in words.
     """
 
     accuracy: float
     resolution: int
     n_images: int
     n_fitted: int
+    by: str = "the linear classifier"
 
 
 def fit_classifier(supernet: Supernet, data: Data, progress: Progress) -> Floor:
@@ -87,7 +88,9 @@ def _features(supernet: Supernet, images: np.ndarray, data: Data) -> Tensor:
     layers = supernet.space.layers(architecture)[:-1]
     supernet.eval()
     with torch.no_grad():
-        return supernet.run(to_input(resize(images, architecture.resolution), data), layers)
+        return supernet.run(
+            to_input(resize(images, architecture.resolution), data), layers
+        ).flatten(1)
 
 
 def _fit(features: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from edgenas.core.interfaces import Data
-from edgenas.supernet.blocks import Convolution
-from edgenas.supernet.network import Supernet
+from edgenas.supernet.network import Supernet, convolution
 from edgenas.supernet.recalibrate import input_batches
 
 
@@ -23,13 +22,9 @@ class Moments(NamedTuple):
 
 
 def moments(
-    supernet: Supernet,
-    names: Sequence[str],
-    where: Literal["before norm", "after activation"],
-    images: np.ndarray,
-    data: Data,
+    supernet: Supernet, names: Sequence[str], images: np.ndarray, data: Data
 ) -> dict[str, Moments]:
-    """Return the moments of the convolutions `names` in the largest network, statistics as stored.
+    """Return the moments before the norms of `names` in the largest network, statistics as stored.
 
     images : uint8 [n, h, w, c] at the greatest resolution.
     """
@@ -41,10 +36,9 @@ def moments(
             torch.stack((channels.mean((0, 2, 3)), channels.square().mean((0, 2, 3))))
         )
 
-    before = where == "before norm"
     hooks = [
         convolution(supernet, name).bn.register_forward_hook(
-            lambda _, given, result, name=name: add(name, given[0] if before else result)
+            lambda _, given, result, name=name: add(name, given[0])
         )
         for name in names
     ]
@@ -61,10 +55,3 @@ def moments(
         mean, square = torch.stack(batches).mean(0)
         found[name] = Moments(mean.float(), (square - mean.square()).clamp(min=0).float())
     return found
-
-
-def convolution(supernet: Supernet, name: str) -> Convolution:
-    """Return the convolution of a layer."""
-    module = supernet.get_submodule(name)
-    assert isinstance(module, Convolution)
-    return module

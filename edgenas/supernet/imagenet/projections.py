@@ -18,8 +18,8 @@ import torch
 
 from edgenas.core.interfaces import Data
 from edgenas.supernet.batch_norm import EPSILON
-from edgenas.supernet.imagenet.moments import convolution, moments
-from edgenas.supernet.network import Supernet
+from edgenas.supernet.imagenet.moments import moments
+from edgenas.supernet.network import Supernet, convolution
 
 IMAGES = 256
 
@@ -32,9 +32,9 @@ def take_statistics(supernet: Supernet, images: np.ndarray, data: Data) -> None:
     names = [
         layer.name
         for layer in supernet.space.layers(supernet.space.largest())
-        if layer.kind == "conv" and convolution(supernet, layer.name).projects
+        if layer.kind == "conv" and not convolution(supernet, layer.name).bn.kept
     ]
-    found = moments(supernet, names, "before norm", images, data)
+    found = moments(supernet, names, images, data)
     with torch.no_grad():
         for name, (mean, variance) in found.items():
             norm = convolution(supernet, name).bn

@@ -88,6 +88,14 @@ class Package:
         """Whether its weights are a start for images of any size, and of any classes."""
         return bool(self.metadata().get("any_size", False))
 
+    def imported(self) -> bool:
+        """Whether its weights are a network of the user's, as `edgenas shrink` imports it."""
+        return bool(self.metadata().get("imported", False))
+
+    def is_start(self) -> bool:
+        """Whether its weights are nothing but a start, to be trained on from."""
+        return self.any_size() or self.imported()
+
     def note(self) -> str:
         """Return what the card says that a reader of its figures must know, "" if nothing.
 
