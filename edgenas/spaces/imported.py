@@ -122,7 +122,7 @@ class ImportedSpace(MobileSpace):
         for prefix, layers in self._parts():
             entry = made.get(last, resolution)
             for layer in layers:
-                size = max(made.get(prefix + name, entry) for name in layer.inputs)
+                size = max(made[prefix + name] if name else entry for name in layer.inputs)
                 made[prefix + layer.name] = out_size(layer, size)
                 yield prefix + layer.name, (size, out_size(layer, size))
             if layers:
@@ -202,10 +202,23 @@ def read_imported(path: Path, content: bytes) -> ImportedNetwork:
     try:
         document = read_json_text(content)
         space = from_json(document, ImportedSpace, f"The space {path}")
-        networks = [space.layers(each) for each in (space.largest(), space.smallest())]
+        sound = all(_is_sound(space.layers(each)) for each in (space.largest(), space.smallest()))
     except (ValueError, KeyError, IndexError, ZeroDivisionError) as problem:
         raise InputError(f"The space {path} is damaged: {problem}.", _REMEDY) from problem
-    sizes = [max(layer.out_size, layer.out_channels) for each in networks for layer in each]
-    if max(map(len, networks)) > MOST_LAYERS or max(sizes) > LARGEST_SIZE or min(sizes) < 1:
+    if not sound:
         raise InputError(f"The space {path} is damaged: its layers cannot be.", _REMEDY)
     return ImportedNetwork(path, space)
+
+
+def _is_sound(layers: tuple[Layer, ...]) -> bool:
+    """Whether each layer reads what was made before, as many channels as that has."""
+    made: dict[str, int] = {"input": layers[0].in_channels}
+    for layer in layers:
+        numbers = (layer.in_size, layer.out_size, layer.in_channels, layer.out_channels)
+        if not all(1 <= number <= LARGEST_SIZE for number in (*numbers, layer.kernel_size)):
+            return False
+        weighted = layer.kind in ("conv", "depthwise", "linear")
+        if weighted and made[layer.inputs[0]] != layer.in_channels:
+            return False
+        made[layer.name] = layer.out_channels
+    return layers[-1].kind == "linear" and len(layers) <= MOST_LAYERS

@@ -23,10 +23,13 @@ MOST_PAIRED = 5  # pixels a side, for products of all pairs
 def depthwise(values: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     """Return the convolution of float32 [n, c, h, w] with [c, 1, k, k].
 
-    padding : zeros on each side, k // 2 or, of what TensorFlow's SAME has padded behind, one less.
+    padding : zeros on each side; fast are k // 2 and, of what TensorFlow's SAME has padded behind,
+        one less.
     """
     channels, kernel_size = weight.shape[0], weight.shape[2]
-    fast = kernel_size in SPLIT_KERNEL_SIZES and stride <= 2 and values.device.type == "cpu"
+    half = kernel_size // 2
+    fast = kernel_size in SPLIT_KERNEL_SIZES and stride <= 2 and padding in (half, half - 1)
+    fast = fast and values.device.type == "cpu"
     if fast and torch.is_grad_enabled():
         result: Tensor = _Depthwise.apply(values, weight, stride, padding)
         return result

@@ -89,8 +89,9 @@ def initialise(network: Network, layers: tuple[Layer, ...], seed: int) -> None:
             nn.init.normal_(module.weight, 0.0, math.sqrt(1 / (3 * fan_in)), generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    modules = dict(network.named_children())
     for layer in layers:
         if layer.kind == "add":
-            residual = network.get_submodule(layer.inputs[0])
+            residual = modules.get(layer.inputs[0])
             if isinstance(residual, Convolution):
                 nn.init.constant_(residual.bn.weight, RESIDUAL_GAMMA)

@@ -23,6 +23,7 @@ from edgenas.supernet.imported.blocks import Block, find_blocks
 
 KERNEL_AT_LEAST = 3  # of larger depthwise kernels the centre of this size is a choice
 MOST_FREE_BLOCKS = 5_000  # ways to choose a stage's blocks; above, all but the first are alike
+SMALLEST = 8  # pixels a side
 RESOLUTIONS = (4 / 7, 5 / 7, 6 / 7, 1.0)  # of the size that it takes
 CLASSIFIER = "classifier"
 
@@ -197,7 +198,7 @@ def _resolutions(graph: Graph) -> tuple[int, ...]:
         return (size,)
     stride = size // smallest
     rounded = {int(size * part / stride + 0.5) * stride for part in RESOLUTIONS}
-    return tuple(sorted({one for one in rounded if one > stride} | {size}))
+    return tuple(sorted({one for one in rounded if one >= max(SMALLEST, stride + 1)} | {size}))
 
 
 def _tensors(layers: tuple[Layer, ...], nodes: Sequence[Node]) -> dict[str, np.ndarray]:

@@ -65,9 +65,8 @@ def begin(weights: Path, space: Space, data: Data, progress: Progress) -> tuple[
     supernet = load(weights, space)
     largest = space.largest()
     subnet = supernet.subnet(largest).eval()
-    floor = Floor(
-        accuracy(subnet, data.val, data), largest.resolution, len(data.val.labels), "the network"
-    )
+    right = accuracy(subnet, data.val, data)
+    floor = Floor(right, largest.resolution, len(data.val.labels), 0, "the network")
     progress.message(
         f"{supernet.origin['network']} itself gets {floor.accuracy:.1%} of {floor.n_images} "
         "validation images right, as float. Its supernet is trained on from there."
