@@ -27,7 +27,7 @@ from edgenas.int8.graph.quantize import quantize
 from edgenas.int8.graph.ranges import Ranges
 from edgenas.int8.importer.read import Imported, import_onnx
 from edgenas.runs.max_drop import keep_noisiest, measured_cost
-from edgenas.runs.own_data import Examples, Given, Wanted, read_examples
+from edgenas.runs.own_data import Given, Wanted, read_examples
 from edgenas.runs.own_model import open_models
 from edgenas.runs.quantized_file import (
     ENGINE_OF,

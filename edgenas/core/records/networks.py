@@ -28,6 +28,7 @@ LayerKind = Literal[
     "resize",
     "depth_to_space",
     "sigmoid",
+    "gelu",
 ]
 
 

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from edgenas.int8.graph.ir import INPUT, Graph, Node, WeightedNode
 from edgenas.spaces.imported import LEAST_HIDDEN
 
-_CHANNEL_BY_CHANNEL = ("add", "mul", "global_pool", "max_pool", "average_pool", "resize", "sigmoid")
+_CHANNEL_BY_CHANNEL = (
+    *("add", "mul", "global_pool", "max_pool", "average_pool", "resize", "sigmoid", "gelu"),
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast, get_args
 
 import numpy as np
 
@@ -106,7 +107,7 @@ class _Renamed:
     def _layer(self, node: Node, inputs: tuple[str, ...], names: Mapping[str, str]) -> Layer:
         sizes = [self._side(self._graph.shapes[name]) for name in node.inputs]
         channels = self._graph.shapes[node.inputs[0]][1]
-        name, kind = names[node.output], _kind(node)
+        name, kind = names[node.output], self._kind(node)
         out_channels, out = node.shape[1], self._side(node.shape)
         layer = Layer(name, kind, inputs, channels, out_channels, max(sizes), out)
         layer = replace(layer, activation=node.activation, numbers=node.numbers)
@@ -115,6 +116,10 @@ class _Renamed:
         height, width = node.weight.shape[2:]
         if height != width or node.padding_left not in (None, node.padding):
             raise InputError(f"{self._title} cannot be shrunk: '{node.output}' is not square.")
+        if node.dilation > 1:
+            raise InputError(
+                f"{self._title} cannot be shrunk: '{node.output}' has gaps (dilation)."
+            )
         return replace(
             layer,
             kernel_size=height,
@@ -122,6 +127,13 @@ class _Renamed:
             padding=node.padding,
             groups=node.parts,
         )
+
+    def _kind(self, node: Node) -> LayerKind:
+        if node.kind not in get_args(LayerKind):
+            raise InputError(
+                f"{self._title} cannot be shrunk: '{node.output}' is of the kind {node.kind}."
+            )
+        return cast(LayerKind, node.kind)
 
     def _side(self, shape: tuple[int, ...]) -> int:
         if len(shape) == 2:
@@ -132,11 +144,6 @@ class _Renamed:
                 "only square ones can be of several sizes."
             )
         return shape[2]
-
-
-def _kind(node: Node) -> LayerKind:
-    kind: LayerKind = node.kind
-    return kind
 
 
 def _stages(graph: Graph, blocks: Sequence[Block], title: str) -> list[list[Template]]:
