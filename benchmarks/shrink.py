@@ -1,0 +1,194 @@
+"""A network of one's own shrunk, against uniform scalings of it; print a table.
+
+Run: OMP_NUM_THREADS=1 python benchmarks/shrink.py FOLDER WORK [--size 96] [--seconds 120]
+     [--epochs 3] [--limits 0.35,0.55,0.8]
+
+FOLDER is an image folder as `edgenas search --data imagefolder:FOLDER` takes it. The network is
+EfficientNet-Lite0 from ImageNet's weights, trained on the images for so many CPU seconds and
+exported by torch. `edgenas.shrink` trains its supernet for so many epochs; then the network for
+each limit is picked as `edgenas optimize --max-latency` does. Against each stands the network of
+full depth with one share of hidden channels in all blocks, and one resolution: of those that are no
+slower than the winner the one with the most multiply-accumulates, cut out of the same sorted
+weights and trained alone for the CPU seconds of the whole supernet. Accuracy is of int8 files on
+the test images. Latency is thread time on one thread, of all files in turns. What is in WORK is not
+made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from photographs import ENGINE, SCHEME, begun, epoch_s, fixed, images_at, keep, known, training
+from photographs_timing import thread_ms
+
+import edgenas
+from edgenas.core.files.run_folder import RunFolder
+from edgenas.core.progress import Silent
+from edgenas.core.records import Architecture, SearchResult, StageChoice
+from edgenas.core.records.intervals import wilson
+from edgenas.data.base import Dataset
+from edgenas.runs import artifacts
+from edgenas.runs.commands import run_step
+from edgenas.spaces import files as space_files
+from edgenas.spaces.imported import EIGHTHS, HIDDEN_EIGHTHS, ImportedSpace
+from edgenas.supernet import files
+from edgenas.supernet.deploy import deployable
+from edgenas.supernet.imagenet.weights import MEAN, STD
+from edgenas.supernet.imported.start import begin
+from edgenas.supernet.network import Supernet
+from edgenas.supernet.recalibrate import calibrated_subnet
+from edgenas.supernet.settings import transfer_settings
+
+MOST_SLOWER = 1.02  # than the winner, of what it is held against
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--size", type=int, default=96, help="pixels a side")
+    parser.add_argument("--seconds", type=float, default=120.0, help="CPU time of the network")
+    parser.add_argument("--epochs", type=int, default=3, help="of the supernet")
+    parser.add_argument("--limits", default="0.35,0.55,0.8", help="ms")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    asked.work.mkdir(parents=True, exist_ok=True)
+    data = images_at(asked.folder, asked.size)
+    model = asked.work / "lite0.onnx"
+    if not model.exists():
+        export(model, data, asked.seconds)
+    run = asked.work / "run"
+    if not (run / "search.json").exists():
+        edgenas.shrink(
+            model,
+            f"imagefolder:{asked.folder}",
+            out=run,
+            mean=(MEAN,) * 3,
+            std=(STD,) * 3,
+            engine="onnxruntime",
+            epochs=asked.epochs,
+            samples=24,
+            evaluate=32,
+            top=2,
+        )
+    folder = RunFolder(run)
+    member = space_files.find(str(next(folder.space.glob("*.json"))))
+    space = member.create(len(data.class_names), 3, asked.size)
+    assert isinstance(space, ImportedSpace)
+    started, _ = begin(folder.imported, space, data, Silent())
+    recipe = transfer_settings(data)
+    seconds = asked.epochs * epoch_s(space, data, recipe, started, asked.work / "timed")
+    trained = files.load(folder.supernet, space)
+    whole = "the network itself, in int8", asked.seconds, 0
+    names = []
+    if not known(asked.work, "whole"):
+        keep(asked.work, "whole", whole, started, space.largest(), data)
+    for limit in asked.limits.split(","):
+        name = f"shrunk-{limit}"
+        names.append(name)
+        if not known(asked.work, name):
+            run_step("optimize", run, {"max_latency_ms": float(limit)}, Silent())
+            winner = artifacts.read(folder, SearchResult).candidates[0].architecture
+            about = f"shrunk for {limit} ms", seconds, asked.epochs
+            keep(asked.work, name, about, trained, winner, data)
+        names.append(f"uniform-{limit}")
+        if not known(asked.work, names[-1]):
+            rival = uniform_within(asked.work / f"{name}.onnx", started, data)
+            alone(asked.work, names[-1], started, rival, data, seconds)
+    show(asked.work, ["whole", *names])
+
+
+def export(path: Path, data: Dataset, seconds: float) -> None:
+    """Train EfficientNet-Lite0 on the images alone, and write it as torch does."""
+    start, _ = begun(data)
+    largest = start.space.largest()
+    one = fixed(start.space, largest)
+    initial = cut_out(start, one, largest)
+    recipe = replace(transfer_settings(data), random_subnets=0)
+    trained, _, _ = training(one, data, recipe, seconds, initial)
+    network = calibrated_subnet(trained, one.largest(), data).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = torch.zeros(1, 3, data.image_size, data.image_size)
+        torch.onnx.export(network, (image,), str(path), dynamo=False, opset_version=17)
+
+
+def cut_out(start: Supernet, one: object, architecture: Architecture) -> Supernet:
+    """Return the supernet of a space of one network, with its part of the weights of `start`."""
+    initial = Supernet(one)  # type: ignore[arg-type]
+    initial.load_state_dict(start.subnet(architecture).state_dict())
+    initial.keep_statistics()
+    return initial
+
+
+def uniform(space: ImportedSpace, eighths: int, resolution: int) -> Architecture:
+    """Return the network of full depth and kernels with one share of hidden channels."""
+    stages = []
+    for spec in space.stages:
+        block = {name: options[-1] for name, options in spec.choices.items()}
+        if HIDDEN_EIGHTHS in block:
+            block[HIDDEN_EIGHTHS] = eighths
+        stages.append(StageChoice.of_blocks((block,) * spec.depths[-1]))
+    return Architecture.of(space.name, resolution, tuple(stages))
+
+
+def uniform_within(winner: Path, start: Supernet, data: Dataset) -> Architecture:
+    """Return the uniform scaling with the most work that is no slower than the winner's file."""
+    space = start.space
+    assert isinstance(space, ImportedSpace)
+    scalings = [uniform(space, *how) for how in itertools.product(EIGHTHS, space.resolutions)]
+    models = [
+        deployable(start, one, space.layers(one), data, ENGINE).emit(SCHEME, batch=1)
+        for one in scalings
+    ]
+    limit, *taken = thread_ms([winner.read_bytes(), *models])
+    work = {one: sum(layer.macs for layer in space.layers(one)) for one in scalings}
+    timed = zip(scalings, taken, strict=True)
+    fitting = [one for one, ms in timed if ms <= MOST_SLOWER * limit]
+    return max(fitting or [scalings[0]], key=lambda one: work[one])
+
+
+def alone(  # noqa: PLR0917 - where to, what, from what
+    work: Path, name: str, start: Supernet, rival: Architecture, data: Dataset, seconds: float
+) -> None:
+    """Train one network alone for so many CPU seconds, and keep it."""
+    space = start.space
+    assert isinstance(space, ImportedSpace)
+    stages = []
+    for spec, choice in zip(space.stages, rival.stages, strict=True):
+        others = tuple((one, options[:1]) for one, options in choice.others)
+        kernel_sizes = choice.kernel_sizes[:1]
+        stages.append(
+            replace(spec, depths=spec.depths[-1:], kernel_sizes=kernel_sizes, others=others)
+        )
+    one = replace(space, stages=tuple(stages), resolutions=(rival.resolution,))
+    recipe = replace(transfer_settings(data), random_subnets=0)
+    initial = cut_out(start, one, rival)
+    trained, spent, epochs = training(one, data, recipe, seconds, initial)
+    eighths = max(options[0] for choice in rival.stages for _, options in choice.others)
+    keep(work, name, (f"uniform, {eighths}/8 hidden", spent, epochs), trained, rival, data)
+
+
+def show(work: Path, names: list[str]) -> None:
+    models = [(work / f"{name}.onnx").read_bytes() for name in names]
+    print("| network | px | MMAC | int8 test % | 95 % interval | ms | CPU s | epochs |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, ms in zip(names, thread_ms(models), strict=True):
+        row = json.loads((work / f"{name}.json").read_text())
+        right, n = row["answers"]["right"], row["answers"]["n_images"]
+        low, high = wilson(right, n)
+        print(
+            f"| {row['title']} | {row['resolution']} | {row['mmac']:.0f} | {100 * right / n:.1f} | "
+            f"{100 * low:.1f} to {100 * high:.1f} | {ms:.2f} | {row['seconds']:.0f} | "
+            f"{row['epochs']} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
