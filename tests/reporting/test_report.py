@@ -12,6 +12,7 @@ from edgenas.reporting.pages.plots import PagePlots
 from edgenas.reporting.pages.report import render
 from edgenas.reporting.plots import of_report
 from edgenas.reporting.plots.of_report import tradeoff
+from edgenas.reporting.plots.plot import Plot
 from edgenas.reporting.words import numbers
 from edgenas.reporting.words.terminal import summary
 from helpers import roofline_sample
@@ -62,6 +63,19 @@ def test_page_nests_and_has_every_section_once(html: str) -> None:
     assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
     assert page.tags.count("svg") == 12
     assert len(html.encode()) < 2_500_000
+
+
+def test_every_plot_of_the_page_is_valid(data: ReportData, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Plot] = []
+
+    def recorded(plots: PagePlots, plot: Plot | None) -> None:
+        drawn.extend([] if plot is None else [plot])
+
+    monkeypatch.setattr(PagePlots, "inline", recorded)
+    render(data)
+    assert len(drawn) > 5
+    for plot in drawn:
+        assert plot.chart.to_dict(validate=True)["layer"], plot.name
 
 
 def test_page_loads_nothing(html: str) -> None:

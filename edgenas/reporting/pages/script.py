@@ -12,6 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from edgenas.reporting.pages.vega import vega
+
 # By these characters a browser could find an end of the script in its data.
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
@@ -22,12 +24,8 @@ PACKED = "vega"  # the id of the element with Vega
 @lru_cache(maxsize=1)
 def scripts() -> tuple[str, ...]:
     """Return the scripts of every page, in their order."""
-    import vl_convert
-
-    vega: str = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]  # of its stub
-    assert "</script" not in vega.lower() and "<!--" not in vega
     own = resources.files(__package__).joinpath("page.js").read_text("utf-8")
-    return vega, own
+    return vega(), own
 
 
 @lru_cache(maxsize=1)
@@ -48,8 +46,8 @@ def sha256(text: str) -> str:
 @lru_cache(maxsize=1)
 def script_tags() -> Markup:
     """Return the scripts as elements of a page: Vega deflated, which the other one unpacks."""
-    vega, own = scripts()
-    packed = base64.b64encode(zlib.compress(vega.encode(), 9)).decode()
+    bundle, own = scripts()
+    packed = base64.b64encode(zlib.compress(bundle.encode(), 9)).decode()
     return Markup(
         f'<script type="application/octet-stream" id="{PACKED}">{packed}</script>\n'
         f"<script>{own}</script>"

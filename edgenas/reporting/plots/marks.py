@@ -111,9 +111,9 @@ class Axes:
         layers = list(self._layers)
         if brushed:
             layers[-1] = layers[-1].add_params(alt.selection_interval(name=BRUSH))
-        made = alt.layer(*layers).properties(width=self.width, height=self.height)
-        if self._datasets:
-            made = made.properties(datasets=self._datasets)
+        # all at once: each property that is set later copies every layer with its records
+        more: dict[str, Any] = {"datasets": self._datasets} if self._datasets else {}
+        made = alt.layer(*layers, width=self.width, height=self.height, **more)
         return made.add_params(alt.param(name=PICKED, value=[]))
 
     def points(
