@@ -251,6 +251,15 @@ class RunOptions:
         is_of_tables=False,
         must=(lambda share: share > 0, "be above 0 %"),
     )
+    target_gain: float | None = _option(
+        None,
+        "Measure more subnets until knowing all latencies would gain less accuracy, such as 0.1%",
+        unit="%",
+        may_change="always",
+        is_verified=False,
+        is_of_tables=False,
+        must=(lambda share: share > 0, "be above 0 %"),
+    )
     device_time_s: float = _option(
         600.0,
         "Time on the target after which measuring stops",

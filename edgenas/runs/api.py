@@ -37,6 +37,7 @@ class SearchOptions(AccessOptions, total=False):
     seed: int
     optimizer: str
     target_mape: float
+    target_gain: float
     device_time_s: float
     objectives: Sequence[str]
     constraints: Sequence[str]

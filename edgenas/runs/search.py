@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import math
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenas.core.errors import EdgeNasError, InputError, nearest
+from edgenas.core.errors import EdgeNasError, InfeasibleError, InputError, nearest
 from edgenas.core.files.outputs import claim
 from edgenas.core.files.run_folder import write_bytes
 from edgenas.core.progress import Progress
@@ -84,7 +85,9 @@ def probe(context: RunContext) -> None:
 def conclude(context: RunContext, added: int) -> dict[str, Any]:
     """Search and verify from the rows in the store, `added` of them new; return the document."""
     answered = not added and _answers(context)
-    if context.config.target_mape is not None and not (answered and _stop(context).reached):
+    config = context.config
+    wanted = config.target_mape is not None or config.target_gain is not None
+    if wanted and not (answered and _stop(context).reached):
         _measure_until_precise(context)
         answered = not added and _answers(context)
     if answered:
@@ -98,11 +101,21 @@ def conclude(context: RunContext, added: int) -> dict[str, Any]:
 
 
 def _stop(context: RunContext) -> Stop:
-    """Return whether the latency is predicted as precisely as was asked for, or time is up."""
+    """Return whether latency is known as well as was asked for, or time is up."""
     held_out, config = context.predictors().latency.heldout, context.config
     mape = held_out.mape if held_out is not None else math.inf
-    assert config.target_mape is not None
-    return stop(mape, config.target_mape, context.device_seconds(), config.device_time_s)
+    certain = None
+    if config.target_gain is not None:
+        with contextlib.suppress(InfeasibleError):  # nothing is known to keep the limit yet
+            certain = context.source.certainty(context.source.search())
+    return stop(
+        mape,
+        config.target_mape,
+        context.device_seconds(),
+        config.device_time_s,
+        gain=None if certain is None else certain.gains["latency_ms"],
+        target_gain=config.target_gain,
+    )
 
 
 def _measure_until_precise(context: RunContext) -> None:

@@ -25,6 +25,12 @@ _COUNTS = ("samples", "evaluate", "top")  # options that count networks of the s
 def check_start(context: RunContext) -> None:
     """Check the optimizer, and what the source can know before the first slow step."""
     check_optimizer(context.config)
+    if context.config.target_gain is not None and not context.config.plain:
+        raise InputError(
+            "--target-gain is of the most accurate network under one limit on latency; this search "
+            "has other objectives or limits.",
+            "Leave it out, or measure until the error is small: --target-mape.",
+        )
     context.source.check_start()
 
 

@@ -72,6 +72,11 @@ def test_stopping_says_which_limit_was_reached():
     assert "reached the wanted 1.00%" in d_optimal.stop(0.009, 0.01, 10, 60).reason
     assert "budget of 60 s" in d_optimal.stop(0.02, 0.01, 61, 60).reason
     assert not d_optimal.stop(0.02, None, 10, 60).reached
+    known = {"gain": 0.0004, "target_gain": 0.0005}
+    assert "would gain 0.04% of accuracy" in d_optimal.stop(0.02, None, 10, 60, **known).reason
+    assert not d_optimal.stop(0.02, 0.01, 10, 60, **known).reached  # both are wanted
+    assert d_optimal.stop(0.009, 0.01, 10, 60, **known).reached
+    assert not d_optimal.stop(0.02, None, 10, 60, target_gain=0.0005).reached
 
 
 def test_annealing_finds_the_terms_that_are_there():

@@ -35,6 +35,10 @@ ONNX = {"engine": "onnxruntime"}
         ({"optimizer": "monas", "reward": "mixt"}, "no reward 'mixt'.*Did you mean 'mixed'"),
         ({"constraints": ("peak_rss<=64",)}, 'has no unit.*"peak_rss<=64MB"'),
         ({"constraints": ("luts<=30000",)}, "luts is known of an FPGA alone"),
+        (
+            {"target_gain": 0.001, "constraints": ("size<=80kB",)},
+            "--target-gain is of the most accurate network under one limit",
+        ),
         ({"target": "raspbery5"}, "There is no target.*Did you mean 'raspberrypi5'"),
     ],
 )

@@ -89,6 +89,9 @@ class StageChoice:
             return len(self.kernel_sizes)
         return max((len(options) for options in self.choices.values()), default=0)
 
+    def __str__(self) -> str:
+        return " ".join(_shown(block) for block in self.blocks)
+
 
 class Network:
     """What names a network: an `Architecture` of a space, or a `TableRow`."""
@@ -172,10 +175,7 @@ class Architecture(msgspec.Struct, Network, frozen=True, omit_defaults=True):
         return hashlib.sha256(self.key.encode()).hexdigest()[:12]
 
     def __str__(self) -> str:
-        blocks = " | ".join(
-            " ".join(_shown(block) for block in stage.blocks) for stage in self.stages
-        )
-        return f"{self.resolution}px: {blocks}"
+        return f"{self.resolution}px: {' | '.join(map(str, self.stages))}"
 
 
 def _shown(block: Mapping[str, Option]) -> str:

@@ -109,10 +109,27 @@ def in_doubt(
     return found[np.argsort(-value[found], kind="stable")]
 
 
-def stop(mape: float, target_mape: float | None, used_s: float, budget_s: float) -> Stop:
-    """Say whether the wanted held-out error or the device-time budget is reached."""
+def stop(
+    mape: float,
+    target_mape: float | None,
+    used_s: float,
+    budget_s: float,
+    *,
+    gain: float | None = None,
+    target_gain: float | None = None,
+) -> Stop:
+    """Say whether all that is wanted, or the device-time budget, is reached.
+
+    mape, target_mape : held-out error, and the wanted one. gain, target_gain : accuracy that
+        knowing all latencies would gain, None where that is not known, and what of it may be left.
+    """
+    reached = []
     if target_mape is not None and mape <= target_mape:
-        return Stop(True, f"held-out error {mape:.2%} reached the wanted {target_mape:.2%}")
+        reached.append(f"held-out error {mape:.2%} reached the wanted {target_mape:.2%}")
+    if gain is not None and target_gain is not None and gain <= target_gain:
+        reached.append(f"all latencies would gain {gain:.2%} of accuracy, wanted {target_gain:.2%}")
+    if reached and len(reached) == (target_mape is not None) + (target_gain is not None):
+        return Stop(True, "; ".join(reached))
     if used_s >= budget_s:
         return Stop(
             True,

@@ -10,6 +10,7 @@ import numpy as np
 from edgenas.core.metrics import ResponseKind
 from edgenas.core.readings import Observed
 from edgenas.core.records import ExportedModel, SearchResult, Verification, Verified
+from edgenas.optimize.certainty import Certainty
 from edgenas.predictors.base import FittedPredictor
 from edgenas.reporting.document import MarginalEffect
 
@@ -186,6 +187,14 @@ class Source(Protocol[Network]):
 
     def notes(self, metric: str) -> tuple[str, ...]:
         """Return what the reader of a predictor must know, besides its residuals."""
+        ...
+
+    def certainty(self, found: SearchResult | None = None) -> Certainty | None:
+        """Return how sure it is which network is the best within the latency limit; None where
+        that cannot be said.
+
+        found : a search by the predictors of now; None for the run's last one.
+        """
         ...
 
     def group(self, term: str) -> str:

@@ -24,6 +24,8 @@ from edgenas.explain import odd_widths, slow_kernels
 from edgenas.explain.choices import changes
 from edgenas.explain.diagnostics import breakdown
 from edgenas.explain.savings import extrapolations
+from edgenas.optimize import certainty
+from edgenas.optimize.certainty import Certainty
 from edgenas.optimize.term_rows import TermRows
 from edgenas.predictors.base import Additive, FittedPredictor, TrainingData
 from edgenas.reporting.document import MarginalEffect
@@ -252,6 +254,16 @@ class Board:
             return slow
         rows, confidence = self._rows(metric), run.config.confidence
         return (*slow, *odd_widths.sentences(rows, predictor, best, confidence))
+
+    def certainty(self, found: SearchResult | None = None) -> Certainty | None:
+        """Return how sure the best network is; None but of one limit on latency, and of predictors
+        that are sums."""
+        run, predictors = self.run, self.run.predictors()
+        best = run.best() if found is None else found.candidates[0].architecture
+        if best is None or not run.config.plain or not predictors.additive:
+            return None
+        limit = board_check.limit_ms(run, found or run.search_result())
+        return None if limit is None else certainty.find(predictors, limit, best)
 
     def group(self, term: str) -> str:
         """Return "stage 1" for a term of the first stage, "" for one of the whole network."""

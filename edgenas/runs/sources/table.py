@@ -228,6 +228,9 @@ class Table:
     def notes(self, metric: str) -> tuple[str, ...]:
         return tuple(report.notes(self.of.predictor(metric).fitted))
 
+    def certainty(self, found: Any = None) -> None:
+        """Return nothing: a table's networks are no sums of independent choices."""
+
     def group(self, term: str) -> str:
         return ""
 

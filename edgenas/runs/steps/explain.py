@@ -6,6 +6,7 @@ Writes explanation.json and, once a board has a winner, models/NAME.layers.json.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,10 @@ def run(context: RunContext) -> list[PredictorReport]:
         _explain(source, name, predictor, confidence)
         for name, predictor in source.explained().items()
     ]
+    certain = source.certainty()
+    if certain is not None and reports:
+        context.progress.message(certain.sentence())
+        reports[0] = replace(reports[0], notes=(certain.sentence(), *reports[0].notes))
     context.write(tuple(reports))
     source.explain_models()
     return reports
