@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +26,24 @@ class Browser:
     def __enter__(self) -> Any:
         from playwright.sync_api import sync_playwright
 
-        self._playwright = sync_playwright().start()
-        self._browser = self._playwright.chromium.launch(
-            executable_path=self._executable, args=["--no-sandbox"], timeout=_PATIENCE_MS
-        )
-        page = self._browser.new_page(viewport={"width": 1200, "height": 900})
-        page.set_default_timeout(_PATIENCE_MS)
-        page.on("request", lambda request: self.requested.append(request.url))
-        page.on("console", lambda said: self.problems.append(said.text))
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.goto(self.url)
-        page.wait_for_selector(_DRAWN, state="attached")
+        with ExitStack() as opening:  # a page that cannot be opened must not break later tests
+            playwright = opening.enter_context(sync_playwright())
+            chromium = playwright.chromium.launch(
+                executable_path=self._executable, args=["--no-sandbox"], timeout=_PATIENCE_MS
+            )
+            opening.callback(chromium.close)
+            page = chromium.new_page(viewport={"width": 1200, "height": 900})
+            page.set_default_timeout(_PATIENCE_MS)
+            page.on("request", lambda request: self.requested.append(request.url))
+            page.on("console", lambda said: self.problems.append(said.text))
+            page.on("pageerror", lambda error: self.problems.append(str(error)))
+            page.goto(self.url)
+            page.wait_for_selector(_DRAWN, state="attached")
+            self._opened = opening.pop_all()
         return page
 
     def __exit__(self, *_: object) -> None:
-        self._browser.close()
-        self._playwright.stop()
+        self._opened.close()
 
 
 def browser_or_skip(page: Path | str) -> Browser:
