@@ -67,6 +67,11 @@ _MOST_LAYERS = 10
     help="Accuracy that may be lost: the noisiest layers stay in float until no more is.",
 )
 @click.option(
+    "--keep-float",
+    is_flag=True,
+    help="Operators that are not covered stay in float, in an .onnx file.",
+)
+@click.option(
     "--target",
     shell_complete=complete_target,
     help="Where what layers in float cost is measured.  [local]",
@@ -91,7 +96,8 @@ def quantize(
     few images, and written as int8 ONNX and TFLite. The files are run here, and their accuracy is
     compared with the float model's on the same test images, which calibrated nothing.
 
-    An operator that is not covered is named, with its share of the work. The exit code is 1 if a
+    An operator that is not covered is named, with its share of the work; --keep-float keeps it in
+    float. The exit code is 1 if a
     file computes otherwise than it should, or loses more than --max-drop on the test images.
 
     --max-drop decides on validation images which layers stay in float, and measures what that
@@ -120,7 +126,7 @@ def quantize(
 def _show(found: dict[str, Any]) -> None:
     say(
         f"{found['model']}: {found['params'] / 1e6:.3g} M parameters, {found['macs'] / 1e6:.4g} M "
-        f"multiply-accumulates, all in int8; {found['form']}"
+        f"multiply-accumulates; {found['form']}"
     )
     if found["input"] is not None:
         from edgenas.core.records import ImageInput, from_json

@@ -53,6 +53,7 @@ class QuantizeAs:
     shape : of the input, where the file leaves it open. layers : also find each layer's noise.
     max_drop : fraction of the images by which accuracy may drop: the noisiest layers stay in float
     until it does not, and what that costs is measured on `target`. None for all in int8.
+    keep_float : operators that are not covered stay in float, in .onnx files.
     """
 
     scheme: str
@@ -63,6 +64,7 @@ class QuantizeAs:
     overwrite: bool = False
     max_drop: float | None = None
     target: str = "local"
+    keep_float: bool = False
 
 
 def quantize_model(
@@ -88,7 +90,14 @@ def quantize_model(
         own = open_models([path], {"": (1, *wanted.shape)} if wanted.shape else {}, Path(scratch))
         content = own[0].path.read_bytes()
     progress.message(f"importing {path.name}")
-    model = import_onnx(content, str(path), wanted.shape)
+    model = import_onnx(content, str(path), wanted.shape, keep_float=wanted.keep_float)
+    if model.kept and not wanted.outputs:
+        outputs = [output for output in outputs if output.suffix == ".onnx"]
+    if model.kept and any(output.suffix.lower() == ".tflite" for output in outputs):
+        raise InputError(
+            f"A .tflite file has no place for {model.kept[0].kind}, which stays in float.",
+            "Write an .onnx file: -o FILE.onnx",
+        )
     takes = Wanted(model.graph.input_shape[1:], model.graph.shapes[OUTPUT][1], model.metadata)
     decide = wanted.max_drop is not None
     examples = read_examples(given, takes, progress, calibrate=wanted.calibrate, decide=decide)
@@ -109,10 +118,12 @@ def quantize_model(
         progress.message(f"calibrating for {output.name} on {len(examples.calibration)} images")
         best = calibrated(model.graph, examples.calibration, own_file.stored_scheme)
         if wanted.max_drop is None:
-            files.append(own_file.written(best.graph, best.ranges))
+            written = own_file.written(best.graph, best.ranges)
         else:
             progress.message(f"looking for the layers that {output.name} keeps in float")
-            files.append(_within_drop(own_file, best, model.content, wanted.max_drop, measure))
+            written = _within_drop(own_file, best, model.content, wanted.max_drop, measure)
+        layers = (*model.kept, *written.float_layers)
+        files.append(replace(written, float_layers=layers))
     assert best is not None  # there are outputs
     answers = answers_of(exact, examples.labels)
     return Quantized(

@@ -246,10 +246,22 @@ def networks() -> dict[str, Callable[[], nn.Module]]:
     }
 
 
+class Enlarged(nn.Module):
+    """Larger by other than a whole factor, which no int8 file here can be."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.interpolate(x, scale_factor=1.5, mode="bilinear", align_corners=False)
+
+
+def not_covered() -> nn.Module:
+    """Return a network with operators that have no int8 form."""
+    return sequence(nn.ELU(), nn.Conv2d(8, 8, 3, padding=1), Enlarged(), *unit(8, 8), channels=8)
+
+
 def built(name: str, size: int = 16) -> nn.Module:
-    """Return a network of `networks`, with seeded weights, for images of `size` pixels."""
+    """Return a network of `networks`, or "elu", with seeded weights, for `size` pixels a side."""
     torch.manual_seed(0)
-    module = networks()[name]()
+    module = {**networks(), "elu": not_covered}[name]()
     with torch.no_grad():
         module.eval()(torch.zeros(1, 3, size, size))
     return settled(module)

@@ -12,7 +12,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from edgenas.core.errors import InputError
+from edgenas.core.errors import ExportError, InputError
 from edgenas.int8.checks.file import unlike_lowered
 from edgenas.int8.engines.float_islands import float_islands
 from edgenas.int8.engines.host import logits
@@ -254,3 +254,32 @@ def test_gelu_of_an_export_is_one_operator() -> None:
     for opset in (17, 20):  # as several operators, and as its own
         graph = import_onnx(exported(module, (3, 8, 8), opset=opset), "x").graph
         assert [node.kind for node in graph.nodes] == ["conv", "gelu", "conv"]
+
+
+def test_operators_that_are_not_covered_stay_in_float() -> None:
+    content, images = exported(built("elu"), (3, SIZE, SIZE)), pictures(8)
+    with pytest.raises(InputError, match="no such operator"):
+        import_onnx(content, "m")
+    found = import_onnx(content, "m", keep_float=True)
+    assert [(one.kind, one.share) for one in found.kept] == [("Elu", 0.0), ("Resize", 0.0)]
+    exact = float_reference.run(found.graph, images)
+    np.testing.assert_allclose(exact, logits(content, images), atol=1e-4)
+    ranges = calibrate(found.graph, images)
+    file = onnx_exporter.emit(found.graph, ranges)
+    quantization = quantize(found.graph, ranges, stored_scheme("u8s8", "onnx"))
+    expected = integer_reference.run(found.graph, quantization, images)
+    step = float(quantization.tensors[OUTPUT].scale)
+    assert np.abs(logits(file, images) - expected).mean() < 0.5 * step
+    assert unlike_lowered(file, found.graph, ranges, exporter="onnx", scheme="u8s8") == ""
+    for write in (tflite_exporter.emit, graph_file.write):
+        with pytest.raises(ExportError, match="no place for"):
+            write(found.graph, ranges)
+
+
+def test_operators_that_take_no_images_are_refused_though_float_may_stay() -> None:
+    content = file([convolution(), node("Flatten", "y", "z"), node("Elu", "z")], [WEIGHT])
+    with pytest.raises(InputError, match="other things than images"):
+        import_onnx(content, "m", keep_float=True)
+    old = file([convolution(), node("Elu", "y")], [WEIGHT], opset=13)
+    with pytest.raises(InputError, match="from opset 17 on"):
+        import_onnx(old, "m", keep_float=True)

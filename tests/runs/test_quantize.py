@@ -254,6 +254,19 @@ def test_drop_is_judged_on_images_that_did_not_decide(quantize: Says) -> None:
     assert file["drop"]["n_deciding"] == 75
 
 
+def test_operators_that_are_not_covered_stay_in_float_if_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "elu.onnx").write_bytes(exported(built("elu"), (3, 16, 16)))
+    np.savez(tmp_path / "arrays.npz", inputs=pictures(12))
+    given = ("quantize", "elu.onnx", "--inputs", "arrays.npz")
+    refused(edgenas(*given, cwd=tmp_path), "--keep-float")
+    done = edgenas(*given, "--keep-float", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (file,) = json.loads(done.stdout)["files"]
+    assert file["format"] == "onnx"
+    assert [layer["kind"] for layer in file["float_layers"]] == ["Elu", "Resize"]
+    refused(edgenas(*given, "--keep-float", "-o", "e.tflite", cwd=tmp_path), "no place for Elu")
+
+
 def test_drop_needs_labels_and_a_target_that_is_known(
     quantize: Says, own_folder: Path, tmp_path: Path
 ) -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgenas.int8.graph.ir import INPUT, OUTPUT, Graph, Node, WeightedNode
+from edgenas.int8.graph.ir import INPUT, OUTPUT, ForeignNode, Graph, Node, WeightedNode
 from edgenas.int8.graph.quantize import Quantization, TensorQuant
+from edgenas.int8.operators import onnx_kinds
 
 _FLOAT = np.dtype(np.float32)
 
@@ -65,7 +66,7 @@ def lowered(graph: Graph, quantization: Quantization, ends: np.dtype) -> StoredF
         inputs = tuple(tensors[name] for name in node.inputs)
         parameters = _parameters(node, quantization) if isinstance(node, WeightedNode) else ()
         output = borders.get(node.output, tensors[node.output])
-        layers.append(StoredLayer(node.kind, inputs, output, *parameters))
+        layers.append(StoredLayer(_kind(node), inputs, output, *parameters))
     return StoredFile(
         _with_type(tensors[INPUT], ends), tuple(layers), _with_type(tensors[OUTPUT], ends)
     )
@@ -88,7 +89,16 @@ def _borders(graph: Graph) -> list[Node]:
 
 
 def _layers(graph: Graph) -> list[Node]:
-    return [node for node in graph.nodes if node.kind != "quantize"]
+    """Return what is read back as a layer: no borders, nor foreign operators but familiar ones."""
+    return [
+        node
+        for node in graph.nodes
+        if node.kind != "quantize" and not (isinstance(node, ForeignNode) and not _kind(node))
+    ]
+
+
+def _kind(node: Node) -> str:
+    return onnx_kinds().get(node.name, "") if isinstance(node, ForeignNode) else node.kind
 
 
 def _unlike_layer(node: Node, right: StoredLayer, read: StoredLayer) -> Iterator[str]:

@@ -15,7 +15,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 from edgenas.core.records import ImageInput
 from edgenas.int8.exporters.metadata import texts
 from edgenas.int8.exporters.onnx_reader import read
-from edgenas.int8.graph.ir import INPUT, OUTPUT, Graph, Node, WeightedNode
+from edgenas.int8.graph.ir import INPUT, OUTPUT, ForeignNode, Graph, Node, WeightedNode
 from edgenas.int8.graph.quantize import (
     Quantization,
     WeightQuant,
@@ -212,8 +212,9 @@ def _model(graph: Graph, writer: _Writer, batch: int | None, made: ImageInput | 
     body = helper.make_graph(
         writer.nodes, "subnet", [image], [logits], list(writer.constants.values())
     )
-    newest = max(_LATER_OPSETS.get(node.op_type, OPSET) for node in writer.nodes)
-    opset = [helper.make_opsetid("", newest)]
+    needed = [_LATER_OPSETS.get(node.op_type, OPSET) for node in writer.nodes]
+    needed += [node.opset for node in graph.nodes if isinstance(node, ForeignNode)]
+    opset = [helper.make_opsetid("", max(needed))]
     return helper.make_model(
         body, producer_name="edgenas", ir_version=IR_VERSION, opset_imports=opset
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgenas.core.errors import ExportError
 from edgenas.int8.checks.stored import Stored, StoredFile, StoredLayer
-from edgenas.int8.operators import operators
+from edgenas.int8.operators import onnx_kinds
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _KINDS = {
     "Conv": "conv",
     "Gemm": "conv",
-    **{name: kind for kind, one in operators().items() for name in one.onnx_names},
+    **onnx_kinds(),
 }
 _BETWEEN = ("QuantizeLinear", "DequantizeLinear")
 _ACTIVATIONS = ("Relu", "Clip")

@@ -49,8 +49,10 @@ def observe_channels(graph: Graph, images: np.ndarray, batch_size: int = 16) -> 
     done: dict[str, int] = {}
 
     def observe(name: str, values: np.ndarray) -> None:
-        axes = tuple(axis for axis in range(values.ndim) if axis != 1)
-        own = Channels(values.min(axes), values.max(axes), values.mean(axes, dtype=np.float64))
+        # channels last, as they are stored, so that rows are reduced
+        rows = np.moveaxis(values, 1, -1).reshape(-1, values.shape[1])
+        mean = (np.ones(len(rows), np.float32) @ rows).astype(np.float64) / len(rows)
+        own = Channels(rows.min(0), rows.max(0), mean)
         if not np.isfinite(own.mean).all():
             raise ExportError(f"The tensor '{name}' has values that are not finite.")
         before = done.get(name, 0)

@@ -104,7 +104,6 @@ def _run_batch(
 
 def compute(node: Node, inputs: list[torch.Tensor], weights: Weights) -> torch.Tensor:
     """Return what `node` makes of `inputs`, float32 [n, …]; weights : from `torch_weights`."""
-    import torch
     from torch.nn import functional
 
     if isinstance(node, WeightedNode):
@@ -113,7 +112,7 @@ def compute(node: Node, inputs: list[torch.Tensor], weights: Weights) -> torch.T
         value = find_operator(node.kind).compute(node, inputs)
     if node.activation == "none":
         return value
-    return functional.relu6(value) if node.activation == "relu6" else torch.relu(value)
+    return functional.relu6(value, inplace=True) if node.activation == "relu6" else value.relu_()
 
 
 def weighted(

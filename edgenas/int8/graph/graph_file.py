@@ -13,7 +13,7 @@ import numpy as np
 from device_runtime.json_text import read_json_text
 from edgenas.core.errors import ExportError
 from edgenas.core.records import Activation, from_json, to_json
-from edgenas.int8.graph.ir import Graph, Node, NodeKind, WeightedNode
+from edgenas.int8.graph.ir import ForeignNode, Graph, Node, NodeKind, WeightedNode
 from edgenas.int8.graph.ranges import Ranges
 
 
@@ -43,10 +43,18 @@ class _Document:
 
 
 def write(graph: Graph, ranges: Ranges) -> bytes:
-    """Return the file of `graph`; weights and biases are float32, as in the graph."""
+    """Return the file of `graph`; weights and biases are float32, as in the graph.
+
+    Raises
+    ------
+    ExportError : an operator is of the ONNX file that it was imported from.
+    """
     from safetensors.numpy import save
 
     arrays, entries = {}, []
+    foreign = [node.output for node in graph.nodes if isinstance(node, ForeignNode)]
+    if foreign:
+        raise ExportError(f"A graph file has no place for '{foreign[0]}', which is ONNX's.")
     for node in graph.nodes:
         about = (node.kind, node.inputs, node.output, node.shape)
         if isinstance(node, WeightedNode):

@@ -33,6 +33,7 @@ NodeKind = Literal[
     "leaky_relu",
     "gelu",
     "quantize",
+    "foreign",
 ]
 
 Pads = tuple[int, int, int, int]  # pixels above, on the left, below, on the right
@@ -98,6 +99,19 @@ class WeightedNode(Node):
         """Return the zeros around an input of shape `source`, [1, channels, height, width]."""
         left = self.padding if self.padding_left is None else self.padding_left
         return pads(source, self.shape, self.window, self.stride, (self.padding, left))
+
+
+@dataclass(frozen=True, eq=False)
+class ForeignNode(Node):
+    """An operator of an ONNX file that has no kind of its own; it stays in float.
+
+    operator : it alone, with its constants, as an ONNX file for one image. name : its type there.
+    opset : of that file.
+    """
+
+    operator: bytes = b""
+    name: str = ""
+    opset: int = 0
 
 
 def pads(

@@ -16,7 +16,7 @@ def mixed(graph: Graph, ranges: Ranges, floats: Collection[str]) -> tuple[Graph,
     """Return `graph` with the layers `floats` in float beside those that are so already.
 
     floats : layers, by the tensors that they make; "input" for those that read the image.
-    ranges : of every tensor of `graph`; those returned know the borders, too.
+    ranges : of every tensor of `graph`, or none; those returned know the borders, too.
 
     Raises
     ------
@@ -49,7 +49,8 @@ def _with_borders(graph: Graph, ranges: Ranges) -> tuple[Graph, Ranges]:
             if name in floats and name not in borders:
                 border = borders[name] = _free_name(f"{name}_int8", graph)
                 nodes.append(Node(_BORDER, (name,), border, graph.shapes[name]))
-                known[border] = ranges[name]
+                if name in ranges:
+                    known[border] = ranges[name]
         inputs = tuple(borders.get(name, name) for name in node.inputs)
         nodes.append(replace(node, inputs=inputs))
     return Graph(graph.input_shape, tuple(nodes)), known

@@ -6,8 +6,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from edgenas.core.errors import InputError
+from edgenas.core.records.quantized import FloatLayer
 from edgenas.int8.graph.ir import Graph
+from edgenas.int8.graph.mixed import mixed
 from edgenas.int8.importer.builder import Builder, NotCoveredError
+from edgenas.int8.importer.foreign import add_foreign
 from edgenas.int8.importer.fused import fused
 from edgenas.int8.importer.operators import IMPORTS
 from edgenas.int8.importer.source import Operation, Source, read_source
@@ -20,18 +23,23 @@ class Imported:
     """A network from a file. content : the float file, for one image at a time.
 
     macs : multiply-accumulates of an image. metadata : the file's metadata_props.
+    kept : operators that stay in float because they are not covered.
     """
 
     graph: Graph
     content: bytes
     macs: int
     metadata: dict[str, str]
+    kept: tuple[FloatLayer, ...] = ()
 
 
-def import_onnx(content: bytes, name: str, shape: tuple[int, ...] | None = None) -> Imported:
+def import_onnx(
+    content: bytes, name: str, shape: tuple[int, ...] | None = None, *, keep_float: bool = False
+) -> Imported:
     """Return the float network in the ONNX file `content`, which messages call `name`.
 
     shape : channels, height and width of its image, where the file leaves them open.
+    keep_float : operators that are not covered stay in float, where they take and give images.
 
     Raises
     ------
@@ -41,13 +49,20 @@ def import_onnx(content: bytes, name: str, shape: tuple[int, ...] | None = None)
     source = fused(read_source(content, name, shape))
     build = Builder(source)
     failed: list[tuple[Operation, str]] = []
+    kept: list[Operation] = []
     for one in source.operations:
         if not _known(build, one):
             continue  # what it reads was not covered
         try:
-            if one.kind not in IMPORTS:
-                raise NotCoveredError("no such operator")
-            IMPORTS[one.kind](build, one)
+            try:
+                if one.kind not in IMPORTS:
+                    raise NotCoveredError("no such operator")
+                IMPORTS[one.kind](build, one)
+            except NotCoveredError as problem:
+                if not keep_float:
+                    raise
+                add_foreign(build, one, str(problem))
+                kept.append(one)
         except NotCoveredError as problem:
             failed.append((one, str(problem)))
         except (KeyError, ValueError, IndexError, TypeError) as problem:
@@ -55,13 +70,17 @@ def import_onnx(content: bytes, name: str, shape: tuple[int, ...] | None = None)
     if failed:
         raise InputError(
             _not_covered(name, source, failed),
-            "Mixed files of int8 and float are not written: replace the operator, and train on.",
+            "Replace the operator, and train on."
+            if keep_float
+            else "Keep it in float, in an .onnx file: --keep-float",
         )
     try:
-        graph = build.graph()
+        graph, _ = mixed(build.graph(), {}, ())
     except NotCoveredError as problem:
         raise InputError(f"{name} cannot be imported: {problem}.") from problem
-    return Imported(graph, source.content, source.macs, source.metadata)
+    total = max(source.macs, 1)
+    floats = tuple(FloatLayer(one.outputs[0], one.kind, one.macs / total, None) for one in kept)
+    return Imported(graph, source.content, source.macs, source.metadata, floats)
 
 
 def _known(build: Builder, one: Operation) -> bool:

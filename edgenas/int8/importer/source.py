@@ -45,7 +45,7 @@ class Source:
     """A file's operations in order, its constants, and the shape of every tensor.
 
     content : the file for one image at a time, which is what is imported.
-    metadata : the file's metadata_props.
+    metadata : the file's metadata_props. opset : of the operators.
     """
 
     input: str
@@ -55,6 +55,7 @@ class Source:
     shapes: dict[str, tuple[int, ...]]
     content: bytes
     metadata: dict[str, str]
+    opset: int
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -234,9 +235,9 @@ def _source(model: ModelProto, content: bytes, metadata: dict[str, str], name: s
             )
         )
     entry = next(one.name for one in graph.input if one.name not in constants)
-    return Source(
-        entry, graph.output[0].name, tuple(operations), constants, shapes, content, metadata
-    )
+    opset = next(one.version for one in model.opset_import if one.domain in _OWN_DOMAINS)
+    ends = entry, graph.output[0].name
+    return Source(*ends, tuple(operations), constants, shapes, content, metadata, opset)
 
 
 def _macs(

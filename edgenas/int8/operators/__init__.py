@@ -11,7 +11,7 @@ from functools import cache
 from edgenas.core.errors import ExportError, nearest
 from edgenas.int8.operators.base import Operator
 
-_MODULES = ("arithmetic", "borders", "channels", "pools", "resize")
+_MODULES = ("arithmetic", "borders", "channels", "foreign", "pools", "resize")
 
 
 def find_operator(kind: str) -> Operator:
@@ -20,6 +20,12 @@ def find_operator(kind: str) -> Operator:
     if kind not in known:
         raise ExportError(f"There is no operator '{kind}'.", nearest(kind, known))
     return known[kind]
+
+
+@cache
+def onnx_kinds() -> dict[str, str]:
+    """Return the kind of each operator of an ONNX file that is read back as one."""
+    return {name: kind for kind, one in operators().items() for name in one.onnx_names}
 
 
 @cache
