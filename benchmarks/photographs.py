@@ -57,8 +57,8 @@ from edgenas.supernet.trainer import Trainer
 
 SCHEME, ENGINE = "u8s8", find_engine("onnxruntime")
 # Uniform scalings of Lite0, pixels and expand ratio. A search has the latency of those in LIMITS.
-SCALED = ((64, 2), (64, 3), (64, 6), (80, 6))
-LIMITS = ((64, 2), (64, 6), (80, 6))
+SCALED = ((64, 6), (64, 2), (64, 3), (80, 6))
+LIMITS = ((64, 2), (64, 3), (64, 6))
 PARTS = ("classifier", "alone", "nothing", "search", "rounding", "promises")
 QUICK = {"size": 80, "epochs": 1, "finetune": 1, "seconds": 15.0}
 

@@ -153,11 +153,11 @@ def planned(
 
 
 def fine_tuning_epochs(clock: Clock, candidates: int, epoch_s: float) -> int:
-    """Return for how many epochs each candidate is trained alone, by what is left of the time.
+    """Return for how many epochs each candidate is trained alone in the time kept for that.
 
-    epoch_s : that an epoch of one of them takes.
+    Of it so much counts as is left of the whole. epoch_s : that an epoch of one of them takes.
     """
-    left_s = clock.time_s - clock.spent_s
+    left_s = min(clock.fine_tuning_s, clock.time_s - clock.spent_s)
     return max(0, min(MOST_FINE_TUNING_EPOCHS, int(left_s / candidates / epoch_s)))
 
 
