@@ -34,9 +34,7 @@ def finetuned(
     dataset, scheme = context.dataset, context.target.scheme
     subnet = _trained(context, supernet, architecture, epochs)
     network = of_subnet(subnet, context.space.layers(architecture), dataset, context.engine)
-    before, after = (
-        one.accuracies(scheme, dataset, dataset.val)[1] for one in (inherited, network)
-    )
+    before, after = (one.accuracy(scheme, dataset, dataset.val) for one in (inherited, network))
     result = FineTuned(epochs, after > before, before, after)
     said = f"{architecture}: int8 {before:.2%} before {epochs} epochs of fine-tuning, {after:.2%}"
     if not result.kept:
@@ -60,11 +58,16 @@ def _epochs(context: RunContext, supernet: Supernet, architecture: Architecture)
     candidates = len(context.search_result().candidates)
     epochs = fine_tuning_epochs(clock, candidates, epoch_s)
     context.settle(finetune=epochs)
-    context.say_plan(
-        f"{candidates} candidate{'s are' if candidates > 1 else ' is'} trained alone for {epochs} "
-        f"epoch{'s' * (epochs != 1)}{' each' * (candidates > 1)}."
-    )
+    context.say_plan(_fine_tuning_sentence(candidates, epochs))
     return epochs
+
+
+def _fine_tuning_sentence(candidates: int, epochs: int) -> str:
+    if not epochs:
+        return "No time is left to train candidates alone; --finetune N does, for N epochs."
+    each = " each" * (candidates > 1)
+    are = "candidates are" if candidates > 1 else "candidate is"
+    return f"{candidates} {are} trained alone for {epochs} epoch{'s' * (epochs > 1)}{each}."
 
 
 def _trained(
