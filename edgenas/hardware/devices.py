@@ -33,6 +33,7 @@ class FpgaSetup:
     device : of the table of devices, or "" with luts, dsps and bram18 said here.
     images_per_s : for which layers are unrolled where no constraint says more.
     usable : share of the LUTs that is planned with: routing fails above.
+    weights, activations : bits that may be chosen, stage by stage.
     """
 
     device: str = ""
@@ -44,6 +45,8 @@ class FpgaSetup:
     usable: float = 0.7
     multipliers: Multipliers = "lut"
     thresholds: Thresholds = "search"
+    weights: tuple[int, ...] = (8,)
+    activations: tuple[int, ...] = (8,)
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for a number that is none."""
@@ -55,6 +58,10 @@ class FpgaSetup:
             raise ValueError(f"clock_mhz is {self.clock_mhz}: it must be between 1 and 1000")
         if not 0 < self.images_per_s <= 1e9:
             raise ValueError(f"images_per_s is {self.images_per_s}: it must be above 0")
+        for name in ("weights", "activations"):
+            bits = getattr(self, name)
+            if not bits or not set(bits) <= set(range(2, 9)):
+                raise ValueError(f"{name} is {list(bits)}: it must be a list of bits from 2 to 8")
         if not 0 < self.usable <= 1:
             raise ValueError(f"usable is {self.usable}: it must be above 0, and at most 1")
 

@@ -39,9 +39,11 @@ from edgenas.runs import artifacts, sources, space_file, verdicts
 from edgenas.runs.artifacts import Record
 from edgenas.runs.config import AUTO, RunConfig, write_config
 from edgenas.runs.store import Store
+from edgenas.spaces.bits import elastic_bits
 
 if TYPE_CHECKING:
     from edgenas.data.base import Dataset
+    from edgenas.hardware.devices import FpgaSetup
     from edgenas.hardware.pipeline import Pipeline
     from edgenas.optimize.layout import Predictors
     from edgenas.runs.sources.base import Source
@@ -132,8 +134,13 @@ class RunContext:
 
     @cached_property
     def space(self) -> MobileSpace:
-        """The search space for these images."""
-        return self._space_member.create(*self.space_arguments)
+        """The search space for these images, with the bits that an FPGA lets be chosen."""
+        space: MobileSpace = self._space_member.create(*self.space_arguments)
+        if self.pipeline is None:
+            return space
+        setup: FpgaSetup = self.target.setup  # type: ignore[attr-defined]
+        bits = (setup.weights, setup.activations)
+        return space if bits == ((8,), (8,)) else elastic_bits(space, *bits)
 
     @cached_property
     def _space_member(self) -> Member:

@@ -18,6 +18,7 @@ import numpy as np
 from edgenas.core.errors import InputError
 from edgenas.core.records import Architecture, Layer, Option, StageChoice
 from edgenas.core.records.networks import EXPAND_RATIO, HIDDEN_WIDTH, KERNEL_SIZE
+from edgenas.spaces.bits import with_bits
 from edgenas.spaces.blocks import Position, after_stride, bottleneck, conv, strided
 from edgenas.spaces.stages import (
     StageSpec,
@@ -158,7 +159,7 @@ class MobileSpace:
         layers: list[Layer] = []
         for block, options in enumerate(choice.blocks):
             at = Position(stage, block, previous, channels, size)
-            layers += self.block_layers(spec, at, options)
+            layers += with_bits(self.block_layers(spec, at, options), options)
             previous, channels, size = layers[-1].name, spec.width, layers[-1].out_size
         return tuple(map(self._padded, layers))
 
@@ -225,6 +226,7 @@ def space_document(space: Any) -> dict[str, Any]:
     if document.get("padding") == "centred":
         del document["padding"]
     for stage in document["stages"]:
-        if not stage.get("others", True):
-            del stage["others"]
+        for name in ("others", "stage_wide"):
+            if not stage.get(name, True):
+                del stage[name]
     return document

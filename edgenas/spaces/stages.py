@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ class StageSpec:
     others : further choices of a block, by name, sorted: their options from least to most, numbers
         that are not negative or words. "hidden_width" is the channels inside the block; then there
         are no expand ratios. A space that has any more says in `block_layers` what they mean.
+    stage_wide : names of others of which all blocks of the stage have the same option.
     """
 
     width: int
@@ -37,6 +38,7 @@ class StageSpec:
     fused: bool = False
     hidden_width: int | None = None
     others: tuple[tuple[str, tuple[Option, ...]], ...] = ()
+    stage_wide: tuple[str, ...] = ()
 
     @property
     def choices(self) -> dict[str, tuple[Option, ...]]:
@@ -45,15 +47,19 @@ class StageSpec:
 
     def size(self) -> int:
         """Return how many distinct choices the stage has."""
-        block = math.prod(len(options) for options in self.choices.values())
+        choices = self.choices
+        wide = math.prod(len(choices[name]) for name in self.stage_wide)
+        block = math.prod(len(options) for options in choices.values()) // wide
         if self.uniform_inner:
-            return sum(block if depth == 1 else block**2 for depth in self.depths)
-        return sum(block**depth for depth in self.depths)
+            return wide * sum(block if depth == 1 else block**2 for depth in self.depths)
+        return wide * sum(block**depth for depth in self.depths)
 
 
 @lru_cache(maxsize=64)
 def stage_choices(spec: StageSpec) -> tuple[StageChoice, ...]:
     """Return every choice of a stage, in a fixed order."""
+    if spec.stage_wide:
+        return _with_stage_wide(spec)
     names = list(spec.choices)
     blocks = list(itertools.product(*spec.choices.values()))
     choices = []
@@ -70,6 +76,23 @@ def stage_choices(spec: StageSpec) -> tuple[StageChoice, ...]:
     return tuple(choices)
 
 
+def _with_stage_wide(spec: StageSpec) -> tuple[StageChoice, ...]:
+    """Return every choice of the blocks with every option of what all blocks share."""
+    wide = {name: of for name, of in spec.others if name in spec.stage_wide}
+    others = tuple((name, of) for name, of in spec.others if name not in wide)
+    plain = stage_choices(replace(spec, others=others, stage_wide=()))
+    return tuple(
+        StageChoice.of(
+            {
+                **one.choices,
+                **{name: (of,) * one.depth for name, of in zip(wide, chosen, strict=True)},
+            }
+        )
+        for chosen in itertools.product(*wide.values())
+        for one in plain
+    )
+
+
 def extreme_stage(spec: StageSpec, index: int) -> StageChoice:
     """Return the choice with the first (index 0) or the last (-1) option of everything."""
     depth = spec.depths[index]
@@ -82,8 +105,9 @@ def sample_stage(spec: StageSpec, rng: np.random.Generator) -> StageChoice:
     drawn = min(depth, 2) if spec.uniform_inner else depth
     chosen = {}
     for name, options in spec.choices.items():
-        values = [options[int(index)] for index in rng.choice(len(options), drawn)]
-        chosen[name] = (*values, *values[-1:] * (depth - drawn))
+        count = 1 if name in spec.stage_wide else drawn
+        values = [options[int(index)] for index in rng.choice(len(options), count)]
+        chosen[name] = (*values, *values[-1:] * (depth - count))
     return StageChoice.of(chosen)
 
 
@@ -96,6 +120,7 @@ def stage_contains(spec: StageSpec, choice: StageChoice) -> bool:
         len(chosen[name]) == choice.depth
         and set(chosen[name]) <= set(options)
         and not (spec.uniform_inner and len(set(chosen[name][1:])) > 1)
+        and not (name in spec.stage_wide and len(set(chosen[name])) > 1)
         for name, options in spec.choices.items()
     )
 
@@ -112,8 +137,13 @@ def stage_neighbors(spec: StageSpec, choice: StageChoice) -> Iterator[StageChoic
         groups = [slice(0, 1), slice(1, choice.depth)]
     else:
         groups = [slice(block, block + 1) for block in range(choice.depth)]
+    for name in spec.stage_wide:
+        for option in adjacent(spec.choices[name], chosen[name][0]):
+            yield StageChoice.of({**chosen, name: (option,) * choice.depth})
     for group in groups:
         for name, options in spec.choices.items():
+            if name in spec.stage_wide:
+                continue
             for option in adjacent(options, chosen[name][group][0]):
                 yield StageChoice.of({**chosen, name: _with(chosen[name], group, option)})
 

@@ -36,14 +36,14 @@ class Rounding(nn.Module):
 
     rounds = False
 
-    def part(self, weight: Tensor, shape: Sequence[int]) -> Tensor:
+    def part(self, weight: Tensor, shape: Sequence[int], bits: int = 8) -> Tensor:
         """Return the part of `weight` with `shape`."""
         weight = narrow(weight, shape)
-        return fake_quantized_weight(weight) if self.rounds else weight
+        return fake_quantized_weight(weight, bits) if self.rounds else weight
 
-    def stored(self, values: Tensor) -> Tensor:
+    def stored(self, values: Tensor, bits: int = 8) -> Tensor:
         """Return an activation as it is stored."""
-        return fake_quantized(values) if self.rounds else values
+        return fake_quantized(values, bits) if self.rounds else values
 
 
 class Convolution(Rounding):
@@ -64,14 +64,14 @@ class Convolution(Rounding):
     def forward(self, values: Tensor, layer: Layer) -> Tensor:
         groups, kernel_size = _groups(layer), layer.kernel_size
         shape = (layer.out_channels, layer.in_channels // groups, kernel_size, kernel_size)
-        weight = self.part(self.conv.weight, shape)
+        weight = self.part(self.conv.weight, shape, layer.weight_bits)
         if more := layer.padded_after - layer.padded_before:
             values = F.pad(values, (0, more, 0, more))
         if layer.kind == "depthwise":
             values = depthwise(values, weight, layer.stride, layer.padded_before)
         else:
             values = F.conv2d(values, weight, None, layer.stride, layer.padded_before)
-        return self.stored(self.bn(values, layer.activation))
+        return self.stored(self.bn(values, layer.activation), layer.output_bits)
 
 
 class SqueezeExcite(Rounding):

@@ -16,23 +16,53 @@ from torch import Tensor
 WEIGHT_LIMIT = 127
 ACTIVATION_LEVELS = 255
 SMALLEST_RANGE = 1e-12
+# Steps of least squared error, by bits: of 2^bits - 1 levels around 0 for values with a normal
+# distribution of variance 1, and of 2^bits levels from 0 on for the positive half of one.
+NORMAL_STEPS = {2: 1.224, 3: 0.6508, 4: 0.3534, 5: 0.19, 6: 0.105, 7: 0.057}
+HALF_NORMAL_STEPS = {2: 0.6508, 3: 0.3534, 4: 0.19, 5: 0.105, 6: 0.057, 7: 0.031}
 
 
-def fake_quantized_weight(weight: Tensor) -> Tensor:
-    """Return the weights [out, …] as int8 stores them, a scale an output channel."""
+def fake_quantized_weight(weight: Tensor, bits: int = 8) -> Tensor:
+    """Return the weights [out, …] as int8, or so many bits, store them, a scale an output channel.
+
+    Below 8 bits the step is the one of least squared error for normal weights.
+    """
+    limit = WEIGHT_LIMIT if bits == 8 else 2 ** (bits - 1) - 1
     with torch.no_grad():
-        greatest = weight.flatten(1).abs().amax(1)
-        scale = (greatest / WEIGHT_LIMIT).clamp_min(SMALLEST_RANGE)
+        flat = weight.flatten(1)
+        scale = flat.abs().amax(1) / limit
+        if bits < 8:
+            scale = torch.minimum(scale, NORMAL_STEPS[bits] * flat.square().mean(1).sqrt())
+        scale = scale.clamp_min(SMALLEST_RANGE)
         zero_points = torch.zeros_like(scale, dtype=torch.int32)
-    return torch.fake_quantize_per_channel_affine(
-        weight, scale, zero_points, 0, -WEIGHT_LIMIT, WEIGHT_LIMIT
-    )
+    return torch.fake_quantize_per_channel_affine(weight, scale, zero_points, 0, -limit, limit)
 
 
-def fake_quantized(values: Tensor) -> Tensor:
-    """Return an activation as int8 stores it, in the range that it has here."""
-    result: Tensor = _Rounded.apply(values.float())
+def fake_quantized(values: Tensor, bits: int = 8) -> Tensor:
+    """Return an activation as int8, or so many bits, stores it, in the range that it has here.
+
+    Below 8 bits, where none is negative, the step is the one of least squared error for the
+    positive half of normal values; what is beyond the last is cut off.
+    """
+    cut = bits < 8
+    result: Tensor = _Cut.apply(values.float(), bits) if cut else _Rounded.apply(values.float())
     return result
+
+
+class _Cut(torch.autograd.Function):
+    """Multiples of a step up to 2^bits - 1 of them; no gradient flows through what is cut off."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, bits: int) -> Tensor:
+        spread = values.square().mean().sqrt()
+        step = (HALF_NORMAL_STEPS[bits] * 2**0.5 * spread).clamp_min(SMALLEST_RANGE)
+        steps = values.div(step).round_()
+        ctx.save_for_backward((steps >= 0) & (steps < 2**bits))
+        return steps.clamp_(0, 2**bits - 1).mul_(step)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0] * ctx.saved_tensors[0], None
 
 
 class _Rounded(torch.autograd.Function):

@@ -16,6 +16,7 @@ from edgenas.core.records import DeviceProfile, Latency, Outcome
 from edgenas.hardware.dataflow import Style
 from edgenas.hardware.devices import FpgaSetup, find_device
 from edgenas.hardware.pipeline import Pipeline
+from edgenas.int8.graph.quantize import DATAFLOW
 from edgenas.int8.work.onnx_file import read_layers
 from edgenas.targets.base import MeasureSettings, ModelFile
 from edgenas.targets.config import Access, TargetConfig
@@ -32,7 +33,7 @@ def create(config: TargetConfig, access: Access | None = None) -> FpgaTarget:
 class FpgaTarget(LocalTarget):
     """See `base.Target`: `measure` estimates, `infer` runs on this machine.
 
-    pipeline : how networks become pipelines on the device.
+    pipeline : how networks become pipelines on the device. setup : what its file says.
     """
 
     def __init__(self, config: TargetConfig) -> None:
@@ -44,7 +45,7 @@ class FpgaTarget(LocalTarget):
                 "Leave the engine out.",
             )
         super().__init__(config)
-        setup = config.fpga or FpgaSetup()
+        self.setup = setup = config.fpga or FpgaSetup()
         self.pipeline = Pipeline(
             find_device(setup, where),
             setup.clock_mhz,
@@ -52,6 +53,11 @@ class FpgaTarget(LocalTarget):
             setup.usable,
             Style(setup.multipliers, setup.thresholds),
         )
+
+    @property
+    def scheme(self) -> str:
+        """Zero points of 0 alone, as a pipeline has them."""
+        return DATAFLOW
 
     def probe(self) -> DeviceProfile:
         """Return what this machine is, as the board the device: it is looked up, not reached."""

@@ -35,9 +35,11 @@ LayerKind = Literal[
 Option = int | str  # one of the options of a choice, such as kernel size 5
 Others = tuple[tuple[str, tuple[Option, ...]], ...]
 KERNEL_SIZE, EXPAND_RATIO = "kernel_size", "expand_ratio"
+WEIGHT_BITS, ACTIVATION_BITS = "weight_bits", "activation_bits"  # one of each for a whole stage
 HIDDEN_WIDTH = "hidden_width"  # channels inside a block, in place of an expand ratio
 _SHORT = {KERNEL_SIZE: "k", EXPAND_RATIO: "e"}
 _LETTERS = {**_SHORT, HIDDEN_WIDTH: "w"}
+_BITS = {WEIGHT_BITS: "W", ACTIVATION_BITS: "A"}
 
 
 @dataclass(frozen=True)
@@ -180,11 +182,13 @@ class Architecture(msgspec.Struct, Network, frozen=True, omit_defaults=True):
 
 def _shown(block: Mapping[str, Option]) -> str:
     """Return a block as text, such as "k3e4", "k3w48" or "k3,gate=1"."""
-    usual = "".join(
-        f"{_LETTERS[name]}{option}" for name, option in block.items() if name in _LETTERS
+    usual, bits = (
+        "".join(f"{letters[name]}{block[name]}" for name in block if name in letters)
+        for letters in (_LETTERS, {name: _BITS[name] for name in _BITS if name in block})
     )
-    others = (f"{name}={option}" for name, option in block.items() if name not in _LETTERS)
-    return ",".join(text for text in (usual, *others) if text)
+    known = {*_LETTERS, *_BITS}
+    others = (f"{name}={option}" for name, option in block.items() if name not in known)
+    return ",".join(text for text in (usual, bits, *others) if text)
 
 
 @dataclass(frozen=True)

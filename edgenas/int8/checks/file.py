@@ -24,7 +24,7 @@ def unlike_lowered(
     ExportError : unknown scheme, or the package that reads such files is absent.
     """
     inside = stored_scheme(scheme, exporter)
-    ends = np.dtype(find_scheme(scheme).activation)
+    ends = None if inside.by_sign else np.dtype(find_scheme(scheme).activation)
     expected = lowered(graph, quantize(graph, ranges, inside), ends)
     module = plugins.load("exporters", exporter)
     try:

@@ -56,8 +56,11 @@ class StoredFile:
     output: Stored
 
 
-def lowered(graph: Graph, quantization: Quantization, ends: np.dtype) -> StoredFile:
-    """Return what a file of `graph` is to store; ends : type of its input and output."""
+def lowered(graph: Graph, quantization: Quantization, ends: np.dtype | None) -> StoredFile:
+    """Return what a file of `graph` is to store.
+
+    ends : type of its input and output; None for that of each tensor.
+    """
     tensors = dict.fromkeys(graph.shapes, Stored(_FLOAT))
     tensors |= {name: _activation(quant) for name, quant in quantization.tensors.items()}
     borders = {node.inputs[0]: tensors[node.output] for node in _borders(graph)}
@@ -143,9 +146,9 @@ def _activation(quant: TensorQuant) -> Stored:
     return Stored(np.dtype(type(quant.zero_point)), np.array([quant.scale]), zero_point)
 
 
-def _with_type(tensor: Stored, dtype: np.dtype) -> Stored:
+def _with_type(tensor: Stored, dtype: np.dtype | None) -> Stored:
     """Return a tensor stored as `dtype`, with the same reals at both ends of the type."""
-    if tensor.zero_point is None:  # it stays in float
+    if dtype is None or tensor.zero_point is None:  # it stays in float
         return tensor
     shift = int(np.iinfo(dtype).min) - int(np.iinfo(tensor.dtype).min)
     return replace(tensor, dtype=dtype, zero_point=tensor.zero_point + shift)

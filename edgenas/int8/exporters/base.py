@@ -11,10 +11,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
+from edgenas.core.errors import ExportError
 from edgenas.core.records import ImageInput
 from edgenas.int8.checks.stored import StoredFile
-from edgenas.int8.graph.ir import Graph
+from edgenas.int8.graph.ir import Graph, WeightedNode
 from edgenas.int8.graph.ranges import Ranges
+
+
+def require_8_bits(graph: Graph, what: str) -> None:
+    """Raise `ExportError` for a graph with numbers of other bits, which `what` cannot store."""
+    for node in graph.nodes:
+        bits = {node.bits, node.weight_bits if isinstance(node, WeightedNode) else 8}
+        if bits != {8}:
+            raise ExportError(
+                f"{what} stores numbers of 8 bits alone, and '{node.output}' has some of "
+                f"{min(bits)}.",
+                "Export it as .onnx or QONNX.",
+            )
 
 
 class Exporter(Protocol):

@@ -15,6 +15,7 @@ import numpy as np
 
 from edgenas.core.errors import ExportError
 from edgenas.core.records import ImageInput
+from edgenas.int8.exporters.base import require_8_bits
 from edgenas.int8.graph.fixed_point import Rescaling, common, rescalings, stored_input
 from edgenas.int8.graph.ir import INPUT, OUTPUT, Graph, Node, WeightedNode
 from edgenas.int8.graph.quantize import Quantization, find_scheme, quantize
@@ -58,6 +59,7 @@ def emit(
     ------
     ExportError : a tensor has no calibrated range, or the scheme keeps biases in float.
     """
+    require_8_bits(graph, "C")
     quantization = quantize(graph, ranges, find_scheme(scheme))
     writer = _Writer(graph, quantization, rescalings(graph, quantization))
     return writer.source(made, class_names, name)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
-from edgenas.core.records import ImageInput
+from edgenas.core.records import Activation, ImageInput
 from edgenas.int8.exporters.metadata import texts
 from edgenas.int8.exporters.onnx_reader import read
 from edgenas.int8.graph.ir import INPUT, OUTPUT, ForeignNode, Graph, Node, WeightedNode
@@ -58,16 +58,16 @@ def emit(
     ExportError : unknown scheme, or a tensor has no calibrated range.
     """
     quantization = None if ranges is None else quantize(graph, ranges, find_scheme(scheme))
-    writer = _Writer(graph, quantization)
+    writer = Writer(graph, quantization)
     writer.begin(made)
     for node in graph.nodes:
         writer.add(node)
-    model = _model(graph, writer, batch, made)
+    model = model_of(graph, writer, batch, made)
     helper.set_model_props(model, texts(made, class_names))
     return bytes(model.SerializeToString(deterministic=True))
 
 
-class _Writer:
+class Writer:
     """The ONNX nodes and constants so far, and the name under which each tensor is read."""
 
     def __init__(self, graph: Graph, quantization: Quantization | None) -> None:
@@ -106,9 +106,7 @@ class _Writer:
         computed = node.output
         if node.output == OUTPUT and self._is_stored(OUTPUT):
             computed = f"{OUTPUT}_real"  # the name "logits" belongs to the dequantized output
-        activation = node.activation
-        if self.quantization and implied(node, self.quantization):
-            activation = "none"
+        activation = self._activation(node)
         plain = computed if activation == "none" else f"{computed}_plain"
         if isinstance(node, WeightedNode):
             self._weighted(node, inputs[0], plain)
@@ -121,6 +119,10 @@ class _Writer:
             limits = [self.constant("zero", np.float32(0)), self.constant("six", np.float32(6))]
             self.operator("Clip", [plain, *limits], computed)
         self._finish(node.output, computed)
+
+    def _activation(self, node: Node) -> Activation:
+        """Return the activation to compute; storing the output may do what it does."""
+        return "none" if self.quantization and implied(node, self.quantization) else node.activation
 
     def _weighted(self, node: WeightedNode, source: str, plain: str) -> None:
         inputs = [source, *self._parameters(node)]
@@ -178,6 +180,10 @@ class _Writer:
         scale = self.constant(f"{name}_scale", quant.scale)
         zero_point = self.constant(f"{name}_zero_point", quant.zero_point)
         stored = f"{prefix}_stored"
+        if quant.clips:  # integers of 8 bits hold more than there is: what is stored ends before
+            ends = zip(("least", "greatest"), quant.bounds, strict=True)
+            limits = [self.constant(f"{name}_{end}", value) for end, value in ends]
+            computed = self.operator("Clip", [computed, *limits], f"{prefix}_clipped")
         self.operator("QuantizeLinear", [computed, scale, zero_point], stored)
         read = OUTPUT if name == OUTPUT else f"{prefix}_read"
         return self.operator("DequantizeLinear", [stored, scale, zero_point], read)
@@ -198,7 +204,11 @@ class _Writer:
         return name
 
 
-def _model(graph: Graph, writer: _Writer, batch: int | None, made: ImageInput | None) -> ModelProto:
+def model_of(
+    graph: Graph, writer: Writer, batch: int | None, made: ImageInput | None
+) -> ModelProto:
+    """Return the model of what was written; batch, made : as for `emit`."""
+
     def tensor(name: str, sizes: Sequence[int], dtype: int) -> Any:
         shape = ["batch" if batch is None else batch, *sizes]
         return helper.make_tensor_value_info(name, dtype, shape)

@@ -15,6 +15,7 @@ import numpy as np
 
 from edgenas.core.errors import ExportError
 from edgenas.core.records import ImageInput
+from edgenas.int8.exporters.base import require_8_bits
 from edgenas.int8.exporters.flatbuffer import FlatbufferFile
 from edgenas.int8.exporters.metadata import TASK_KEY, labels_archive, task_metadata, texts
 from edgenas.int8.exporters.tflite_reader import read
@@ -69,6 +70,7 @@ def emit(
     ------
     ExportError : unknown scheme, a tensor has no calibrated range, or ai-edge-litert is absent.
     """
+    require_8_bits(graph, ".tflite")
     quantization, ends = None, np.dtype("float32")
     if ranges is not None:
         asked = find_scheme(scheme)

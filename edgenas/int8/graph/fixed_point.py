@@ -93,8 +93,7 @@ def _rescaling(node: Node, graph: Graph, quantization: Quantization) -> Rescalin
     else:
         height, width = graph.shapes[node.inputs[0]][2:]
         ratios = [inputs[0] / (out * height * width)]
-    limits = np.iinfo(quantization.scheme.activation)
-    least, greatest = int(limits.min), int(limits.max)
+    least, greatest = quant.least, quant.greatest
     if node.activation != "none":
         least = max(least, zero_point)
         if node.activation == "relu6":
@@ -119,9 +118,9 @@ def run(graph: Graph, quantization: Quantization, images: np.ndarray) -> np.ndar
 
 def stored_input(images: np.ndarray, quantization: Quantization) -> np.ndarray:
     """Return the integers of the input, int64, as the int8 reference stores them."""
-    quant, limits = quantization.tensors[INPUT], np.iinfo(quantization.scheme.activation)
+    quant = quantization.tensors[INPUT]
     steps = np.rint(images / np.float32(quant.scale)) + int(quant.zero_point)
-    return steps.clip(limits.min, limits.max).astype(np.int64)
+    return steps.clip(quant.least, quant.greatest).astype(np.int64)
 
 
 def _node(

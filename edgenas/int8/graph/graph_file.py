@@ -33,6 +33,8 @@ class _NodeEntry:
     dilation: int = 1
     alpha: float = 0.0
     in_float: bool = False
+    bits: int = 8
+    weight_bits: int = 8
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ def write(graph: Graph, ranges: Ranges) -> bytes:
                     parts=node.parts,
                     dilation=node.dilation,
                     in_float=node.in_float,
+                    bits=node.bits,
+                    weight_bits=node.weight_bits,
                 )
             )
         else:
@@ -82,6 +86,7 @@ def write(graph: Graph, ranges: Ranges) -> bytes:
                     numbers=node.numbers,
                     alpha=node.alpha,
                     in_float=node.in_float,
+                    bits=node.bits,
                 )
             )
     document = _Document(graph.input_shape, tuple(entries), ranges)
@@ -122,6 +127,7 @@ def _node(entry: _NodeEntry, arrays: dict[str, np.ndarray]) -> Node:
             numbers=entry.numbers,
             alpha=entry.alpha,
             in_float=entry.in_float,
+            bits=entry.bits,
         )
     weight, bias = arrays[f"{entry.output}.weight"], arrays[f"{entry.output}.bias"]
     return WeightedNode(
@@ -135,4 +141,6 @@ def _node(entry: _NodeEntry, arrays: dict[str, np.ndarray]) -> Node:
         entry.dilation,
         activation=entry.activation,
         in_float=entry.in_float,
+        bits=entry.bits,
+        weight_bits=entry.weight_bits,
     )

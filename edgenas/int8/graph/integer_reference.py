@@ -51,9 +51,9 @@ def stored(name: str, value: torch.Tensor, quantization: Quantization) -> torch.
     """
     if name not in quantization.tensors:
         return value
-    quant, limits = quantization.tensors[name], np.iinfo(quantization.scheme.activation)
+    quant = quantization.tensors[name]
     scale, zero_point = float(quant.scale), int(quant.zero_point)
-    steps = (value / scale).round_().add_(zero_point).clamp_(int(limits.min), int(limits.max))
+    steps = (value / scale).round_().add_(zero_point).clamp_(quant.least, quant.greatest)
     return steps.sub_(zero_point).mul_(scale)
 
 

@@ -53,6 +53,7 @@ class Node:
     numbers : what else the kind needs to know, in the order that its operator says.
     alpha : slope below 0 of `leaky_relu`.
     in_float : int8 files compute it in float, and do not round what it makes (`mixed`).
+    bits : of a stored number of its output.
     """
 
     kind: NodeKind
@@ -63,6 +64,7 @@ class Node:
     numbers: tuple[int, ...] = field(default=(), kw_only=True)
     alpha: float = field(default=0.0, kw_only=True)
     in_float: bool = field(default=False, kw_only=True)
+    bits: int = field(default=8, kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +77,7 @@ class WeightedNode(Node):
         below and on the right follow from the shape (`pads`).
     parts : groups of channels that a `conv` convolves each by itself.
     dilation : pixels from one tap of the window to the next.
+    weight_bits : of a stored weight.
     """
 
     weight: np.ndarray
@@ -84,6 +87,7 @@ class WeightedNode(Node):
     padding_left: int | None = None
     parts: int = 1
     dilation: int = 1
+    weight_bits: int = field(default=8, kw_only=True)
 
     @property
     def window(self) -> tuple[int, int]:
@@ -153,6 +157,11 @@ class Graph:
         made = {node.output for node in self.nodes if not node.in_float}
         read = any(INPUT in node.inputs for node in self.nodes if not node.in_float)
         return frozenset(made | {INPUT} if read else made)
+
+    @property
+    def bits(self) -> dict[str, int]:
+        """The bits of a stored number of every tensor; those of the input are 8."""
+        return {INPUT: 8, **{node.output: node.bits for node in self.nodes}}
 
     @property
     def params(self) -> int:

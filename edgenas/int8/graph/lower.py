@@ -130,6 +130,8 @@ class _Lowering:
                 layer.padded_before,
                 parts=layer.groups,
                 activation=layer.activation,
+                bits=layer.output_bits,
+                weight_bits=layer.weight_bits,
             )
         )
 
@@ -160,6 +162,7 @@ def plain_node(layer: Layer) -> Node:
         _output_shape(layer),
         activation=layer.activation,
         numbers=layer.numbers,
+        bits=layer.output_bits,
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgenas.core.errors import ExportError, nearest
 from edgenas.int8.graph.ir import INPUT, Graph, Node, WeightedNode
+from edgenas.int8.graph.least_error import best_shares
 from edgenas.int8.graph.ranges import Ranges
 from edgenas.int8.graph.tie_free import tie_free
 from edgenas.int8.operators import find_operator
@@ -30,11 +31,14 @@ class Scheme:
 
     symmetric : zero is stored as 0, so a ReLU is not implied by the range and must be computed.
     integer_bias : bias as int32 in steps of input scale x weight scale, else float32.
+    by_sign : zero is stored as 0 in every tensor, unsigned where none of its values is negative;
+        what an addition reads has one scale.
     """
 
     activation: type[np.uint8] | type[np.int8]
     symmetric: bool = False
     integer_bias: bool = True
+    by_sign: bool = False
 
 
 SCHEMES = {
@@ -42,14 +46,32 @@ SCHEMES = {
     "s8s8": Scheme(np.int8),
     "s8s8-symmetric": Scheme(np.int8, symmetric=True, integer_bias=False),  # TensorRT
 }
+DATAFLOW = "dataflow"  # the scheme of FPGAs (FINN): thresholds give zero points of 0 alone
+_DATAFLOW = Scheme(np.uint8, by_sign=True)
 
 
 @dataclass(frozen=True)
 class TensorQuant:
-    """How one activation tensor is stored."""
+    """How one activation tensor is stored. least, greatest : integers that are stored."""
 
     scale: np.float32
     zero_point: np.integer
+    least: int
+    greatest: int
+
+    @property
+    def clips(self) -> bool:
+        """Whether integers of 8 bits would hold more than is stored."""
+        limits = np.iinfo(self.zero_point)
+        return (self.least, self.greatest) != (limits.min, limits.max)
+
+    @property
+    def bounds(self) -> tuple[np.float32, np.float32]:
+        """The least and the greatest real that is stored."""
+        zero = int(self.zero_point)
+        return self.scale * np.float32(self.least - zero), self.scale * np.float32(
+            self.greatest - zero
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +102,8 @@ class Quantization:
 
 def find_scheme(name: str) -> Scheme:
     """Return the scheme called `name`; raises `ExportError` if there is none."""
+    if name == DATAFLOW:
+        return _DATAFLOW
     if name not in SCHEMES:
         raise ExportError(f"There is no int8 scheme '{name}'.", nearest(name, SCHEMES))
     return SCHEMES[name]
@@ -100,15 +124,17 @@ def quantize(graph: Graph, ranges: Ranges, scheme: Scheme) -> Quantization:
     """
     bounds = {INPUT: _known_range(ranges, INPUT)} if INPUT in graph.stored else {}
     bounds |= {n.output: _node_range(n, ranges) for n in graph.nodes if not n.in_float}
-    groups = same_scale(graph)
+    groups, bits = same_scale(graph, scheme), graph.bits
     for group in {frozenset(group) for group in groups.values()}:
         least, greatest = zip(*(bounds[name] for name in group), strict=True)
         bounds |= dict.fromkeys(group, (min(least), max(greatest)))
-    tensors = {name: quantize_tensor(*bound, scheme) for name, bound in bounds.items()}
-    fitted = tie_free(graph, {name: quant.scale for name, quant in tensors.items()}, groups)
+    tensors = {name: quantize_tensor(*bound, scheme, bits[name]) for name, bound in bounds.items()}
+    scales = {name: quant.scale for name, quant in tensors.items()}
+    fitted = scales if scheme.by_sign else tie_free(graph, scales, groups)
     for name, scale in fitted.items():
         if scale != tensors[name].scale:
-            tensors[name] = _at_scale(float(scale), min(bounds[name][0], 0.0), scheme)
+            low = min(bounds[name][0], 0.0)
+            tensors[name] = _at_scale(float(scale), low, scheme, bits[name])
     weights = {
         node.output: quantize_weights(node, tensors[node.inputs[0]].scale, scheme)
         for node in graph.nodes
@@ -117,15 +143,19 @@ def quantize(graph: Graph, ranges: Ranges, scheme: Scheme) -> Quantization:
     return Quantization(scheme, tensors, weights)
 
 
-def same_scale(graph: Graph) -> dict[str, set[str]]:
-    """Return, for each tensor that shares its scale, all that share it: pools and copies do."""
+def same_scale(graph: Graph, scheme: Scheme | None = None) -> dict[str, set[str]]:
+    """Return, for each tensor that shares its scale, all that share it: pools and copies do, and
+    what an addition reads where the scheme says so."""
     groups: dict[str, set[str]] = {}
     for node in graph.nodes:
         if isinstance(node, WeightedNode) or node.in_float:
             continue
-        if not find_operator(node.kind).same_scale:
+        if scheme is not None and scheme.by_sign and node.kind == "add":
+            members: tuple[str, ...] = node.inputs
+        elif find_operator(node.kind).same_scale:
+            members = (node.output, *node.inputs)
+        else:
             continue
-        members = (node.output, *node.inputs)
         joint = set(members).union(*(groups.get(name, ()) for name in members))
         groups |= dict.fromkeys(joint, joint)
     return groups
@@ -137,44 +167,62 @@ def implied(node: Node, quantization: Quantization) -> bool:
         return True
     if node.in_float:
         return False
-    quant, limits = quantization.tensors[node.output], np.iinfo(quantization.scheme.activation)
-    if quantization.scheme.symmetric or int(quant.zero_point) != int(limits.min):
+    quant = quantization.tensors[node.output]
+    if quantization.scheme.symmetric or int(quant.zero_point) != quant.least:
         return False
-    greatest = float(quant.scale) * (int(limits.max) - int(limits.min))
+    greatest = float(quant.scale) * (quant.greatest - quant.least)
     return node.activation == "relu" or greatest < 6.0 + quant.scale / 2
 
 
-def quantize_tensor(least: float, greatest: float, scheme: Scheme) -> TensorQuant:
+def quantize_tensor(least: float, greatest: float, scheme: Scheme, bits: int = 8) -> TensorQuant:
     """Return scale and zero point for values in [least, greatest]; zero is always exact."""
-    limits = np.iinfo(scheme.activation)
     least, greatest = min(least, 0.0), max(greatest, 0.0)
+    kind, low, high = _stored_as(least, scheme, bits)
     if greatest - least < SMALLEST_RANGE:
-        return TensorQuant(np.float32(1), scheme.activation(0 if scheme.symmetric else limits.min))
-    if scheme.symmetric:
-        return _at_scale(max(-least, greatest) / limits.max, least, scheme)
-    return _at_scale((greatest - least) / (int(limits.max) - int(limits.min)), least, scheme)
+        zero = 0 if scheme.symmetric else low
+        return TensorQuant(np.float32(1), kind(0 if scheme.by_sign else zero), low, high)
+    if scheme.symmetric or (scheme.by_sign and low < 0):
+        return _at_scale(max(-least, greatest) / high, least, scheme, bits)
+    return _at_scale((greatest - least) / (high - low), least, scheme, bits)
 
 
-def _at_scale(scale: float, least: float, scheme: Scheme) -> TensorQuant:
+def _stored_as(
+    least: float, scheme: Scheme, bits: int
+) -> tuple[type[np.uint8] | type[np.int8], int, int]:
+    """Return the type, and the least and greatest integer, of values from `least` on."""
+    if scheme.by_sign and least >= 0:
+        return np.uint8, 0, 2**bits - 1
+    if scheme.by_sign:
+        return np.int8, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    low = int(np.iinfo(scheme.activation).min) // 2 ** (8 - bits)
+    return scheme.activation, low, low + 2**bits - 1
+
+
+def _at_scale(scale: float, least: float, scheme: Scheme, bits: int) -> TensorQuant:
     """Return the quantization of values from `least` on, in steps of `scale`."""
-    zero_point = 0 if scheme.symmetric else np.rint(np.iinfo(scheme.activation).min - least / scale)
-    return TensorQuant(np.float32(scale), scheme.activation(zero_point))
+    kind, low, high = _stored_as(least, scheme, bits)
+    zero_point = 0 if scheme.symmetric or scheme.by_sign else np.rint(low - least / scale)
+    return TensorQuant(np.float32(scale), kind(zero_point), low, high)
 
 
 def quantize_weights(node: WeightedNode, input_scale: np.float32, scheme: Scheme) -> WeightQuant:
-    """Return int8 weights per output channel in [-127, 127], and the bias.
+    """Return int8 weights per output channel in [-127, 127], or as many bits, and the bias.
 
-    A channel's scale is raised where its bias would not fit int32 (weights far smaller than the
-    bias), also for float biases, because onnxruntime turns those into int32 when it loads them. A
-    channel of zeros takes the largest scale of the layer.
+    Below 8 bits a channel's scale is the one of least squared error. A scale is raised where its
+    bias would not fit int32 (weights far smaller than the bias), also for float biases, because
+    onnxruntime turns those into int32 when it loads them. A channel of zeros takes the largest
+    scale of the layer.
     """
     flat = node.weight.reshape(len(node.weight), -1)
-    scale = np.maximum(flat.max(1), -flat.min(1)).astype(np.float64) / WEIGHT_LIMIT
+    limit = WEIGHT_LIMIT if node.weight_bits == 8 else 2 ** (node.weight_bits - 1) - 1
+    scale = np.maximum(flat.max(1), -flat.min(1)).astype(np.float64) / limit
+    if node.weight_bits < 8:
+        scale *= best_shares(flat, scale, limit)
     scale[scale < SMALLEST_RANGE] = scale.max() if scale.max() >= SMALLEST_RANGE else 1.0
     scale = np.maximum(scale, np.abs(node.bias) / (float(input_scale) * BIAS_LIMIT))
     scale = scale.astype(np.float32)
     shape = (-1,) + (1,) * (node.weight.ndim - 1)
-    stored = np.rint(node.weight / scale.reshape(shape)).clip(-WEIGHT_LIMIT, WEIGHT_LIMIT)
+    stored = np.rint(node.weight / scale.reshape(shape)).clip(-limit, limit)
     bias, bias_scale = node.bias, input_scale * scale
     if scheme.integer_bias:
         bias = np.rint(bias / bias_scale.astype(np.float64)).astype(np.int32)

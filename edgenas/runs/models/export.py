@@ -21,6 +21,7 @@ from edgenas.core.records import (
 from edgenas.core.records.export import Weights
 from edgenas.int8.engines.host import version
 from edgenas.int8.graph import graph_file
+from edgenas.runs.models import fpga_files
 from edgenas.runs.models.engine_check import check_engine
 from edgenas.runs.models.finetuned import finetuned
 from edgenas.runs.models.frozen import better
@@ -64,6 +65,7 @@ def _export(context: RunContext, supernet: Supernet, candidate: Candidate) -> Ex
     write_bytes(context.folder.graph(name), graph)
     write_bytes(models / names[0], int8)
     write_bytes(models / names[1], network.emit(None, batch=1, made=made_fp32, class_names=named))
+    fpga_files.write(context, architecture, network.graph, network.ranges)
     seen = None if dataset.synthetic else _seen(network, scheme, dataset)
     sha256 = context.supernet_sha256()
     known = context.store.evaluations(sha256).get(architecture)

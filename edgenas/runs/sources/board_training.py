@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgenas.core.errors import DataError, InputError
@@ -71,6 +72,8 @@ def _train(context: RunContext, initial: Supernet | None) -> Any:
         batch_size=context.config.batch_size,
         seed=context.config.seed,
     )
+    if any(stage.stage_wide for stage in context.space.stages):  # fewer than 8 bits, to be learnt
+        settings = replace(settings, qat_epochs=settings.epochs // 2)
     n = len(context.dataset.train)
     suits = context.space.name == "mbv3-tiny" and context.config.task == RunConfig.task
     if initial is None and n < FEW_IMAGES and suits and context.space.in_channels == 3:

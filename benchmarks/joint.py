@@ -1,0 +1,308 @@
+"""Bits, folding and architecture chosen together against one after the other; print a table and JSON.
+
+Run: OMP_NUM_THREADS=1 python benchmarks/joint.py --data digits --work FOLDER
+     [--luts 8000 --luts 10000 --luts 14000] [--images-per-s 1000 --images-per-s 10000]
+
+One supernet with elastic bits is trained, some subnets are evaluated, and one predictor of accuracy
+is fitted. Under each limit on LUTs and each throughput it then chooses
+
+  joint              architecture and the bits of every stage together, proved best
+  architecture first the best architecture at 8 bits whatever it takes, then the bits of its stages
+  half the MACs      the best architecture at 8 bits of half the MACs, then the bits of its stages
+  uniform B          architecture under one number of bits for all weights and activations, proved
+
+and trains each network that was chosen for the same epochs. Folding is exact in all. LUTs, block
+RAMs and images/s are estimated by formulas; accuracies are of the int8 files on test images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgenas.cli.progress_bars import Bars
+from edgenas.core import plugins
+from edgenas.core.goals import Objective
+from edgenas.core.metrics import REGISTRY
+from edgenas.core.records import Architecture, Limit, StageChoice
+from edgenas.core.records.networks import ACTIVATION_BITS, WEIGHT_BITS
+from edgenas.data import base
+from edgenas.data.base import Dataset
+from edgenas.hardware.devices import DEVICES
+from edgenas.hardware.pipeline import Pipeline
+from edgenas.int8.engines.facts import find_engine
+from edgenas.int8.graph.quantize import DATAFLOW
+from edgenas.optimize.front import lay_out_front
+from edgenas.optimize.layout import Predictors
+from edgenas.optimize.optimizers.problem import NoneFeasibleError
+from edgenas.optimize.term_rows import TermRows
+from edgenas.predictors.base import FittedPredictor, TrainingData
+from edgenas.spaces.base import MobileSpace, StageSpec
+from edgenas.spaces.bits import elastic_bits
+from edgenas.supernet import files
+from edgenas.supernet.deploy import deployable, of_subnet
+from edgenas.supernet.finetune import FineTuning
+from edgenas.supernet.network import Supernet
+from edgenas.supernet.settings import default_settings
+from edgenas.supernet.train import train
+
+DEVICE = DEVICES["pynq-z2"]
+ENGINE = find_engine("onnxruntime")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What one method chose under one pair of limits; None where nothing keeps them."""
+
+    luts_limit: float
+    images_per_s_limit: float
+    method: str
+    network: Architecture | None
+    luts: float | None = None
+    bram18: float | None = None
+    images_per_s: float | None = None
+    before: float | None = None
+    after: float | None = None
+
+
+def main() -> None:
+    arguments = _arguments()
+    data = base.load(arguments.data, seed=0, progress=Bars())
+    colour = len(data.mean) == 3
+    plain = MobileSpace(
+        name="joint",
+        stem_width=8,
+        stem_stride=2,
+        stages=tuple(
+            StageSpec(width, stride, (1, 2), (3,), (1, 2, 4))
+            for width, stride in (((8, 1), (16, 2), (24, 2)) if colour else ((8, 1), (16, 2)))
+        ),
+        head_width=32,
+        resolutions=(data.image_size,),
+        num_classes=len(data.class_names),
+        in_channels=len(data.mean),
+    )
+    space = elastic_bits(plain, arguments.bits, arguments.bits)
+    supernet = _supernet(space, data, arguments)
+    predictors = _predictors(space, supernet, data, arguments)
+    rows = [
+        row
+        for luts, images_per_s in itertools.product(arguments.luts, arguments.images_per_s)
+        for row in _chosen(space, plain, predictors, luts, images_per_s, arguments.bits)
+    ]
+    networks = dict.fromkeys(row.network for row in rows if row.network is not None)
+    trained = {one: _trained(space, supernet, one, data, arguments) for one in networks}
+    rows = [
+        row if row.network is None
+        else replace(row, before=trained[row.network][0], after=trained[row.network][1])
+        for row in rows
+    ]  # fmt: skip
+    _print(rows, data, arguments)
+    path = arguments.work / "joint.json"
+    document = [{**asdict(row), "network": str(row.network)} for row in rows]
+    path.write_text(json.dumps(document, indent=1), "utf-8")
+
+
+def _supernet(space: MobileSpace, data: Dataset, arguments: argparse.Namespace) -> Supernet:
+    """Return the supernet in the work folder; trained there if it is not: half of it rounded."""
+    path = arguments.work / "supernet.safetensors"
+    if not path.exists():
+        settings = default_settings(
+            data, epochs=arguments.epochs, qat_epochs=arguments.epochs // 2, seed=arguments.seed
+        )
+        train(space, data, settings, arguments.work / "checkpoint", path, Bars())
+    return files.load(path, space)
+
+
+def _predictors(
+    space: MobileSpace, supernet: Supernet, data: Dataset, arguments: argparse.Namespace
+) -> Predictors:
+    """Return the predictors, the accuracy's fitted on what is evaluated on validation images."""
+    networks = list(itertools.islice(space.distinct(np.random.default_rng(5)), arguments.evaluate))
+    networks += [_all_bits(space, space.largest(), bits) for bits in arguments.bits]
+    networks = list(dict.fromkeys(networks))
+    path = arguments.work / "evaluations.json"
+    known: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+    started = time.monotonic()
+    for one in networks:
+        if one.key not in known:
+            network = deployable(supernet, one, space.layers(one), data, ENGINE)
+            known[one.key] = network.accuracy(DATAFLOW, data, data.val)
+    path.write_text(json.dumps(known), "utf-8")
+    print(f"{len(networks)} subnets evaluated, {time.monotonic() - started:.0f} s")
+    macs = np.array([sum(layer.macs for layer in space.layers(one)) for one in networks]) / 1e6
+    accuracy = np.array([known[one.key] for one in networks])
+    fitted = {
+        name: _fitted(space, name, networks, values)
+        for name, values in (("latency_ms", macs), ("accuracy", accuracy))
+    }
+    errors = fitted["accuracy"].heldout
+    if errors is not None:
+        print(f"accuracy held out: R2 {errors.r2:.2f}, Kendall tau {errors.kendall_tau:.2f}")
+    for bits in arguments.bits:
+        one = _all_bits(space, space.largest(), bits)
+        print(f"largest network, {bits} bits everywhere inside: {known[one.key]:.1%} (validation)")
+    return Predictors(space, fitted["latency_ms"], fitted["accuracy"], 0.9)
+
+
+def _fitted(
+    space: MobileSpace, name: str, networks: Sequence[Architecture], values: np.ndarray
+) -> FittedPredictor:
+    rows = TermRows(space, REGISTRY[name].source)
+    data = TrainingData(name, "", rows.terms.names, rows.matrix(networks), values)
+    predictor: FittedPredictor = plugins.load("predictors", "regression").fit(data, 0)
+    return predictor
+
+
+def _all_bits(space: MobileSpace, network: Architecture, *bits: int) -> Architecture:
+    """Return the network with these bits; one for all stages, or one pair a stage in order."""
+    of_stages = bits * (2 * len(space.stages)) if len(bits) == 1 else bits
+    stages = [
+        StageChoice.of({**stage.choices, WEIGHT_BITS: (w,) * stage.depth,
+                        ACTIVATION_BITS: (a,) * stage.depth})
+        for stage, w, a in zip(network.stages, of_stages[::2], of_stages[1::2], strict=True)
+    ]  # fmt: skip
+    return Architecture.of(space.name, network.resolution, tuple(stages))
+
+
+def _chosen(
+    space: MobileSpace,
+    plain: MobileSpace,
+    predictors: Predictors,
+    luts: float,
+    images_per_s: float,
+    bits: Sequence[int],
+) -> Iterator[Chosen]:
+    pipeline = Pipeline(DEVICE, 100.0, images_per_s)
+    limits = {**pipeline.limits(), "luts": luts}
+
+    def row(method: str, network: Architecture | None) -> Chosen:
+        if network is None:
+            return Chosen(luts, images_per_s, method, None)
+        estimate = pipeline.estimate(space.layers(network))
+        about = (estimate.luts, float(estimate.bram18), estimate.images_per_s)
+        return Chosen(luts, images_per_s, method, network, *about)
+
+    yield row("joint", _best(space, predictors, pipeline, limits))
+    most_macs = sum(layer.macs for layer in space.layers(space.largest()))
+    for method, share in (("architecture first", 1.0), ("half the MACs", 0.5)):
+        of_8 = elastic_bits(plain, (8,), (8,))
+        first = _best(of_8, predictors, pipeline, {"macs": share * most_macs})
+        assert first is not None
+        yield row(method, _best_bits(space, predictors, pipeline, limits, first, bits))
+    for one in bits:
+        uniform = elastic_bits(plain, (one,), (one,))
+        yield row(f"uniform {one}", _best(uniform, predictors, pipeline, limits))
+
+
+def _best(
+    space: MobileSpace, predictors: Predictors, pipeline: Pipeline, limits: dict[str, float]
+) -> Architecture | None:
+    """Return the most accurate network within the limits, by the exact search; None without."""
+    over = replace(predictors, space=space, of_hardware=pipeline.counts())
+    asked = {name: Limit(name, at_most=most) for name, most in limits.items()}
+    layout = lay_out_front(over, (Objective("accuracy", "max"),), asked)
+    try:
+        archive = plugins.load("optimizers", "exact").optimize(layout.problem, seed=0, budget=10**9)
+    except NoneFeasibleError:
+        return None
+    assert archive.optimal
+    feasible = np.flatnonzero(layout.problem.feasible(archive.values))
+    best = archive.points[feasible[np.argmax(archive.values[feasible, 0])]]
+    return layout.architecture(tuple(best.tolist()))
+
+
+def _best_bits(
+    space: MobileSpace,
+    predictors: Predictors,
+    pipeline: Pipeline,
+    limits: dict[str, float],
+    network: Architecture,
+    bits: Sequence[int],
+) -> Architecture | None:
+    """Return the architecture with the best bits of its stages within the limits, all tried."""
+    counts = pipeline.counts()
+    every = [
+        _all_bits(space, network, *chosen)
+        for chosen in itertools.product(bits, repeat=2 * len(space.stages))
+    ]
+    within = [
+        one
+        for one in every
+        if all(counts[name](space.layers(one)) <= most for name, most in limits.items())
+    ]
+    if not within:
+        return None
+    predicted = predictors.accuracy.predict(predictors.rows("choices").matrix(within))
+    return within[int(np.argmax(predicted))]
+
+
+def _trained(
+    space: MobileSpace,
+    supernet: Supernet,
+    network: Architecture,
+    data: Dataset,
+    arguments: argparse.Namespace,
+) -> tuple[float, float]:
+    """Return its accuracy on the test images as it was inherited, and after training alone."""
+    layers = space.layers(network)
+    key = hashlib.sha256(network.key.encode()).hexdigest()[:12]
+    path = arguments.work / f"{key}.{arguments.finetune}.json"
+    if not path.exists():
+        inherited = deployable(supernet, network, layers, data, ENGINE)
+        settings = default_settings(data, epochs=arguments.finetune, seed=arguments.seed)
+        tuning = FineTuning(supernet, network, data, settings)
+        for _ in tuning.steps():
+            pass
+        tuned = of_subnet(tuning.subnet, layers, data, ENGINE)
+        found = [one.accuracy(DATAFLOW, data, data.test) for one in (inherited, tuned)]
+        path.write_text(json.dumps(found), "utf-8")
+    before, after = json.loads(path.read_text())
+    return before, after
+
+
+def _print(rows: Sequence[Chosen], data: Dataset, arguments: argparse.Namespace) -> None:
+    n = len(data.test.labels)
+    print(f"\n{data.name}: accuracy on {n} test images after {arguments.finetune} epochs (before), "
+          f"estimated LUTs; standard error {100 * (0.9 * 0.1 / n) ** 0.5:.1f} points at 90 %")  # fmt: skip
+    print("| images/s | LUTs at most | method | accuracy | LUTs | block RAMs | network |")
+    print("|---|---|---|---|---|---|---|")
+    for row in rows:
+        limits = f"| {row.images_per_s_limit:,.0f} | {row.luts_limit:,.0f} | {row.method} "
+        if row.network is None:
+            print(f"{limits}| none fits | | | |")
+            continue
+        assert row.after is not None and row.before is not None
+        print(f"{limits}| {row.after:.1%} ({row.before:.1%}) | {row.luts:,.0f} | "
+              f"{row.bram18:.0f} | {row.network} |")  # fmt: skip
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--finetune", type=int, default=6)
+    parser.add_argument("--evaluate", type=int, default=60)
+    parser.add_argument("--bits", type=int, action="append")
+    parser.add_argument("--luts", type=float, action="append")
+    parser.add_argument("--images-per-s", type=float, action="append")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    arguments.bits = sorted(arguments.bits or [2, 3, 4, 8])
+    arguments.luts = sorted(arguments.luts or [8_000, 10_000, 14_000])
+    arguments.images_per_s = sorted(arguments.images_per_s or [1_000, 10_000])
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    return arguments
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""What FINN is given: a folding for every unit that it will have, and the clock and the part."""
+
+from __future__ import annotations
+
+import json
+
+from edgenas.hardware import finn
+from edgenas.hardware.devices import DEVICES
+from edgenas.hardware.pipeline import Pipeline
+from edgenas.spaces import mbv3_tiny
+
+
+def test_every_layer_has_its_folding_and_foldings_divide_its_channels() -> None:
+    space = mbv3_tiny.create(10, 1, 16)
+    layers = space.layers(space.largest())
+    pipeline = Pipeline(DEVICES["pynq-z1"], 100.0, 4000)
+    estimate = pipeline.estimate(layers)
+    config = json.loads(finn.folding_config(layers, estimate))
+    assert config.pop("Defaults") == {}
+    matrices = [layer for layer in layers if layer.kind in ("conv", "linear")]
+    for number, layer in enumerate(matrices):
+        unit = config[f"MVAU_hls_{number}"]
+        assert layer.out_channels % unit["PE"] == layer.in_channels % unit["SIMD"] == 0
+        size = layer.out_size**2 * layer.kernel_size**2
+        work = layer.out_channels * layer.in_channels // unit["PE"] // unit["SIMD"]
+        assert size * work <= 100e6 / 4000
+    kinds = [name.rpartition("_")[0] for name in config]
+    assert kinds.count("VVAU_hls") == sum(layer.kind == "depthwise" for layer in layers)
+    windows = sum(layer.kernel_size > 1 for layer in layers)
+    assert kinds.count("ConvolutionInputGenerator_rtl") == windows
+
+
+def test_the_build_file_has_the_clock_and_the_part() -> None:
+    text = finn.build_file("net", Pipeline(DEVICES["pynq-z1"], 200.0, 100)).decode()
+    assert "synth_clk_period_ns: 5\n" in text and "fpga_part: xc7z020clg400-1" in text
+    assert "folding_config_file: net.folding_config.json" in text
