@@ -1,4 +1,4 @@
-"""Bits, folding and architecture chosen together against one after the other; print a table and JSON.
+"""Bits, folding and architecture chosen together, and one after the other; print a table and JSON.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/joint.py --data digits --work FOLDER
      [--luts 8000 --luts 10000 --luts 14000] [--images-per-s 1000 --images-per-s 10000]
@@ -59,6 +59,20 @@ ENGINE = find_engine("onnxruntime")
 
 
 @dataclass(frozen=True)
+class Limited:
+    """The most of each response, of pipelines that keep up with a throughput."""
+
+    pipeline: Pipeline
+    limits: dict[str, float]
+
+    @classmethod
+    def to(cls, luts: float, images_per_s: float) -> Limited:
+        """Return the limits of the device, with fewer LUTs."""
+        pipeline = Pipeline(DEVICE, 100.0, images_per_s)
+        return cls(pipeline, {**pipeline.limits(), "luts": luts})
+
+
+@dataclass(frozen=True)
 class Chosen:
     """What one method chose under one pair of limits; None where nothing keeps them."""
 
@@ -96,7 +110,7 @@ def main() -> None:
     rows = [
         row
         for luts, images_per_s in itertools.product(arguments.luts, arguments.images_per_s)
-        for row in _chosen(space, plain, predictors, luts, images_per_s, arguments.bits)
+        for row in _chosen(plain, predictors, Limited.to(luts, images_per_s), arguments.bits)
     ]
     networks = dict.fromkeys(row.network for row in rows if row.network is not None)
     trained = {one: _trained(space, supernet, one, data, arguments) for one in networks}
@@ -174,41 +188,34 @@ def _all_bits(space: MobileSpace, network: Architecture, *bits: int) -> Architec
 
 
 def _chosen(
-    space: MobileSpace,
-    plain: MobileSpace,
-    predictors: Predictors,
-    luts: float,
-    images_per_s: float,
-    bits: Sequence[int],
+    plain: MobileSpace, predictors: Predictors, limited: Limited, bits: Sequence[int]
 ) -> Iterator[Chosen]:
-    pipeline = Pipeline(DEVICE, 100.0, images_per_s)
-    limits = {**pipeline.limits(), "luts": luts}
+    space, pipeline = predictors.space, limited.pipeline
+    limits = (limited.limits["luts"], pipeline.images_per_s)
 
     def row(method: str, network: Architecture | None) -> Chosen:
         if network is None:
-            return Chosen(luts, images_per_s, method, None)
+            return Chosen(*limits, method, None)
         estimate = pipeline.estimate(space.layers(network))
         about = (estimate.luts, float(estimate.bram18), estimate.images_per_s)
-        return Chosen(luts, images_per_s, method, network, *about)
+        return Chosen(*limits, method, network, *about)
 
-    yield row("joint", _best(space, predictors, pipeline, limits))
+    yield row("joint", _best(space, predictors, limited))
     most_macs = sum(layer.macs for layer in space.layers(space.largest()))
     for method, share in (("architecture first", 1.0), ("half the MACs", 0.5)):
         of_8 = elastic_bits(plain, (8,), (8,))
-        first = _best(of_8, predictors, pipeline, {"macs": share * most_macs})
+        first = _best(of_8, predictors, Limited(pipeline, {"macs": share * most_macs}))
         assert first is not None
-        yield row(method, _best_bits(space, predictors, pipeline, limits, first, bits))
+        yield row(method, _best_bits(predictors, limited, first, bits))
     for one in bits:
         uniform = elastic_bits(plain, (one,), (one,))
-        yield row(f"uniform {one}", _best(uniform, predictors, pipeline, limits))
+        yield row(f"uniform {one}", _best(uniform, predictors, limited))
 
 
-def _best(
-    space: MobileSpace, predictors: Predictors, pipeline: Pipeline, limits: dict[str, float]
-) -> Architecture | None:
+def _best(space: MobileSpace, predictors: Predictors, limited: Limited) -> Architecture | None:
     """Return the most accurate network within the limits, by the exact search; None without."""
-    over = replace(predictors, space=space, of_hardware=pipeline.counts())
-    asked = {name: Limit(name, at_most=most) for name, most in limits.items()}
+    over = replace(predictors, space=space, of_hardware=limited.pipeline.counts())
+    asked = {name: Limit(name, at_most=most) for name, most in limited.limits.items()}
     layout = lay_out_front(over, (Objective("accuracy", "max"),), asked)
     try:
         archive = plugins.load("optimizers", "exact").optimize(layout.problem, seed=0, budget=10**9)
@@ -221,15 +228,10 @@ def _best(
 
 
 def _best_bits(
-    space: MobileSpace,
-    predictors: Predictors,
-    pipeline: Pipeline,
-    limits: dict[str, float],
-    network: Architecture,
-    bits: Sequence[int],
+    predictors: Predictors, limited: Limited, network: Architecture, bits: Sequence[int]
 ) -> Architecture | None:
     """Return the architecture with the best bits of its stages within the limits, all tried."""
-    counts = pipeline.counts()
+    space, counts = predictors.space, limited.pipeline.counts()
     every = [
         _all_bits(space, network, *chosen)
         for chosen in itertools.product(bits, repeat=2 * len(space.stages))
@@ -237,7 +239,7 @@ def _best_bits(
     within = [
         one
         for one in every
-        if all(counts[name](space.layers(one)) <= most for name, most in limits.items())
+        if all(counts[name](space.layers(one)) <= most for name, most in limited.limits.items())
     ]
     if not within:
         return None
@@ -271,8 +273,10 @@ def _trained(
 
 def _print(rows: Sequence[Chosen], data: Dataset, arguments: argparse.Namespace) -> None:
     n = len(data.test.labels)
-    print(f"\n{data.name}: accuracy on {n} test images after {arguments.finetune} epochs (before), "
-          f"estimated LUTs; standard error {100 * (0.9 * 0.1 / n) ** 0.5:.1f} points at 90 %")  # fmt: skip
+    print(
+        f"\n{data.name}: accuracy on {n} test images after {arguments.finetune} epochs (before), "
+        f"estimated LUTs; standard error at 90 %: {100 * (0.09 / n) ** 0.5:.1f} points"
+    )
     print("| images/s | LUTs at most | method | accuracy | LUTs | block RAMs | network |")
     print("|---|---|---|---|---|---|---|")
     for row in rows:
