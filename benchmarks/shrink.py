@@ -5,7 +5,7 @@ Run: OMP_NUM_THREADS=1 python benchmarks/shrink.py FOLDER WORK [--size 96] [--se
 
 FOLDER is an image folder as `edgenas search --data imagefolder:FOLDER` takes it. The network is
 EfficientNet-Lite0 from ImageNet's weights, trained on the images for so many CPU seconds and
-exported by torch. `edgenas.shrink` trains its supernet for so many epochs; then the network for
+exported by torch. `edgenas shrink` trains its supernet for so many epochs; then the network for
 each limit is picked as `edgenas optimize --max-latency` does. Against each stands the network of
 full depth with one share of hidden channels in all blocks, and one resolution: of those that are no
 slower than the winner the one with the most multiply-accumulates, cut out of the same sorted
@@ -23,22 +23,24 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from photographs import ENGINE, SCHEME, begun, epoch_s, fixed, images_at, keep, known, training
 from photographs_timing import thread_ms
 
-import edgenas
 from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.progress import Silent
 from edgenas.core.records import Architecture, SearchResult, StageChoice
 from edgenas.core.records.intervals import wilson
 from edgenas.data.base import Dataset
+from edgenas.int8.graph.lower import lower
+from edgenas.int8.graph.ranges import calibrate
 from edgenas.runs import artifacts
-from edgenas.runs.commands import run_step
+from edgenas.runs.commands import run_step, shrink
 from edgenas.spaces import files as space_files
 from edgenas.spaces.imported import EIGHTHS, HIDDEN_EIGHTHS, ImportedSpace
 from edgenas.supernet import files
-from edgenas.supernet.deploy import deployable
+from edgenas.supernet.deploy import Deployable
 from edgenas.supernet.imagenet.weights import MEAN, STD
 from edgenas.supernet.imported.start import begin
 from edgenas.supernet.network import Supernet
@@ -65,18 +67,10 @@ def main() -> None:
         export(model, data, asked.seconds)
     run = asked.work / "run"
     if not (run / "search.json").exists():
-        edgenas.shrink(
-            model,
-            f"imagefolder:{asked.folder}",
-            out=run,
-            mean=(MEAN,) * 3,
-            std=(STD,) * 3,
-            engine="onnxruntime",
-            epochs=asked.epochs,
-            samples=24,
-            evaluate=32,
-            top=2,
-        )
+        options = {"engine": "onnxruntime", "epochs": asked.epochs, "samples": 24, "evaluate": 32}
+        given = {**options, "data": f"imagefolder:{asked.folder}", "top": 2}
+        fed = {"mean": (MEAN,) * 3, "std": (STD,) * 3}
+        shrink(model, run, given, Silent(), preprocessing=fed)
     folder = RunFolder(run)
     member = space_files.find(str(next(folder.space.glob("*.json"))))
     space = member.create(len(data.class_names), 3, asked.size)
@@ -143,15 +137,19 @@ def uniform_within(winner: Path, start: Supernet, data: Dataset) -> Architecture
     space = start.space
     assert isinstance(space, ImportedSpace)
     scalings = [uniform(space, *how) for how in itertools.product(EIGHTHS, space.resolutions)]
-    models = [
-        deployable(start, one, space.layers(one), data, ENGINE).emit(SCHEME, batch=1)
-        for one in scalings
-    ]
+    models = [model_of(start, one) for one in scalings]
     limit, *taken = thread_ms([winner.read_bytes(), *models])
     work = {one: sum(layer.macs for layer in space.layers(one)) for one in scalings}
     timed = zip(scalings, taken, strict=True)
     fitting = [one for one, ms in timed if ms <= MOST_SLOWER * limit]
     return max(fitting or [scalings[0]], key=lambda one: work[one])
+
+
+def model_of(start: Supernet, architecture: Architecture) -> bytes:
+    """Return an int8 file whose latency alone means something: noise calibrates it."""
+    graph = lower(start.space.layers(architecture), start.subnet(architecture).numpy_state())
+    noise = np.random.default_rng(0).normal(size=(4, *graph.input_shape[1:])).astype(np.float32)
+    return Deployable(graph, calibrate(graph, noise), ENGINE).emit(SCHEME, batch=1)
 
 
 def alone(  # noqa: PLR0917 - where to, what, from what

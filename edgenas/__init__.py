@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         package_supernet,
         search,
         search_boards,
-        shrink,
         train_supernet,
     )
     from edgenas.runs.loading import load_data, load_space, load_target, read_csv
@@ -65,7 +64,6 @@ __all__ = [
     "read_csv",
     "search",
     "search_boards",
-    "shrink",
     "train_supernet",
 ]
 _MODULES = {

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-import edgenas
 from edgenas.cli.completion import RunPath
 from edgenas.cli.options import (
     Command,
@@ -73,25 +72,21 @@ def shrink(
       edgenas shrink model.onnx --data imagefolder:flowers --time 1h --out runs/own
     """
     asked = given(options)
-    data = asked.pop("data", None)
-    if data is None:
+    if "data" not in asked:
         raise click.UsageError("Name the images of the network's classes: --data imagefolder:DIR")
     path = commands.run_path(out, resume=False)
     bars = Bars() if is_verbose() or is_quiet() else TotalProgress()
     bars.message(f"run folder: {path}")
     try:
-        document = edgenas.shrink(
+        document = commands.shrink(
             model,
-            data,
-            out=path,
-            mean=mean,
-            std=std,
-            labels=labels,
+            path,
+            asked,
+            bars,
             shape=shape,
-            progress=bars,
-            **asked,
+            preprocessing={"mean": mean, "std": std, "fit": options["fit"], "labels": labels},
             **access_given(options),
-        ).document
+        )
     finally:
         bars.close()
     if as_json:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgenas.core.errors import InputError, nearest
+from edgenas.core.errors import nearest
 from edgenas.core.progress import Progress, Silent
 from edgenas.core.records import Fit
 from edgenas.core.run_options import OPTIONS
@@ -88,58 +88,6 @@ def search(
     asked, access = _read(options, progress, target=target, data=data)
     document = steps.search(path, asked, progress, resume, access)
     return Run(path, progress, access, document)
-
-
-def shrink(
-    model: Path | str,
-    data: str,
-    *,
-    target: str | None = None,
-    out: Path | str | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    labels: Path | str | None = None,
-    shape: str | None = None,
-    progress: Progress | None = None,
-    **options: Unpack[SearchOptions],
-) -> Run:
-    """Search for a smaller network within one that you trained: its weights are the supernet.
-
-    Parameters
-    ----------
-    model : a float ONNX file with a classifier for the classes of `data`.
-    data : "imagefolder:DIR" or "hf:NAME". out : a new run folder; runs/TIME if left out.
-    mean, std : a channel, of pixels from 0 to 1; those of the file's metadata, else ImageNet's.
-    labels : a file with the network's classes, a line each; else its metadata, else the folders'
-        order. shape : such as "3x224x224", where the file leaves it open.
-
-    The others are those of `search`, without space, supernet and image_size, which are the model's.
-
-    Returns
-    -------
-    The run, as of `search`; `search(out=…, resume=True)` goes on with it.
-
-    Raises
-    ------
-    InputError : the file cannot be imported, or has nothing to shrink; or as for `search`.
-    RunFolderError : `out` holds something already.
-    """
-    from edgenas.runs import shrink as own
-    from edgenas.runs.own_data import Preprocessing
-    from edgenas.runs.quantize import image_shape
-
-    given = sorted({"space", "supernet", "image_size"} & options.keys())
-    if given:
-        raise InputError(f"The {given[0]} of a shrunk network is its own.", "Leave it out.")
-    path, progress = _run_path(out, resume=False), progress or Silent()
-    how = Preprocessing(
-        None if mean is None else tuple(mean),
-        None if std is None else tuple(std),
-        options.get("fit"),
-        None if labels is None else Path(labels),
-    )
-    began: Any = own.begin(Path(model), path, how, image_shape(shape), progress)
-    return search(target, data, out=path, progress=progress, **{**options, **began})
 
 
 def search_boards(

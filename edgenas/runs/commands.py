@@ -235,6 +235,31 @@ def quantize(
     return dict(to_json(quantizing.quantize_model(model, given, wanted, access, progress)))
 
 
+def shrink(
+    model: Path,
+    run: Path,
+    asked: dict[str, Any],
+    progress: Progress,
+    *,
+    shape: str | None = None,
+    preprocessing: Mapping[str, Any] | None = None,
+    **allowed: Unpack[AccessOptions],
+) -> dict[str, Any]:
+    """Search for a smaller network within a float model file; preprocessing : of `Preprocessing`.
+
+    asked : the options of a run, without space, supernet and image_size, which are the model's.
+    """
+    from edgenas.runs import search
+    from edgenas.runs import shrink as shrinking
+    from edgenas.runs.own_data import Preprocessing
+    from edgenas.runs.quantize import image_shape
+
+    how = Preprocessing(**(preprocessing or {}))
+    began = shrinking.begin(model, run, how, image_shape(shape), progress)
+    access = make_access(progress.message, **allowed)
+    return search.search(run, {**asked, **began}, progress, resume=False, access=access)
+
+
 def roofline(
     what: Path,
     target: str | None,
