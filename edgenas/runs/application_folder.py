@@ -24,6 +24,7 @@ from edgenas.targets.jobs.runtime import RUNTIME
 from edgenas.targets.remote.wheels import DISTRIBUTIONS
 
 APPLICATION = Path(__file__).parent / "application"
+_CPP_EXAMPLE = "classify.cpp"  # of ONNX Runtime's API
 SELF_TEST_IMAGES = 3
 SELF_TEST_S = 120.0
 _MOST_IMAGE_BYTES = 4 << 20  # of a file that is packed as it is
@@ -87,8 +88,12 @@ class Application:
         pillow = f"pillow=={importlib.metadata.version('pillow')}"
         required = ["numpy", f"{distribution}=={self.engine_version}", pillow]
         own = {
-            path.name: path.read_bytes() for path in sorted(APPLICATION.iterdir()) if path.is_file()
+            path.name: path.read_bytes()
+            for path in sorted(APPLICATION.iterdir())
+            if path.is_file() and (path.name != _CPP_EXAMPLE or self.format == "onnx")
         }
+        if _CPP_EXAMPLE in own:
+            own["input.h"] = self._input_header().encode()
         runtime = {
             f"{RUNTIME.name}/{path.relative_to(RUNTIME).as_posix()}": path.read_bytes()
             for path in sorted(RUNTIME.rglob("*.py"))
@@ -109,6 +114,22 @@ class Application:
             "requirements.txt": "".join(f"{line}\n" for line in required).encode(),
             "card.json": (json.dumps(card, indent=1, allow_nan=False) + "\n").encode(),
         }
+
+    def _input_header(self) -> str:
+        """Return the input as constants for the example in C++."""
+        made = self.input
+        numbers = {"MEAN": made.mean, "STD": made.std}
+        constants = {
+            "CHANNELS": str(len(made.mean)),
+            "HEIGHT": str(made.size),
+            "WIDTH": str(made.size),
+            **{
+                name: "{" + ", ".join(f"{float(one)!r}f" for one in values) + "}"
+                for name, values in numbers.items()
+            },
+            "THREADS": str(self.threads),
+        }
+        return "".join(f"#define EDGENAS_{name} {value}\n" for name, value in constants.items())
 
     def _card(self, images: list[str]) -> dict[str, Any]:
         test = self.self_test

@@ -149,6 +149,10 @@ def test_own_model_classifies_as_its_engine_does(
     command = [sys.executable, str(tmp_path / "app" / "classify.py"), *images_in(tmp_path)]
     lines = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     answers = [json.loads(line) for line in lines.splitlines()]
+    example = tmp_path / "app" / "input.h"
+    assert example.exists() == (tmp_path / "app" / "classify.cpp").exists() == (suffix == "onnx")
+    if suffix == "onnx":
+        assert "#define EDGENAS_STD {0.5f, 0.5f, 0.5f}\n" in example.read_text()
     pixels, _ = images_and_labels()
     engine = "litert" if suffix == "tflite" else "onnxruntime"
     scores = logits((tmp_path / name).read_bytes(), normalised(pixels[1400:1402]), engine)
