@@ -46,7 +46,7 @@ class Quantity(click.ParamType):
     ) -> float:
         if isinstance(value, float):
             return value
-        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[-+]?[0-9]+)?)\s*([a-z%]*)\s*", value)
+        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[-+]?[0-9]+)?)\s*([a-zA-Z%]*)\s*", value)
         if match is None or match.group(2) not in {"", *self._units}:
             self.fail(f"'{value}' is not a {self.name}; write {self._examples}", param, ctx)
         return float(match.group(1)) * self._units.get(match.group(2), 1.0)
@@ -72,6 +72,7 @@ class NumberList(click.ParamType):
 
 
 MILLISECONDS = Quantity("duration", {"us": 1e-3, "ms": 1.0, "s": 1e3}, "2ms, 350us or 1.5s")
+MILLIJOULES = Quantity("energy", {"uJ": 1e-3, "mJ": 1.0, "J": 1e3}, "2mJ, 500uJ or 0.1J")
 SECONDS = Quantity("duration", {"s": 1.0, "m": 60.0, "h": 3600.0}, "10m or 90s")
 SHARE = Quantity("share", {"%": 0.01}, "1% or 0.01")
 

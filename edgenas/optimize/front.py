@@ -48,11 +48,16 @@ class FrontLayout(Grid):
 
 
 def lay_out_front(
-    predictors: Predictors, objectives: Sequence[Objective], limits: Mapping[str, Limit]
+    predictors: Predictors,
+    objectives: Sequence[Objective],
+    limits: Mapping[str, Limit],
+    grid: Grid | None = None,
 ) -> FrontLayout:
     """Return the search for the best trade-offs between `objectives` within `limits`.
 
     The mean of each limited response is a column too, without a goal of its own.
+
+    grid : the choices that count; None for all of the space.
 
     Raises
     ------
@@ -61,7 +66,7 @@ def lay_out_front(
     columns = _columns(objectives, limits)
     for column in columns:
         _check_known(predictors, column.kind)
-    grid = Grid.of(predictors.space)
+    grid = grid or Grid.of(predictors.space)
     values = _Values(predictors, grid, columns)
     options = (len(grid.space.resolutions), *(len(choices) for choices in grid.choices))
     sums = values.sums() if values.separable else None

@@ -16,6 +16,7 @@ from edgenas.core.records import (
     from_json,
     to_json,
 )
+from edgenas.core.records.growth import Growth
 from edgenas.core.records.int8_layers import Int8Layers
 from edgenas.core.records.roofline import Roofline
 from edgenas.core.records.tables import LookedUpRows, TableCard
@@ -37,6 +38,7 @@ ARTIFACTS: dict[Any, Place] = {
     Explanation: RunFolder.explanation,
     Int8Layers: RunFolder.int8_layers,
     Roofline: RunFolder.roofline,
+    Growth: RunFolder.growth,
     WarmStart: RunFolder.warm_start,
     Notes: RunFolder.notes,
 }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgenas.core.progress import Progress
 from edgenas.core.records import to_json
+from edgenas.core.records.growth import Start
 from edgenas.runs.loading import AccessOptions, make_access
 
 if TYPE_CHECKING:
@@ -290,6 +291,25 @@ def roofline(
 
         picture.write_bytes(rooflines(found).png())
     return document(found)
+
+
+def grow(
+    run: Path,
+    asked: Mapping[str, Any],
+    progress: Progress,
+    *,
+    start: Start = "winner",
+    epochs: int | None = None,
+    time_s: float | None = None,
+    **allowed: Unpack[AccessOptions],
+) -> dict[str, Any]:
+    """Grow a run's network towards its limits, and export the best of all ways: `grow.grow`."""
+    from edgenas.runs import boards
+    from edgenas.runs import grow as growing
+
+    access = make_access(progress.message, **allowed)
+    with boards.comparison_kept(run, progress):
+        return growing.grow(run, asked, progress, access, start=start, epochs=epochs, time_s=time_s)
 
 
 def verify_file(

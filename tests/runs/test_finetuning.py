@@ -19,7 +19,7 @@ from edgenas.runs.open import open_run
 from edgenas.runs.run import RunContext
 from edgenas.supernet import files, trainer
 from edgenas.supernet.deploy import deployable
-from edgenas.supernet.finetune import FineTuning, load, save
+from edgenas.supernet.finetune import fine_tuning, load, save
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.settings import TrainSettings, default_settings
 from helpers.listening import Listening
@@ -98,11 +98,11 @@ def test_a_finetuned_subnet_is_the_same_when_read_back_and_rounds_nothing(tmp_pa
     with open_run(tmp_path / "run", {"data": "digits"}, Silent(), resume=False) as context:
         supernet, architecture = begun(context), context.space.smallest()
         settings = default_settings(context.dataset, epochs=1)
-        tuning = FineTuning(supernet, architecture, context.dataset, settings)
+        tuning = fine_tuning(supernet, architecture, context.dataset, settings)
         losses = list(tuning.steps())
         assert np.mean(losses[-4:]) < np.mean(losses[:4])
         save(tuning.subnet, tmp_path / "one.safetensors")
-        read = load(tmp_path / "one.safetensors", supernet, architecture)
+        read = load(tmp_path / "one.safetensors", context.space.layers(architecture), supernet)
         ours, theirs = read.state_dict(), tuning.subnet.state_dict()
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
         assert not any(getattr(module, "rounds", False) for module in tuning.subnet.modules())

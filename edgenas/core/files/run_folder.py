@@ -100,6 +100,8 @@ class RunFolder:
     roofline = FileOfEach(
         "models/NAME.roofline.json", "how far each of its layers is from the machine's limits"
     )
+    growth = File("grown.json", "what growing a network came to, and what was trained beside it")
+    grown = FileOfEach("models/NAME.grown.safetensors", "the weights of the network that it kept")
     verification = File(
         "verification.json", "what was measured of the candidates, and the verdict", "verify"
     )

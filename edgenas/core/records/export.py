@@ -9,7 +9,7 @@ from edgenas.core.records.answers import Answers
 from edgenas.core.records.image_input import ImageInput
 from edgenas.core.records.search import Candidate
 
-Weights = Literal["supernet", "fine-tuned", "linear classifier"]
+Weights = Literal["supernet", "fine-tuned", "linear classifier", "grown", "trained alone", "pruned"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ExportedModel:
     val_answers : of the int8 file, image by image; None of models of before these were kept.
     input : how it is made of an image file; None in the cards of older versions.
     weights : whose they are; "linear classifier": ImageNet's frozen network with one, where
-        training made it no better.
+        training made it no better; the last three: what `edgenas grow` kept.
     """
 
     candidate: Candidate

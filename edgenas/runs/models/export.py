@@ -21,7 +21,7 @@ from edgenas.core.records import (
 from edgenas.core.records.export import Weights
 from edgenas.int8.engines.host import version
 from edgenas.int8.graph import graph_file
-from edgenas.runs.models import fpga_files
+from edgenas.runs.models import fpga_files, grown
 from edgenas.runs.models.engine_check import check_engine
 from edgenas.runs.models.finetuned import finetuned
 from edgenas.runs.models.frozen import better
@@ -104,6 +104,8 @@ def _network(
     context: RunContext, supernet: Supernet, architecture: Architecture
 ) -> tuple[Deployable, FineTuned | None, Weights]:
     """Return the network with the best weights that there are for it, and whose these are."""
+    if (kept := grown.deployable(context, architecture, supernet)) is not None:
+        return kept[0], None, kept[1]
     layers = context.space.layers(architecture)
     inherited = deployable(supernet, architecture, layers, context.dataset, context.engine)
     network, tuned = finetuned(context, supernet, architecture, inherited)

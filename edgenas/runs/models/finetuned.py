@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgenas.core.errors import DataError
-from edgenas.core.records import Architecture, FineTuned
+from edgenas.core.records import Architecture, ExportedModel, FineTuned
 from edgenas.runs.time_plan import Clock, fine_tuning_epochs
 from edgenas.supernet.deploy import Deployable, of_subnet
 
 if TYPE_CHECKING:
     from edgenas.runs.run import RunContext
     from edgenas.supernet.blocks import Subnet
-    from edgenas.supernet.finetune import FineTuning
+    from edgenas.supernet.finetune import SubnetTraining
     from edgenas.supernet.network import Supernet
 
 
@@ -70,16 +71,36 @@ def _fine_tuning_sentence(candidates: int, epochs: int) -> str:
     return f"{candidates} {are} trained alone for {epochs} epoch{'s' * (epochs > 1)}{each}."
 
 
+def tuned_subnet(
+    context: RunContext, supernet: Supernet, architecture: Architecture
+) -> Subnet | None:
+    """Return the subnet with the fine-tuned weights that it was exported with; None without."""
+    from edgenas.supernet.finetune import load
+
+    model = context.find(ExportedModel, architecture.short_name)
+    tuned = None if model is None else model.finetuned
+    if tuned is None or not tuned.kept:
+        return None
+    path = _path(context, architecture, tuned.epochs)
+    if not path.exists():
+        return None
+    return load(path, context.space.layers(architecture), supernet)
+
+
+def _path(context: RunContext, architecture: Architecture, epochs: int) -> Path:
+    name = f"{architecture.short_name}.finetuned-{epochs}.safetensors"
+    return context.folder.models / name
+
+
 def _trained(
     context: RunContext, supernet: Supernet, architecture: Architecture, epochs: int
 ) -> Subnet:
     from edgenas.supernet.finetune import load, save
 
-    name = f"{architecture.short_name}.finetuned-{epochs}.safetensors"
-    path = context.folder.models / name
+    path = _path(context, architecture, epochs)
     if path.exists():
-        context.reuse(f"the fine-tuned weights {name}")
-        return load(path, supernet, architecture)
+        context.reuse(f"the fine-tuned weights {path.name}")
+        return load(path, context.space.layers(architecture), supernet)
     if context.dataset.excerpt_of:
         raise DataError(
             f"{context.dataset.name} has too few images to fine-tune on.",
@@ -96,8 +117,8 @@ def _trained(
 
 def _tuning(
     context: RunContext, supernet: Supernet, architecture: Architecture, epochs: int
-) -> FineTuning:
-    from edgenas.supernet.finetune import FineTuning
+) -> SubnetTraining:
+    from edgenas.supernet.finetune import fine_tuning
     from edgenas.supernet.settings import default_settings, transfer_settings
 
     config, package = context.config, context.pretrained
@@ -106,4 +127,4 @@ def _tuning(
     settings = recipe(
         context.dataset, epochs=epochs, batch_size=config.batch_size, seed=config.seed
     )
-    return FineTuning(supernet, architecture, context.dataset, settings)
+    return fine_tuning(supernet, architecture, context.dataset, settings)

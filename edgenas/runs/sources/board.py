@@ -31,7 +31,7 @@ from edgenas.predictors.base import Additive, FittedPredictor, TrainingData
 from edgenas.reporting.document import MarginalEffect
 from edgenas.runs import start_checks, warm_start
 from edgenas.runs.models import export as exporting
-from edgenas.runs.models import int8_layers
+from edgenas.runs.models import grown, int8_layers
 from edgenas.runs.models.kept_predictors import drop_others
 from edgenas.runs.named_paths import anchored
 from edgenas.runs.sources import (
@@ -194,7 +194,8 @@ class Board:
             return False  # fitted by an edgenas that made other terms
         result, verification = run.search_result(), run.verified()
         epochs = {0 if (tuned := one.model.finetuned) is None else tuned.epochs
-                  for one in verification.models}  # fmt: skip
+                  for one in verification.models
+                  if one.model.weights not in grown.WEIGHTS.values()}  # fmt: skip
         return (
             anchored({"warm_start": result.warm_start}, run.folder.path)
             == {"warm_start": run.config.warm_start}

@@ -22,7 +22,7 @@ from edgenas.optimize.optimizers.dominance import nondominated
 from edgenas.optimize.optimizers.problem import Archive, NoneFeasibleError
 from edgenas.optimize.optimizers.under_limit import best_under
 from edgenas.runs import warm_start
-from edgenas.runs.models import frozen, kept_predictors
+from edgenas.runs.models import frozen, grown, kept_predictors
 from edgenas.runs.run import RunContext
 
 # Points of the frontier that search.json keeps.
@@ -56,8 +56,9 @@ def search(context: RunContext) -> SearchResult:
         result = _best_under(context, optimizer, started)
     else:
         result = _front(context, optimizer, started)
+    found = _with_linear_classifier(context, _with_fastest_alike(context, result))
     return replace(
-        _with_linear_classifier(context, _with_fastest_alike(context, result)),
+        _with_grown(context, found),
         warm_start=context.config.warm_start,
         predicted_by=kept_predictors.keep(context),
     )
@@ -108,6 +109,26 @@ def _with_linear_classifier(context: RunContext, result: SearchResult) -> Search
     floor = frozen.accuracy(context)
     if floor is None or floor <= best:
         return result
+    return _with_candidate(result, candidate)
+
+
+def _with_grown(context: RunContext, result: SearchResult) -> SearchResult:
+    """Return the result with the network that `edgenas grow` kept among its candidates.
+
+    It takes the last place but the fastest's, if it keeps the limits.
+    """
+    growth = grown.kept(context)
+    chosen = [one.architecture for one in result.candidates]
+    if growth is None or growth.best.network in chosen:
+        return result
+    (candidate,) = context.predictors().candidates([growth.best.network])
+    return (
+        _with_candidate(result, candidate) if keeps(candidate.predicted, result.limits) else result
+    )
+
+
+def _with_candidate(result: SearchResult, candidate: Candidate) -> SearchResult:
+    """Return the result with a candidate in the last place but the fastest's."""
     fastest = [one for one in result.candidates if one.architecture == result.fastest_alike]
     others = [one for one in result.candidates if one not in fastest]
     kept = others[: max(result.top - 1 - len(fastest), 0)]
