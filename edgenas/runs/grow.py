@@ -145,13 +145,8 @@ def _limits(context: RunContext, options: Mapping[str, Any]) -> dict[str, Limit]
 
 
 def _check(context: RunContext, seed: Architecture, limits: Mapping[str, Limit]) -> None:
-    """Refuse, before anything is trained, what cannot be grown or cannot be afforded."""
+    """Refuse, before anything is trained, what cannot be grown; images, which take long, last."""
     space, predictors = context.space, context.predictors()
-    if context.data_card.synthetic or context.dataset.excerpt_of:
-        raise DataError(
-            f"{context.data_card.name} has too few images to train on.",
-            "Name the images that the supernet was trained on with --data.",
-        )
     if not hidden_blocks(space.layers(seed)):
         raise InputError(
             f"The blocks of '{space.name}' have no hidden channels with batch norm to split.",
@@ -182,6 +177,11 @@ def _check(context: RunContext, seed: Architecture, limits: Mapping[str, Limit])
     if _least_growth(predictors, seed, limits) is None:
         raise InfeasibleError(
             "Nothing wider than the network keeps the limits.", "Ask for more, as --max-latency."
+        )
+    if context.data_card.synthetic or context.dataset.excerpt_of:
+        raise DataError(
+            f"{context.data_card.name} has too few images to train on.",
+            "Name the images that the supernet was trained on with --data.",
         )
 
 
