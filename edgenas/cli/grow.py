@@ -80,7 +80,10 @@ def grow(
     nothing, and a wider subnet pruned. The best on the validation images goes through search,
     export and verification as any candidate, and the result says which it was.
 
-    FIGURES
+    Where the images are at hand, training the final shape from nothing is better: on 4,000 images
+    of CIFAR-10 (recompressed as JPEG), 9 epochs, growing the smallest network gets 43 %, its shape
+    from nothing 50 %, the pruned network 50 %; on 717 photographs, 30 epochs, 67, 74 and 74 %. It
+    is for a network that passed faster than its limit and is to be larger after a few epochs.
 
     \b
     Examples:

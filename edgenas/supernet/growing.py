@@ -159,33 +159,38 @@ def _error(samples: np.ndarray) -> np.ndarray:
 
 
 def block_gains(
-    subnet: Subnet, deeper: Mapping[int, tuple[Layer, ...]], data: Data, settings: GainSettings
+    subnet: Subnet, deeper: tuple[Layer, ...], data: Data, settings: GainSettings
 ) -> dict[int, BlockGain]:
     """Return what one more block in a stage would do, by the stage.
 
-    deeper : the layers of the network with that block, by the stage.
+    deeper : the layers of the network with all of these blocks, one a stage at most; none of them
+        does anything before its last batch norm has a weight, so that all are looked at at once.
     """
-    found = {}
-    for stage, layers in deeper.items():
-        network = grown(subnet, layers, {}, seed=settings.seed)
-        recalibrate(network, calibration_images(network, data), data)
-        (new,) = new_projections(subnet.layers, layers)
-        weight = network.get_parameter(f"{new.name}.bn.weight")
-        halves: list[list[Tensor]] = [[], []]
-        batches = _batches(network, data, settings, settings.measured)
-        for index, (images, labels) in enumerate(batches):
-            network.zero_grad(set_to_none=True)
-            F.cross_entropy(network(images), labels).backward()
+    network = grown(subnet, deeper, {}, seed=settings.seed)
+    recalibrate(network, calibration_images(network, data), data)
+    added = {one.stage: one for one in new_projections(subnet.layers, deeper)}
+    weights = {
+        stage: network.get_parameter(f"{one.name}.bn.weight") for stage, one in added.items()
+    }
+    halves: dict[int, tuple[list[Tensor], list[Tensor]]] = {stage: ([], []) for stage in added}
+    batches = _batches(network, data, settings, settings.measured if added else 0)
+    for index, (images, labels) in enumerate(batches):
+        network.zero_grad(set_to_none=True)
+        F.cross_entropy(network(images), labels).backward()
+        for stage, weight in weights.items():
             assert weight.grad is not None
-            halves[index % 2].append(weight.grad.detach().clone())
-        first, second = (torch.stack(half).mean(0) for half in halves)
+            halves[stage][index % 2].append(weight.grad.detach().clone())
+    own = {name: value.clone() for name, value in network.state_dict().items()}
+    found = {}
+    for stage, one in added.items():
+        first, second = (torch.stack(half).mean(0) for half in halves[stage])
         gradient = (first + second) / 2
         root = float(gradient.norm()) / len(gradient) ** 0.5
         # The product of two halves is free of the noise that a norm would count as gain.
         squared = max(0.0, float(first @ second))
         drop = settings.step * (len(gradient) * squared) ** 0.5
-        own = {name: value.clone() for name, value in network.state_dict().items()}
-        state = {name: own[name] for name in own.keys() - subnet.state_dict().keys()}
+        names = {of.name for of in deeper if (of.stage, of.block) == (one.stage, one.block)}
+        state = {name: value for name, value in own.items() if name.partition(".")[0] in names}
         found[stage] = BlockGain(AddedBlock(state, -gradient / max(root, 1e-12)), drop)
     return found
 

@@ -129,3 +129,37 @@ def test_what_was_kept_is_a_candidate_while_it_keeps_the_limits(tmp_path: Path) 
     largest = context.space.largest()
     context.write(growth(largest, "grown", 0.2))
     assert largest not in [one.architecture for one in board_search.search(context).candidates]
+
+
+@pytest.mark.slow
+def test_a_run_grows_and_its_best_way_is_exported_and_verified(tmp_path: Path) -> None:
+    widths = "depths = [1, 2]\nkernel_sizes = [3]\nhidden_widths = [8, 16, 24, 32]\nstride = 2\n"
+    (tmp_path / "tiny.toml").write_text(
+        "[stem]\nwidth = 8\nstride = 1\n[head]\nwidth = 16\n"
+        f"[[stages]]\nwidth = 8\n{widths}[[stages]]\nwidth = 12\n{widths}"
+    )
+    run = str(tmp_path / "run")
+    with scripted_clock.ticking(tmp_path):
+        target = scripted_clock.target_file(tmp_path, "local", 'engine = "onnxruntime"')
+        small = ("--epochs", "1", "--samples", "8", "--evaluate", "8", "--top", "2")
+        space = ("--space", str(tmp_path / "tiny.toml"))
+        found = edgenas("search", "--target", target, "--out", run, *space, *small)
+        assert found.returncode == 0, found.stderr
+        grown = edgenas("grow", run, "--from", "smallest", "--epochs", "3", "--json")
+        assert grown.returncode == 0, grown.stderr
+        document = json.loads(grown.stdout)
+        growth = document["growth"]
+        ways = {one["way"]: one for one in growth["contenders"]}
+        assert set(ways) >= {"unchanged", "grown", "same shape from nothing"}
+        best = ways[growth["kept"]]
+        assert best["answers"]["right"] == max(one["answers"]["right"] for one in ways.values())
+        at_most = growth["limits"][0]["at_most"]
+        assert all(one["latency_ms"]["upper"] <= at_most for one in ways.values())
+        assert growth["kept"] != "unchanged"  # one epoch of a supernet is not the last word
+        exported = [one for one in document["candidates"] if one["architecture"] == best["network"]]
+        assert exported[0]["val_accuracy"] == pytest.approx(
+            best["answers"]["right"] / best["answers"]["n_images"]
+        )
+        again = edgenas("search", "--out", run, "--resume", "--json")
+        assert again.returncode == 0, again.stderr
+        assert "the search and its verification" in json.loads(again.stdout)["reused"]

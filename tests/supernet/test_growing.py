@@ -17,7 +17,13 @@ from edgenas.data.base import Dataset
 from edgenas.spaces.base import MobileSpace, StageSpec
 from edgenas.supernet.blocks import Subnet
 from edgenas.supernet.finetune import SubnetTraining
-from edgenas.supernet.growing import GainSettings, block_gains, gains_along, split_gains
+from edgenas.supernet.growing import (
+    GainSettings,
+    best_directions,
+    block_gains,
+    gains_along,
+    split_gains,
+)
 from edgenas.supernet.network import initialise
 from edgenas.supernet.recalibrate import to_input
 from edgenas.supernet.settings import default_settings
@@ -102,35 +108,37 @@ def test_directions_found_are_as_good_as_eigenvectors(subnet: Subnet, digits: Da
     shapes = [one.shape for one in found.direction]
     size = sum(int(np.prod(shape[1:])) for shape in shapes)
 
-    def drops(vector: np.ndarray) -> np.ndarray:
-        """Of every channel split along one vector, by the product's finite difference."""
-        parts = np.split(vector.astype(np.float32), [int(np.prod(shapes[0][1:]))])
+    def drops(vectors: np.ndarray) -> np.ndarray:
+        """Of every channel, split along its own vector or one for all, [hidden or 1, size]."""
+        parts = np.split(vectors.astype(np.float32), [int(np.prod(shapes[0][1:]))], axis=1)
         direction = tuple(
-            torch.from_numpy(part).view(1, *shape[1:]).expand(shape)
+            torch.from_numpy(part).view(-1, *shape[1:]).expand(shape)
             for part, shape in zip(parts, shapes, strict=True)
         )
-        everywhere = {p: one.direction for p, one in gains.items()}
-        return gains_along(subnet, {**everywhere, place: direction}, digits, settings)[place].drops
+        along = {p: direction if p == place else one for p, one in random.items()}
+        return gains_along(subnet, along, digits, settings)[place].drops
 
-    gains = split_gains(subnet, digits, replace(settings, searched=1))
+    random = best_directions(subnet, digits, replace(settings, searched=0))
     axes = np.eye(size)
-    own = np.array([drops(axis) for axis in axes])
+    own = np.array([drops(axis[None]) for axis in axes])
     form = np.zeros((len(found.drops), size, size))  # -S s^2 / 2, by polarisation
     for i in range(size):
         form[:, i, i] = own[i]
         for j in range(i):
-            both = drops((axes[i] + axes[j]) / np.sqrt(2))
+            both = drops((axes[i] + axes[j])[None] / np.sqrt(2))
             form[:, i, j] = form[:, j, i] = both - (own[i] + own[j]) / 2
-    best = np.linalg.eigvalsh(form)[:, -1]
-    matters = best > 0.1 * best.max()
+    values, vectors = np.linalg.eigh(form)
+    matters = values[:, -1] > 0.1 * values[:, -1].max()
     assert matters.sum() >= 3
-    assert (found.drops[matters] >= 0.95 * best[matters]).all()
+    along_eigenvectors = drops(vectors[:, :, -1])[matters]
+    assert found.drops[matters].sum() >= 0.95 * along_eigenvectors.sum()
+    assert found.drops[matters].sum() >= 2 * drops(np.ones((1, size)) / np.sqrt(size)).sum()
 
 
 def test_a_new_block_gains_as_its_gradient_says(subnet: Subnet, digits: Dataset) -> None:
     deeper = layers_of((8, 8), (12, 12))
     settings = replace(WHOLE, step=0.002, measured=8)
-    (gain,) = block_gains(subnet, {1: deeper}, digits, settings).values()
+    (gain,) = block_gains(subnet, deeper, digits, settings).values()
     direction = gain.block.direction
     assert float(direction.square().mean()) == pytest.approx(1.0, rel=1e-5)
     before = loss(subnet, digits)

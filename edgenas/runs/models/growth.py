@@ -177,6 +177,10 @@ def prune(
     Of each block the channels stay whose last batch norm has the greatest weights: as many as make
     the sum of these weights greatest within the limits.
     """
+    choices, limits = narrower(growing.space, network, LEAST_KEPT), growing.limits
+    known, resolution = growing.predictors, network.resolution
+    if most_valuable(known, resolution, choices, lambda stage, choice: 0.0, limits) is None:
+        return None
     before = max(1, round(growing.settings.epochs * SHARE_BEFORE_PRUNING))
     after = max(1, growing.settings.epochs - before)
     growing.train(subnet, before, "Training to prune", shares=BEFORE_PRUNING)
@@ -187,10 +191,8 @@ def prune(
         widths = _widths(growing.space, network, stage, choice)
         return float(sum(sums[place][width] for place, width in widths.items()))
 
-    choices = narrower(growing.space, network, LEAST_KEPT)
-    found = most_valuable(growing.predictors, network.resolution, choices, value, growing.limits)
-    if found is None:
-        return None
+    found = most_valuable(known, resolution, choices, value, limits)
+    assert found is not None  # some choice keeps the limits, as was seen
     kept = {
         place: np.sort(np.argsort(-weights[place], kind="stable")[:width])
         for place, width in hidden_widths(growing.space, found).items()
@@ -212,11 +214,12 @@ class _Splitting:
 
     @classmethod
     def of(cls, subnet: Subnet, network: Architecture, growing: Growing) -> _Splitting:
-        space, more = growing.space, {}
-        for stage, choice in enumerate(network.stages):
-            for grown_stage in deeper(space.stages[stage], choice):
-                stages = (*network.stages[:stage], grown_stage, *network.stages[stage + 1 :])
-                more[stage] = space.layers(Architecture.of(space.name, network.resolution, stages))
+        space = growing.space
+        stages = tuple(
+            next(deeper(spec, choice), choice)
+            for spec, choice in zip(space.stages, network.stages, strict=True)
+        )
+        more = space.layers(Architecture.of(space.name, network.resolution, stages))
         data, settings = growing.data, growing.gains
         gains = gains_of_splits(subnet, data, settings)
         return cls(subnet, network, growing, gains, block_gains(subnet, more, data, settings))
