@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from edgenas.runs.config import read_config
 from edgenas.runs.run import RunContext
 from edgenas.runs.sources import board_search
 from edgenas.spaces.base import MobileSpace
+from helpers import scripted_clock
 from helpers.cli import edgenas
 from helpers.learnt_run import learnt
 
