@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
 from torch.utils.hooks import RemovableHandle
@@ -61,8 +60,8 @@ class SplitGains:
     """What splitting each hidden channel of one block would do.
 
     direction : v, of the layers that make the channels one tensor each, [hidden, ...] as their
-        weights; over all of them a row has norm 1. drops : how much the loss (mean cross-entropy of
-        an image) falls at the settings' step, float64 [hidden]; negative where it rises. errors :
+        weights; over all of them a row has norm 1. drops : how much the mean loss of an
+        image falls at the settings' step, float64 [hidden]; negative where it rises. errors :
         their standard errors.
     """
 
@@ -120,7 +119,7 @@ def best_directions(
     }
     optimizer = torch.optim.Adam([one for of in raw.values() for one in of], lr=settings.rate)
     for images, labels in _batches(subnet, data, settings, settings.searched):
-        seen = _seen(subnet, blocks, images, labels)
+        seen = _seen(subnet, blocks, data, images, labels)
         optimizer.zero_grad(set_to_none=True)
         for place, block in blocks.items():
             drop = seen[place].drops(subnet, block, unit(raw[place]), settings.step).sum()
@@ -139,7 +138,7 @@ def gains_along(
     blocks = hidden_blocks(subnet.layers)
     drops: dict[BlockPlace, list[np.ndarray]] = {place: [] for place in blocks}
     for images, labels in _batches(subnet, data, settings, settings.measured):
-        seen = _seen(subnet, blocks, images, labels)
+        seen = _seen(subnet, blocks, data, images, labels)
         with torch.no_grad():
             for place, block in blocks.items():
                 drop = seen[place].drops(subnet, block, directions[place], settings.step)
@@ -176,7 +175,7 @@ def block_gains(
     batches = _batches(network, data, settings, settings.measured if added else 0)
     for index, (images, labels) in enumerate(batches):
         network.zero_grad(set_to_none=True)
-        F.cross_entropy(network(images), labels).backward()
+        data.task.loss(network(images), labels).backward()
         for stage, weight in weights.items():
             assert weight.grad is not None
             halves[stage][index % 2].append(weight.grad.detach().clone())
@@ -196,10 +195,10 @@ def block_gains(
 
 
 def loss(subnet: Subnet, images: np.ndarray, labels: np.ndarray, data: Data) -> float:
-    """Return the mean cross-entropy of a calibrated subnet on images, uint8 [n, h, w, c]."""
+    """Return the mean loss of a calibrated subnet on images, uint8 [n, h, w, c]."""
     with torch.no_grad():
         inputs = resized(to_input(images, data), subnet.resolution)
-        return float(F.cross_entropy(subnet(inputs), torch.from_numpy(labels)))
+        return float(data.task.loss(subnet(inputs), torch.from_numpy(labels)))
 
 
 @dataclass(frozen=True)
@@ -246,7 +245,11 @@ def _batches(
 
 
 def _seen(
-    subnet: Subnet, blocks: Mapping[BlockPlace, HiddenBlock], images: Tensor, labels: Tensor
+    subnet: Subnet,
+    blocks: Mapping[BlockPlace, HiddenBlock],
+    data: Data,
+    images: Tensor,
+    labels: Tensor,
 ) -> dict[BlockPlace, _Seen]:
     """Return what each block sees of a batch; the loss is summed over its images."""
     entered: dict[str, Tensor] = {}
@@ -266,7 +269,7 @@ def _seen(
     subnet.eval()
     subnet.zero_grad(set_to_none=True)
     try:
-        F.cross_entropy(subnet(images), labels, reduction="sum").backward()
+        (len(labels) * data.task.loss(subnet(images), labels)).backward()
     finally:
         for handle in handles:
             handle.remove()
