@@ -63,7 +63,11 @@ def lowered(graph: Graph, quantization: Quantization, ends: np.dtype | None) -> 
     """
     tensors = dict.fromkeys(graph.shapes, Stored(_FLOAT))
     tensors |= {name: _activation(quant) for name, quant in quantization.tensors.items()}
-    borders = {node.inputs[0]: tensors[node.output] for node in _borders(graph)}
+    borders = {
+        node.inputs[0]: tensors[node.output]
+        for node in _borders(graph)
+        if node.inputs[0] not in graph.stored
+    }
     layers = []
     for node in _layers(graph):
         inputs = tuple(tensors[name] for name in node.inputs)

@@ -29,7 +29,7 @@ def mixed(graph: Graph, ranges: Ranges, floats: Collection[str]) -> tuple[Graph,
     plain = []
     for node in graph.nodes:
         inputs = tuple(renamed.get(name, name) for name in node.inputs)
-        if node.kind == _BORDER:
+        if node.kind == _BORDER and node.inputs[0] not in graph.stored:
             renamed[node.output] = inputs[0]
             continue
         kept = node.in_float or node.output in floats or (INPUT in floats and INPUT in inputs)

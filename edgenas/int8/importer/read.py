@@ -9,6 +9,7 @@ from edgenas.core.errors import InputError
 from edgenas.core.records.quantized import FloatLayer
 from edgenas.int8.graph.ir import Graph
 from edgenas.int8.graph.mixed import mixed
+from edgenas.int8.graph.signs import with_signs_apart
 from edgenas.int8.importer.builder import Builder, NotCoveredError
 from edgenas.int8.importer.foreign import add_foreign
 from edgenas.int8.importer.fused import fused
@@ -75,7 +76,7 @@ def import_onnx(
             else "Keep it in float, in an .onnx file: --keep-float",
         )
     try:
-        graph, _ = mixed(build.graph(), {}, ())
+        graph, _ = mixed(with_signs_apart(build.graph()), {}, ())
     except NotCoveredError as problem:
         raise InputError(f"{name} cannot be imported: {problem}.") from problem
     total = max(source.macs, 1)

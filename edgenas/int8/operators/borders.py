@@ -1,4 +1,4 @@
-"""Where int8 begins again behind a layer kept in float: "quantize" makes integers of its tensor.
+"""A tensor stored anew: "quantize", behind a layer kept in float, or for another scale.
 
 What it computes is its input; that its output is stored is what rounds it.
 """
