@@ -1,7 +1,7 @@
 """A network of one's own shrunk, against uniform scalings of it; print a table.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/shrink.py FOLDER WORK [--size 96] [--seconds 120]
-     [--epochs 3] [--limits 0.35,0.55,0.8]
+     [--epochs 3] [--limits 0.35,0.55,0.8] [--shrunk]
 
 FOLDER is an image folder as `edgenas search --data imagefolder:FOLDER` takes it. The network is
 EfficientNet-Lite0 from ImageNet's weights, trained on the images for so many CPU seconds and
@@ -32,12 +32,14 @@ from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.progress import Silent
 from edgenas.core.records import Architecture, SearchResult, StageChoice
 from edgenas.core.records.intervals import wilson
+from edgenas.core.records.networks import KERNEL_SIZE
 from edgenas.data.base import Dataset
 from edgenas.int8.graph.lower import lower
 from edgenas.int8.graph.ranges import calibrate
 from edgenas.runs import artifacts
 from edgenas.runs.commands import run_step, shrink
 from edgenas.spaces import files as space_files
+from edgenas.spaces import lite
 from edgenas.spaces.imported import EIGHTHS, HIDDEN_EIGHTHS, ImportedSpace
 from edgenas.supernet import files
 from edgenas.supernet.deploy import Deployable
@@ -45,6 +47,7 @@ from edgenas.supernet.imagenet.weights import MEAN, STD
 from edgenas.supernet.imported.start import begin
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.recalibrate import calibrated_subnet
+from edgenas.supernet.scores import accuracy
 from edgenas.supernet.settings import transfer_settings
 
 MOST_SLOWER = 1.02  # than the winner, of what it is held against
@@ -57,6 +60,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=96, help="pixels a side")
     parser.add_argument("--seconds", type=float, default=120.0, help="CPU time of the network")
     parser.add_argument("--epochs", type=int, default=3, help="of the supernet")
+    parser.add_argument("--shrunk", action="store_true", help="only the shrunk networks")
     parser.add_argument("--limits", default="0.35,0.55,0.8", help="ms")
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -75,34 +79,66 @@ def main() -> None:
     member = space_files.find(str(next(folder.space.glob("*.json"))))
     space = member.create(len(data.class_names), 3, asked.size)
     assert isinstance(space, ImportedSpace)
-    started, _ = begin(folder.imported, space, data, Silent())
-    recipe = transfer_settings(data)
-    seconds = asked.epochs * epoch_s(space, data, recipe, started, asked.work / "timed")
-    trained = files.load(folder.supernet, space)
-    whole = "the network itself, in int8", asked.seconds, 0
-    names = []
-    if not known(asked.work, "whole"):
-        keep(asked.work, "whole", whole, started, space.largest(), data)
+    names = ["whole"]
     for limit in asked.limits.split(","):
-        name = f"shrunk-{limit}"
-        names.append(name)
-        if not known(asked.work, name):
+        names += [f"shrunk-{limit}", f"uniform-{limit}"]
+        if not known(asked.work, f"shrunk-{limit}"):
             run_step("optimize", run, {"max_latency_ms": float(limit)}, Silent())
             winner = artifacts.read(folder, SearchResult).candidates[0].architecture
-            about = f"shrunk for {limit} ms", seconds, asked.epochs
-            keep(asked.work, name, about, trained, winner, data)
-        names.append(f"uniform-{limit}")
-        if not known(asked.work, names[-1]):
-            rival = uniform_within(asked.work / f"{name}.onnx", started, data)
-            alone(asked.work, names[-1], started, rival, data, seconds)
-    show(asked.work, ["whole", *names])
+            about = f"shrunk for {limit} ms", 0.0, asked.epochs
+            trained = files.load(folder.supernet, space)
+            keep(asked.work, f"shrunk-{limit}", about, trained, winner, data)
+    if not asked.shrunk:
+        against(asked.work, folder.imported, space, names, data, asked.epochs)
+    show(asked.work, [name for name in names if known(asked.work, name)])
+
+
+def against(  # noqa: PLR0917 - of which run, where to, in which space, on which images
+    folder: RunFolder,
+    work: Path,
+    space: ImportedSpace,
+    data: Dataset,
+    names: list[str],
+    epochs: int,
+) -> None:
+    """Keep what the shrunk networks are held against: the network itself, and uniform scalings."""
+    started, _ = begin(folder.imported, space, data, Silent())
+    untrained(started, data)
+    if not known(work, "whole"):
+        keep(work, "whole", ("the network itself", 0.0, 0), started, space.largest(), data)
+    seconds = epochs * epoch_s(space, data, transfer_settings(data), started, work / "timed")
+    print(f"{epochs} epochs of the supernet take {seconds:.0f} CPU s")
+    for name in names:
+        if name.startswith("uniform") and not known(work, name):
+            winner = work / f"{name.replace('uniform', 'shrunk')}.onnx"
+            rival = uniform_within(winner, started, data)
+            alone(work, name, started, rival, data, seconds)
+
+
+def untrained(start: Supernet, data: Dataset) -> None:
+    """Print what parts get right of the test images before any training, as float."""
+    space = start.space
+    assert isinstance(space, ImportedSpace)
+    whole, small = data.image_size, min(space.resolutions)
+    parts = {
+        "whole": uniform(space, 8, whole),
+        "kernels of 3": uniform(space, 8, whole, kernel=0),
+        "6/8 hidden": uniform(space, 6, whole),
+        "4/8 hidden": uniform(space, 4, whole),
+        "one block less a stage": uniform(space, 8, whole, less=1),
+        f"{small} px": uniform(space, 8, small),
+    }
+    for name, part in parts.items():
+        subnet = calibrated_subnet(start, part, data)
+        print(f"{name}, untrained: {accuracy(subnet, data.test, data):.1%}", flush=True)
 
 
 def export(path: Path, data: Dataset, seconds: float) -> None:
     """Train EfficientNet-Lite0 on the images alone, and write it as torch does."""
     start, _ = begun(data)
-    largest = start.space.largest()
-    one = fixed(start.space, largest)
+    space = lite.create(len(data.class_names), 3, data.image_size)
+    largest = space.largest()
+    one = fixed(space, largest)
     initial = cut_out(start, one, largest)
     recipe = replace(transfer_settings(data), random_subnets=0)
     trained, _, _ = training(one, data, recipe, seconds, initial)
@@ -121,14 +157,17 @@ def cut_out(start: Supernet, one: object, architecture: Architecture) -> Superne
     return initial
 
 
-def uniform(space: ImportedSpace, eighths: int, resolution: int) -> Architecture:
-    """Return the network of full depth and kernels with one share of hidden channels."""
+def uniform(
+    space: ImportedSpace, eighths: int, resolution: int, *, kernel: int = -1, less: int = 0
+) -> Architecture:
+    """Return the network with one share of hidden channels, of full depth and kernels."""
     stages = []
     for spec in space.stages:
         block = {name: options[-1] for name, options in spec.choices.items()}
+        block[KERNEL_SIZE] = spec.kernel_sizes[kernel]
         if HIDDEN_EIGHTHS in block:
             block[HIDDEN_EIGHTHS] = eighths
-        stages.append(StageChoice.of_blocks((block,) * spec.depths[-1]))
+        stages.append(StageChoice.of_blocks((block,) * max(1, spec.depths[-1] - less)))
     return Architecture.of(space.name, resolution, tuple(stages))
 
 

@@ -47,6 +47,7 @@ class SearchOptions(AccessOptions, total=False):
     warm_start: str
     image_size: int
     time_s: float
+    task: str
 
 
 def search(

@@ -9,7 +9,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -33,6 +33,11 @@ from edgenas.spaces.stages import (
 
 __all__ = ["SAMPLING", "MobileSpace", "StageSpec", "space_document"]
 
+_LAYER_DEFAULTS = {
+    one.name: json.loads(json.dumps(one.default))
+    for one in fields(Layer)
+    if one.default is not MISSING
+}
 SAMPLING = 1  # a run's random sequence of architectures, among the seed's
 
 
@@ -229,4 +234,19 @@ def space_document(space: Any) -> dict[str, Any]:
         for name in ("others", "stage_wide"):
             if not stage.get(name, True):
                 del stage[name]
+    _drop_defaults(document)
     return document
+
+
+def _drop_defaults(value: Any) -> None:
+    """Leave out of each layer in a document what is as it is by default."""
+    if isinstance(value, list):
+        for one in value:
+            _drop_defaults(one)
+    elif isinstance(value, dict):
+        if {"kind", "inputs", "in_channels"} <= value.keys():
+            for name, default in _LAYER_DEFAULTS.items():
+                if value[name] == default:
+                    del value[name]
+        for one in value.values():
+            _drop_defaults(one)
