@@ -195,6 +195,19 @@ class EnvironmentReport:
 
 
 @dataclass(frozen=True)
+class PassCondition:
+    """How the target was at the end of a pass. job, number : which, from 0 and from 1.
+
+    temperature_celsius : of the hottest zone. clock_mhz : mean of the cores. None: not told.
+    """
+
+    job: int
+    number: int
+    temperature_celsius: float | None
+    clock_mhz: float | None
+
+
+@dataclass(frozen=True)
 class BudgetChoice:
     """Which network of the frontier `edgenas pick` gives from a latency limit on.
 
@@ -260,6 +273,7 @@ class ReportData:
         target can do; None where that was not measured.
     pathologies : choices that the engine is far slower at than their arithmetic, in sentences.
     fallbacks : what did not run as asked (another provider, a float island, a slower engine).
+    conditions : how the target was in the passes of `measurements`; empty where it is not kept.
     rounds : searches until the promise was measured to hold.
     seconds : by step. files : label -> path. command : reproduces the run.
     """
@@ -280,6 +294,7 @@ class ReportData:
     search: SearchResult | None = None
     rounds: int = 1
     measurements: tuple[Measurement, ...] = ()
+    conditions: tuple[PassCondition, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     predictors: tuple[PredictorReport, ...] = ()
     configuration: dict[str, Any] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenas.core.errors import RunFolderError
+from edgenas.core.errors import InputError, RunFolderError
 from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.goals import parse_constraints, require_units, tightest
 from edgenas.core.notebook import html_lines, html_table
@@ -22,6 +22,7 @@ from edgenas.runs.run import RunContext
 from edgenas.runs.stored_front import read_front
 
 if TYPE_CHECKING:
+    from edgenas.reporting.plots.plot import Plot
     from edgenas.runs.pick import Picked
     from edgenas.runs.stored_front import Front
     from edgenas.targets.config import Access
@@ -170,6 +171,24 @@ class Run:
         measured = {one.name: one.measured for one in front.measured}
         points = [of_point(point, measured.get(point.name, {})) for point in front.points]
         return Networks(points, "Frontier")
+
+    @property
+    def tradeoff(self) -> Plot:
+        """The plot of accuracy against latency, which shows itself in a notebook.
+
+        Raises
+        ------
+        InputError : a search on a measured table has none. RunFolderError : it is not finished.
+        """
+        from edgenas.reporting.plots import of_report
+        from edgenas.runs.sources.board_document import report_data
+
+        folder = RunFolder(self.path)
+        if folder.table.exists():
+            raise InputError(f"{self.path} is a search on a measured table.", "Open its report.")
+        folder.require(folder.explanation, "explain")
+        context = RunContext(folder, read_config(folder), self._progress, self._access)
+        return of_report.tradeoff(report_data(context))
 
     def pick(
         self, max_latency_ms: float | None = None, constraints: Sequence[str | Limit] = ()

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from edgenas.core.records import ImageInput, Int8Layer, Int8Layers, Outcome
-from edgenas.reporting.document import MeasuredLatency, ReportData
+from edgenas.reporting.document import MeasuredLatency, PassCondition, ReportData
+from edgenas.reporting.pages.facts import facts
 from edgenas.reporting.pages.plots import PagePlots
 from edgenas.reporting.pages.report import render
-from edgenas.reporting.plots import of_report
+from edgenas.reporting.plots import of_measuring, of_report
 from edgenas.reporting.plots.of_report import tradeoff
 from edgenas.reporting.plots.plot import Plot
 from edgenas.reporting.words import numbers
@@ -350,3 +351,33 @@ def test_of_very_many_networks_the_page_stays_small_and_its_pictures_are_dots() 
     assert set(stored) <= {*map(str, networks)} | {
         str(c.predicted.architecture) for c in many.candidates
     }
+
+
+def test_other_axes_have_what_was_measured_of_each_network(data: ReportData) -> None:
+    found = facts(data)
+    rows = {name: i for i, name in enumerate(found["networks"])}
+    measured = next(one for one in data.measurements if one.outcome.latency)
+    latency = measured.outcome.latency
+    assert latency is not None
+    row = rows[str(measured.architecture)]
+    p90 = found["metrics"]["90th percentile of the latency (ms)"][row]
+    assert p90 == pytest.approx(latency.p90_ms, rel=1e-5)
+    accuracy = {one.architecture: one.int8_accuracy for one in data.evaluations}
+    expected = 100 * accuracy[measured.architecture]
+    assert found["metrics"]["Accuracy (%)"][row] == pytest.approx(expected, rel=1e-5)
+    depths = [found["choices"][f"Blocks of stage {i}"][row] for i in (1, 2, 3)]
+    assert depths == list(measured.architecture.depths)
+    kernels = measured.architecture.stages[0].kernel_sizes
+    mean = found["choices"]["Kernel size, mean of stage 1"][row]
+    assert mean == pytest.approx(sum(kernels) / len(kernels), rel=1e-5)
+
+
+def test_what_may_disturb_a_pass_is_drawn_where_the_target_tells(data: ReportData) -> None:
+    told = tuple(
+        PassCondition(job, number, 40.0 + number, 1500.0) for job in (0, 1) for number in (1, 2, 3)
+    )
+    drawn = of_measuring.conditions(told, data.measurements)
+    assert [one.name for one in drawn] == ["pass-temperature", "pass-clock"]  # no anchor there
+    untold = tuple(replace(one, temperature_celsius=None, clock_mhz=None) for one in told)
+    assert of_measuring.conditions(untold, data.measurements) == []
+    assert "How the target was meanwhile" in render(replace(data, conditions=told))

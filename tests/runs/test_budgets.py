@@ -30,7 +30,7 @@ from edgenas.runs.config import RunConfig, write_config
 from edgenas.runs.pick import pick
 from edgenas.runs.store import Store
 from edgenas.runs.stored_front import Front, read_front
-from helpers.browser import Browser, browser_or_skip
+from helpers.browser import Browser, barriers, browser_or_skip
 from helpers.html_page import HOSTILE, Page
 from helpers.reporting_sample import SPACE, sample
 
@@ -203,3 +203,33 @@ def test_in_a_browser_no_page_is_wider_than_its_window_and_paper_shows_all(
         assert page.evaluate(folded) > 0
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         assert page.evaluate(folded) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_in_a_browser_nothing_keeps_somebody_from_using_the_report(
+    html: str, tmp_path: Path, scheme: str
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(html, "utf-8")
+    with browser_or_skip(path, scheme) as page:
+        assert barriers(page) == []
+
+
+@pytest.mark.slow
+def test_in_a_browser_any_metric_goes_on_an_axis_and_any_choice_colours(browser: Browser) -> None:
+    marks = "#tradeoff .hero .drawn svg .mark-symbol path[aria-roledescription]"
+    with browser as page:
+        before = page.locator(marks).count()
+        page.get_by_label("Across", exact=True).select_option("90th percentile of the latency (ms)")
+        page.wait_for_selector("#tradeoff .drawn text:has-text('90th percentile')")
+        moved = page.locator(marks)
+        assert 20 < moved.count() <= before
+        page.get_by_label("Colour").select_option("Input size (px)")
+        page.wait_for_selector("#tradeoff .drawn text:has-text('Input size (px)')")
+        colours = moved.evaluate_all("all => all.map(one => one.getAttribute('fill'))")
+        assert len(set(colours)) > 2
+        page.get_by_label("Across", exact=True).select_option("")
+        page.wait_for_selector("#tradeoff .drawn text:has-text('Latency on the target')")
+        page.fill("#budget-ms", "0.15")
+        assert browser.problems == [] and moved.count() == before

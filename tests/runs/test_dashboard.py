@@ -28,7 +28,7 @@ from edgenas.runs.dashboard.server import HOSTS, listening, serve
 from edgenas.runs.dashboard.state import State
 from edgenas.runs.dashboard.watch import FolderWatch
 from edgenas.runs.progress_file import AtWork
-from helpers.browser import browser_or_skip
+from helpers.browser import barriers, browser_or_skip
 from helpers.cli import edgenas
 from helpers.dashboard import TOKEN, Dashboard, served
 from helpers.finished_run import finish, latency, verified
@@ -330,6 +330,7 @@ def test_in_a_browser_names_are_text_and_what_is_ticked_is_compared(
         at_work(RunFolder(folder / NAMED), title="Fitting", done=0.75)
         page.wait_for_selector(".step:has-text('Fitting')")
         page.check("input[value='passed too']")  # the first tick was kept
+        assert barriers(page) == []
         for width in (1600, 400):
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -35,7 +35,7 @@ from edgenas.int8.graph.random_weights import random_state
 from edgenas.int8.graph.ranges import Ranges, calibrate
 from edgenas.reporting.words.int8_layers import sentences
 from edgenas.runs.config import RunConfig
-from edgenas.runs.models import int8_layers
+from edgenas.runs.models import int8_layers, node_data
 from edgenas.runs.run import RunContext
 from edgenas.spaces import mbv3_tiny
 
@@ -267,3 +267,29 @@ def test_large_networks_see_fewer_images(run: RunContext, monkeypatch: pytest.Mo
     assert found is not None
     assert found.n_images == int8_layers.LEAST_IMAGES
     assert replace(found, n_images=0) != found
+
+
+@pytest.mark.parametrize("exporter", ["onnx", "tflite"])
+def test_node_data_names_tensors_of_the_exported_file(
+    network: Graph, images: np.ndarray, exporter: str
+) -> None:
+    emit, ranges = plugins.load("exporters", exporter).emit, calibrate(network, images)
+    content = emit(network, ranges, batch=1)
+    found = as_report(of(network, images))
+    document = node_data.of_noise(found)
+    values = [one["value"] for one in document["results"].values()]
+    assert len(values) == len(found.layers) - 1  # the image is no node
+    assert all(name.encode() in content for name in document["results"])
+    shares = [100 * found.noise_shares[name] for name in document["results"]]
+    assert values == pytest.approx(shares)
+    assert {one["stop"] for one in document["gradient"]} == {0, 1}
+
+
+def test_a_report_leaves_node_data_beside_what_is_known(run: RunContext) -> None:
+    verify(run, "a" * 64)
+    node_data.write(run)
+    assert not (run.folder.path / "node_data").exists()  # nothing is known yet
+    assert int8_layers.find(run) is not None
+    node_data.write(run)
+    (file,) = (run.folder.path / "node_data").iterdir()
+    assert file.name.endswith(".int8-noise.json")

@@ -102,6 +102,10 @@ class RunFolder:
     )
     growth = File("grown.json", "what growing a network came to, and what was trained beside it")
     grown = FileOfEach("models/NAME.grown.safetensors", "the weights of the network that it kept")
+    noise_by_node = FileOfEach(
+        "node_data/NAME.int8-noise.json", "int8 noise by layer, as Model Explorer's node data"
+    )
+    time_by_node = FileOfEach("node_data/NAME.time.json", "time by layer, as such data")
     verification = File(
         "verification.json", "what was measured of the candidates, and the verdict", "verify"
     )

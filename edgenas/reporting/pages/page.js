@@ -92,37 +92,77 @@ function linkBrush(view, spec) {
   });
 }
 
-// Scales: a plot drawn again with another kind of axis --------------------------------------------
-function scaleControl(box) {
-  const spec = specificationOf(box);
-  const domain = axis => layersOf(spec).map(one => one.encoding && one.encoding[axis] && one.encoding[axis].scale)
-    .filter(scale => scale && scale.domain).map(scale => scale.domain)[0];
-  const kinds = {};
-  const controls = make("div", "", {class: "controls"});
-  for (const [axis, text] of [["x", "Across"], ["y", "Up"]]) {
-    const ends = domain(axis);
-    if (!ends || ends[0] <= 0) continue;
-    const label = make("label", text + " ");
-    const select = make("select");
-    for (const kind of ["linear", "log"]) select.append(make("option", kind === "log" ? "logarithmic" : kind, {value: kind}));
-    select.value = layersOf(spec).map(one => one.encoding && one.encoding[axis] && one.encoding[axis].scale)
-      .find(Boolean).type || "linear";
-    select.addEventListener("change", async () => {
-      kinds[axis] = select.value;
-      await draw(box, changed => {
-        for (const layer of layersOf(changed)) for (const [which, kind] of Object.entries(kinds)) {
-          const channel = layer.encoding && layer.encoding[which];
-          if (!channel || !channel.scale) continue;
-          channel.scale.type = kind;
-          if (kind === "log") delete channel.scale.zero;
-        }
-        return changed;
-      });
-      showBudget();
-    });
-    label.append(select);
-    controls.append(label);
+// Axes: a plot drawn again with another metric or kind of axis, or coloured by a choice -------------
+const facts = read("facts");
+const factRow = new Map((facts ? facts.networks : []).map((number, row) => [names[number], row]));
+const shownAxes = {x: "", y: "", colour: ""}; // of the trade-off, by label; "" as it was drawn first
+
+function factOf(label, network) {
+  const column = facts.metrics[label] || facts.choices[label], row = factRow.get(network);
+  return column && row !== undefined ? column[row] : null;
+}
+
+// The marks alone, at other metrics: lines, bands and limits belong to the axes that the plot had first.
+function withMetrics(spec) {
+  const moved = ["x", "y"].filter(axis => shownAxes[axis]);
+  if (moved.length) spec.layer = spec.layer.filter(one => one.data && one.data.name === "marks" && one.mark.type === "point");
+  for (const axis of moved) {
+    const label = shownAxes[axis];
+    spec.datasets.marks = spec.datasets.marks.map(one => ({...one, [axis]: factOf(label, one.net)})).filter(one => one[axis] !== null);
+    for (const one of spec.datasets.marks) { delete one[axis + "_upper"]; delete one[axis + "_lower"]; }
+    const values = spec.datasets.marks.map(one => one[axis]), low = Math.min(...values), high = Math.max(...values);
+    const more = 0.06 * (high - low) || 1;
+    for (const layer of spec.layer) Object.assign(layer.encoding[axis], {title: label, scale: {...layer.encoding[axis].scale, domain: [low > 0 ? Math.max(low - more, low / 2) : low - more, high + more], type: "linear"}});
   }
+  if (shownAxes.colour) {
+    for (const one of spec.datasets.marks) one.shade = factOf(shownAxes.colour, one.net);
+    for (const layer of spec.layer.filter(one => one.mark.type === "point" && one.data && one.data.name === "marks")) {
+      layer.encoding.fill = {field: "shade", type: "quantitative", scale: {scheme: "viridis", zero: false}, legend: {title: shownAxes.colour, titleLimit: 260, gradientLength: 140, gradientThickness: 9}};
+      layer.encoding.stroke = {value: "#5b6875"};
+    }
+  }
+  return spec;
+}
+
+function choose(controls, text, options, value, changed) {
+  const label = make("label", text + " "), select = make("select");
+  for (const [of, name] of options) select.append(make("option", name, {value: of}));
+  select.value = value;
+  select.addEventListener("change", () => changed(select.value));
+  label.append(select);
+  controls.append(label);
+  return select;
+}
+
+function axisControl(box, hasMetrics) {
+  const spec = specificationOf(box), kinds = {}, controls = make("div", "", {class: "controls"});
+  const encoded = axis => layersOf(spec).map(one => one.encoding && one.encoding[axis]).find(one => one && one.scale && one.scale.domain);
+  const again = async () => {
+    await draw(box, changed => {
+      if (hasMetrics) withMetrics(changed);
+      for (const layer of layersOf(changed)) for (const [axis, kind] of Object.entries(kinds)) {
+        const channel = layer.encoding && layer.encoding[axis];
+        if (!channel || !channel.scale || (kind === "log" && channel.scale.domain[0] <= 0)) continue;
+        channel.scale.type = kind;
+        if (kind === "log") delete channel.scale.zero;
+      }
+      return changed;
+    });
+    showBudget();
+  };
+  const metrics = hasMetrics ? Object.keys(facts.metrics) : [];
+  for (const [axis, text] of [["x", "Across"], ["y", "Up"]]) {
+    const channel = encoded(axis);
+    if (!channel) continue;
+    const others = metrics.filter(one => one !== channel.title);
+    if (others.length) choose(controls, text, [["", channel.title], ...others.map(one => [one, one])], "", label => { shownAxes[axis] = label; again(); });
+    if (channel.scale.domain[0] > 0) {
+      const select = choose(controls, others.length ? "" : text, [["linear", "linear"], ["log", "logarithmic"]], channel.scale.type || "linear", kind => { kinds[axis] = kind; again(); });
+      select.setAttribute("aria-label", text + ": kind of axis");
+    }
+  }
+  const shades = hasMetrics ? [...Object.keys(facts.choices), ...metrics] : [];
+  if (shades.length) choose(controls, "Colour", [["", "what it is"], ...shades.map(one => [one, one])], "", label => { shownAxes.colour = label; again(); });
   if (controls.childElementCount) box.before(controls);
 }
 
@@ -179,7 +219,7 @@ function showBudget() {
   }
   document.getElementById("budget-command").textContent = budgets.command.replace("LIMIT", text + "ms");
   const view = views.get("tradeoff");
-  if (view) {
+  if (view && !shownAxes.x && !shownAxes.y) {
     view.data("budget", [{x: budgetMs, text: "budget " + text + " ms"}]);
     view.data("chosen", one && one.at ? [one.at] : []);
     view.runAsync();
@@ -199,7 +239,7 @@ function setBudget(ms, from) {
 
 function clicked(item) {
   const datum = item && item.datum;
-  if (budgets && datum && datum.net && Number.isFinite(datum.x)) {
+  if (budgets && !shownAxes.x && datum && datum.net && Number.isFinite(datum.x)) {
     setBudget(Math.max(datum.x_upper || datum.x, datum.x) * 1.0001);
   }
 }
@@ -290,7 +330,7 @@ async function start() {
   for (const box of plots) {
     const name = box.querySelector(".plot-specification").dataset.name || "";
     try { await draw(box); } catch (problem) { console.error(problem); continue; }
-    if (name === "tradeoff" || name === "frontiers") scaleControl(box);
+    if (name === "tradeoff" || name === "frontiers") axisControl(box, name === "tradeoff" && facts !== null);
     if (name.endsWith("-effects") && !name.startsWith("compared")) orderControl(box);
   }
   startNetwork();

@@ -38,6 +38,12 @@ class PagePlots:
         specification = {**given, "datasets": packed} if packed else given
         return _picture(plot) + data("plot-specification", specification, plot.name)
 
+    def facts(self, facts: dict[str, Any]) -> Markup:
+        """Return what is known of networks; these by their numbers, as in the plots."""
+        return data(
+            "facts", {**facts, "networks": [self._number(one) for one in facts["networks"]]}
+        )
+
     def names(self) -> Markup:
         """Return the names of the networks that the plots have by their numbers."""
         return data(NAMES, list(self._numbers))

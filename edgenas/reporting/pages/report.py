@@ -14,6 +14,7 @@ from edgenas.core.records import Architecture, Interval, Measurement, ParityReco
 from edgenas.core.records.intervals import wilson
 from edgenas.reporting.document import PredictorReport, ReportData, VerifiedCandidate
 from edgenas.reporting.pages import budget, classes, script
+from edgenas.reporting.pages.facts import facts
 from edgenas.reporting.pages.plots import PagePlots
 from edgenas.reporting.plots import of_fronts, of_measuring, of_report, of_roofline
 from edgenas.reporting.words import int8_layers, numbers, roofline
@@ -33,6 +34,7 @@ def render(data: ReportData) -> str:
         verdict=verdict(data),
         style=style(),
         tradeoff=plots.inline(of_report.tradeoff(data)),
+        facts=plots.facts(facts(data)),
         band=of_report.band(data) is not None,
         predictors=[predictor_figures(predictor, plots) for predictor in data.predictors],
         effect_table=effect_table(data.predictors),
@@ -43,6 +45,10 @@ def render(data: ReportData) -> str:
         evaluated=_evaluated_rows(data),
         configuration=_configuration(data),
         passes=plots.inline(of_measuring.passes(data.measurements)),
+        conditions=[
+            (plots.inline(plot), of_measuring.CAPTIONS[plot.name])
+            for plot in of_measuring.conditions(data.conditions, data.measurements)
+        ],
         **budget.parts(data, plots),
         **classes.parts(data, plots),
         **_int8(data),

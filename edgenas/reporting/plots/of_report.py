@@ -25,7 +25,7 @@ MOST_EFFECTS = 18
 MOST_COEFFICIENTS = 32
 LEAST_CALIBRATED = 10  # held-out rows
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-_AXES = ("Latency on the target (ms)", "Accuracy (%)")
+LATENCY_AXIS, ACCURACY_AXIS = "Latency on the target (ms)", "Accuracy (%)"
 
 
 def tradeoff(data: ReportData) -> Plot:
@@ -55,7 +55,7 @@ def tradeoff(data: ReportData) -> Plot:
         [one for one in series if one.marks],
         rising((one["latency_ms"].mean, 100 * one["accuracy"].mean) for one in frontier),
         limit=data.limit_ms if data.limited else None,
-        labels=_AXES,
+        labels=(LATENCY_AXIS, ACCURACY_AXIS),
         band=band(data),
         limit_text=f"budget {numbers.milliseconds(data.limit_ms)}",
     )

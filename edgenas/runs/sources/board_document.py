@@ -22,7 +22,7 @@ from edgenas.reporting.document import (
     VerifiedCandidate,
 )
 from edgenas.reporting.pages.report import render
-from edgenas.runs import warm_start
+from edgenas.runs import pass_conditions, warm_start
 from edgenas.runs.artifacts import Explanation
 from edgenas.runs.budgets import budget_choices, drawn_networks
 from edgenas.runs.command import command
@@ -60,6 +60,7 @@ def report_data(context: RunContext) -> ReportData:
         search=result,
         rounds=verification.rounds,
         measurements=tuple(context.measurements()),
+        conditions=pass_conditions.read(context.folder),
         evaluations=tuple(context.evaluations()),
         predictors=context.read(Explanation),
         configuration=to_json(context.config),
