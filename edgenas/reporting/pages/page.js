@@ -93,7 +93,7 @@ function linkBrush(view, spec) {
 }
 
 // Axes: a plot drawn again with another metric or kind of axis, or coloured by a choice -------------
-const facts = read("facts");
+const facts = read("network-facts");
 const factRow = new Map((facts ? facts.networks : []).map((number, row) => [names[number], row]));
 const shownAxes = {x: "", y: "", colour: ""}; // of the trade-off, by label; "" as it was drawn first
 
@@ -125,7 +125,7 @@ function withMetrics(spec) {
 }
 
 function choose(controls, text, options, value, changed) {
-  const label = make("label", text + " "), select = make("select");
+  const label = make("label", text + " "), select = make("select", "", {"aria-label": text});
   for (const [of, name] of options) select.append(make("option", name, {value: of}));
   select.value = value;
   select.addEventListener("change", () => changed(select.value));

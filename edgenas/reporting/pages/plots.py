@@ -14,7 +14,7 @@ from markupsafe import Markup
 from edgenas.reporting.pages.script import data
 from edgenas.reporting.plots.plot import Plot
 
-NAMES = "names"  # the class of the element with the names of networks
+NAMES, FACTS = "names", "network-facts"  # classes of the elements with these
 MOST_DRAWN = 400  # records of a plot that is a picture of lines; of more they are dots
 _NETWORK, _TIP = "net", "tip"
 
@@ -40,9 +40,8 @@ class PagePlots:
 
     def facts(self, facts: dict[str, Any]) -> Markup:
         """Return what is known of networks; these by their numbers, as in the plots."""
-        return data(
-            "facts", {**facts, "networks": [self._number(one) for one in facts["networks"]]}
-        )
+        networks = [self._number(one) for one in facts["networks"]]
+        return data(FACTS, {**facts, "networks": networks})
 
     def names(self) -> Markup:
         """Return the names of the networks that the plots have by their numbers."""
