@@ -117,7 +117,7 @@ function withMetrics(spec) {
   if (shownAxes.colour) {
     for (const one of spec.datasets.marks) one.shade = factOf(shownAxes.colour, one.net);
     for (const layer of spec.layer.filter(one => one.mark.type === "point" && one.data && one.data.name === "marks")) {
-      layer.encoding.fill = {field: "shade", type: "quantitative", scale: {scheme: "viridis", zero: false}, legend: {title: shownAxes.colour, titleLimit: 260, gradientLength: 140, gradientThickness: 9}};
+      layer.encoding.fill = {field: "shade", type: "quantitative", scale: {scheme: "viridis", zero: false}, legend: {title: shownAxes.colour, titleLimit: 260, titleFontWeight: "normal", titleColor: "#1c2733", orient: "bottom", direction: "horizontal", offset: 10, gradientLength: 140, gradientThickness: 9}};
       layer.encoding.stroke = {value: "#5b6875"};
     }
   }
