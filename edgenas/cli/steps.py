@@ -8,7 +8,14 @@ from typing import Any, Literal
 import click
 
 from edgenas.cli.completion import RunPath
-from edgenas.cli.options import EVERY_OPTION, access_given, config_options, given, json_option
+from edgenas.cli.options import (
+    EVERY_OPTION,
+    access_given,
+    config_options,
+    given,
+    json_option,
+    overwrite_option,
+)
 from edgenas.cli.progress_bars import Bars
 from edgenas.cli.show import step_result
 from edgenas.cli.terminal import emit_json, say
@@ -115,15 +122,35 @@ def _as_c(run: Path, options: dict[str, Any], as_json: bool) -> None:
 @click.command(epilog=EVERY_OPTION)
 @click.argument("run", type=RunPath())
 @config_options("report")
+@click.option(
+    "--animate",
+    metavar="FILE.svg",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the search as a film for a talk instead, in the order of measuring.",
+)
+@overwrite_option
 @strict_option
 @json_option
-def report(run: Path, *, strict: bool, as_json: bool, **options: Any) -> None:
+def report(
+    run: Path,
+    *,
+    animate: Path | None,
+    overwrite: bool,
+    strict: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Write the report, one self-contained page.
 
     The exit code is that of the verdict: 0 only if a network passed and nothing is newer.
 
     \b
-    Example:
+    Examples:
       edgenas report runs/pi4
+      edgenas report runs/pi4 --animate search.svg
     """
+    if animate is not None:
+        film = commands.film(run, animate, overwrite=overwrite)
+        emit_json({"run": str(run), "step": "report", "film": film}) if as_json else say(film)
+        return
     run_step("report", run, options, as_json, strict=strict)

@@ -114,6 +114,13 @@ def compare_runs(
     return comparing.compare_runs(runs, output, progress, overwrite=overwrite)
 
 
+def film(run: Path, output: Path, *, overwrite: bool = False) -> str:
+    """Write the search of a run as an SVG that moves: `film.write`."""
+    from edgenas.runs import film as filming
+
+    return filming.write(run, output, overwrite=overwrite)
+
+
 def dashboard(folder: Path, port: int, tell: Callable[[str], None]) -> None:
     """Serve a page that shows the runs of a folder until an interrupt: `dashboard.server.serve`."""
     from edgenas.runs.dashboard import server

@@ -222,6 +222,23 @@ def test_any_runs_are_compared_on_one_page(
     assert "each once" in edgenas("compare", str(run), str(run)).stderr
 
 
+def test_a_film_of_the_search_replaces_only_its_own(
+    searched: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    run, _ = searched
+    film = tmp_path / "search.svg"
+    for _ in range(2):
+        done = edgenas("report", str(run), "--animate", str(film))
+        assert done.returncode == 0, done.stderr
+    assert 'attributeName="visibility"' in film.read_text("utf-8")
+    film.write_text("mine")
+    assert edgenas("report", str(run), "--animate", str(film)).returncode == 2
+    assert film.read_text() == "mine"
+    refused = edgenas("report", str(run), "--animate", str(tmp_path / "search.gif"))
+    assert refused.returncode == 2 and "End it in .svg" in refused.stderr
+    assert 'value"' in next((run / "node_data").iterdir()).read_text("utf-8")
+
+
 def test_runs_that_are_ticked_in_a_dashboard_are_compared_and_nothing_is_written(
     searched: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
