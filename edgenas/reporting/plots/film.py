@@ -37,11 +37,16 @@ def film(tradeoff: Plot, seconds: float = SECONDS) -> str:
         kind = group.get("class", "").split(" ")
         if "role-mark" in kind and "mark-line" in kind:
             _appear(group, _FRONT_AT * seconds)
-        elif "role-mark" in kind and "mark-rule" in kind and len(group) > 1:  # the intervals
-            _appear(group, _MEASURED_UNTIL * seconds)
+        elif "role-mark" in kind and "mark-rule" in kind and not _is_dashed(group):  # intervals
+            _appear(group, _LATER["proposed (predicted)"] * seconds)
         elif "role-mark" in kind and any(one.get("font-weight") == "bold" for one in group):
             _appear(group, _WINNER_AT * seconds)  # its name
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _is_dashed(group: ElementTree.Element) -> bool:
+    """Whether it is the limit, which stands from the beginning."""
+    return any("stroke-dasharray" in one.attrib for one in group)
 
 
 def _begins(series: Sequence[str]) -> list[float]:
