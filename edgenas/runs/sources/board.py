@@ -20,7 +20,7 @@ from edgenas.core.records import (
     Verification,
     VerifiedModel,
 )
-from edgenas.explain import odd_widths, slow_kernels
+from edgenas.explain import hardware, odd_widths, slow_kernels
 from edgenas.explain.choices import changes
 from edgenas.explain.diagnostics import breakdown
 from edgenas.explain.savings import extrapolations
@@ -246,10 +246,13 @@ class Board:
         return predictor.leverage(matrix), [str(one) for one in networks]
 
     def notes(self, metric: str) -> tuple[str, ...]:
-        """Return, of latency, slow kernel sizes, and widths that waste time."""
+        """Return, of latency, slow kernel sizes, and widths that waste time; of an FPGA, where the
+        LUTs of the winner go."""
         if metric != "latency_ms":
             return ()
         run, predictor, best = self.run, self.explained()[metric], self.run.best()
+        if run.pipeline is not None:
+            return () if best is None else hardware.sentences(run.pipeline, run.space, best)
         slow = slow_kernels.sentences(run, run.target.engine, run.winners())
         if best is None or not isinstance(predictor, Additive):
             return slow
