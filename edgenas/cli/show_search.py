@@ -28,7 +28,8 @@ def found(document: dict[str, Any]) -> None:
     others = dict.fromkeys((*result.objectives, *(limit.response for limit in result.limits)))
     kinds = [REGISTRY[name] for name in others if name not in USUAL]
     table = Table(box=box.SIMPLE)
-    for name in ("network", "accuracy", "latency ms", "upper bound ms", *(k.label for k in kinds)):
+    labels = (f"{k.label}{', estimated' * (k.source == 'hardware')}" for k in kinds)
+    for name in ("network", "accuracy", "latency ms", "upper bound ms", *labels):
         table.add_column(name, justify="left" if name == "network" else "right")
     for candidate in result.candidates:
         accuracy, latency_ms = candidate["accuracy"], candidate["latency_ms"]
