@@ -19,6 +19,9 @@ from edgenas.predictors.tables.main_terms import Vocabulary
 LEAST_RANGE, MOST_RANGE, FEWEST = 3.0, 1e9, 12
 # Logarithms are kept if they take this share off errors, in units and in shares of the response.
 WORTHWHILE = 0.1
+# If only a sum of products, one of thousands, speaks for logarithms, they must take so much off
+# errors in units, too.
+MULTIPLIED_WORTHWHILE = 0.15
 # If the simple terms say so by this share, sums need not be built.
 CERTAIN = 0.6
 GREATEST = 230.0  # squares of what is farther out are infinite
@@ -45,15 +48,18 @@ def choose(
     plain = shrinkage.choose(first.matrix, response, first.levels).projection.left_out()
     factors = shrinkage.choose(first.matrix, logs, first.levels).projection.left_out()
     given = response, logs - factors, response - plain
-    if not _better(*given, 0.0) and not _promises(multiplied(), response, response - plain):
-        return build(response, False), False
+    in_units = 0.0
+    if not _better(*given, 0.0):
+        if not _promises(multiplied(), response, response - plain):
+            return build(response, False), False
+        in_units = MULTIPLIED_WORTHWHILE
     factored = build(logs, True)
     if _better(*given, CERTAIN):
         return factored, True
     found = build(response, False)
     here, there = _held_out(found, response), _held_out(factored, logs)
     rows = response[here.rows]  # the same in both
-    if _better(rows, there.mean, here.mean, WORTHWHILE):
+    if _better(rows, there.mean, here.mean, WORTHWHILE, in_units):
         return factored, True
     return found, False
 
@@ -63,15 +69,18 @@ def measured(logs: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(np.clip(logs, -GREATEST, GREATEST)))
 
 
-def _better(response: np.ndarray, logs: np.ndarray, sums: np.ndarray, by: float) -> bool:
-    """Return whether predicted logarithms err less than sums, and in the mean of units and shares
-    by so much less."""
+def _better(
+    response: np.ndarray, logs: np.ndarray, sums: np.ndarray, by: float, in_units: float = 0.0
+) -> bool:
+    """Return whether predicted logarithms err less than sums, by `in_units` there, and in the mean
+    of units and shares by so much less."""
     greatest = response.max()
     factors = np.exp(np.minimum(logs, np.log(greatest) + ASTRAY))
     off = np.array([factors - response, sums - response]) / greatest
     units = np.sqrt(np.mean(off**2, axis=1))
     shares = np.sqrt(np.mean((off * (greatest / response)) ** 2, axis=1))
-    return bool(units[0] < units[1] and units[0] * shares[0] < (1 - by) ** 2 * units[1] * shares[1])
+    less = units[0] < (1 - in_units) * units[1]
+    return bool(less and units[0] * shares[0] < (1 - by) ** 2 * units[1] * shares[1])
 
 
 def _promises(found: Vocabulary | None, response: np.ndarray, sums: np.ndarray) -> bool:
