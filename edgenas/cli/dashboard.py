@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from edgenas.cli.options import json_option
-from edgenas.cli.terminal import emit_json, say
+from edgenas.cli.terminal import emit_json, flush, say
 from edgenas.runs import commands
 
 
@@ -43,6 +42,6 @@ def dashboard(folder: Path, port: int, *, as_json: bool) -> None:
         else:
             say(f"dashboard: {address}")
             say("Ctrl-C ends it.")
-        sys.stdout.flush()
+        flush()
 
     commands.dashboard(folder, port, tell)

@@ -61,6 +61,11 @@ def emit_script(text: str) -> None:
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
 
 
+def flush() -> None:
+    """Let what was printed be read now, by a program too: more comes only later."""
+    sys.stdout.flush()
+
+
 class Stdout:
     """Python's stdout, with what went wrong when it was written; all else is the stream's own."""
 
