@@ -9,7 +9,8 @@ exported by torch. `edgenas shrink` trains its supernet for so many epochs; then
 each limit is picked as `edgenas optimize --max-latency` does. Against each stands the network of
 full depth with one share of hidden channels in all blocks, and one resolution: of those that are no
 slower than the winner the one with the most multiply-accumulates, cut out of the same sorted
-weights and trained alone for the CPU seconds of the whole supernet. Accuracy is of int8 files on
+weights and trained alone for the CPU seconds of the whole supernet; and the same choice from the
+supernet of the winner. Accuracy is of int8 files on
 the test images. Latency is thread time on one thread, of all files in turns. What is in WORK is not
 made again.
 """
@@ -79,15 +80,22 @@ def main() -> None:
     member = space_files.find(str(next(folder.space.glob("*.json"))))
     space = member.create(len(data.class_names), 3, asked.size)
     assert isinstance(space, ImportedSpace)
-    names = ["whole"]
+    names, trained = ["whole"], files.load(folder.supernet, space)
     for limit in asked.limits.split(","):
-        names += [f"shrunk-{limit}", f"uniform-{limit}"]
+        names += [f"shrunk-{limit}", f"part-{limit}", f"uniform-{limit}"]
         if not known(asked.work, f"shrunk-{limit}"):
             run_step("optimize", run, {"max_latency_ms": float(limit)}, Silent())
             winner = artifacts.read(folder, SearchResult).candidates[0].architecture
             about = f"shrunk for {limit} ms", 0.0, asked.epochs
-            trained = files.load(folder.supernet, space)
             keep(asked.work, f"shrunk-{limit}", about, trained, winner, data)
+        if not known(asked.work, f"part-{limit}"):
+            rival = uniform_within(asked.work / f"shrunk-{limit}.onnx", trained, data)
+            about = (
+                f"uniform part of the same supernet, {eighths(rival)}/8 hidden",
+                0.0,
+                asked.epochs,
+            )
+            keep(asked.work, f"part-{limit}", about, trained, rival, data)
     if not asked.shrunk:
         against(asked.work, folder.imported, space, names, data, asked.epochs)
     show(asked.work, [name for name in names if known(asked.work, name)])
@@ -158,7 +166,7 @@ def cut_out(start: Supernet, one: object, architecture: Architecture) -> Superne
 
 
 def uniform(
-    space: ImportedSpace, eighths: int, resolution: int, *, kernel: int = -1, less: int = 0
+    space: ImportedSpace, share: int, resolution: int, *, kernel: int = -1, less: int = 0
 ) -> Architecture:
     """Return the network with one share of hidden channels, of full depth and kernels."""
     stages = []
@@ -166,9 +174,14 @@ def uniform(
         block = {name: options[-1] for name, options in spec.choices.items()}
         block[KERNEL_SIZE] = spec.kernel_sizes[kernel]
         if HIDDEN_EIGHTHS in block:
-            block[HIDDEN_EIGHTHS] = eighths
+            block[HIDDEN_EIGHTHS] = share
         stages.append(StageChoice.of_blocks((block,) * max(1, spec.depths[-1] - less)))
     return Architecture.of(space.name, resolution, tuple(stages))
+
+
+def eighths(scaling: Architecture) -> int:
+    """Return the share of hidden channels of a uniform scaling."""
+    return max(int(options[0]) for stage in scaling.stages for _, options in stage.others)
 
 
 def uniform_within(winner: Path, start: Supernet, data: Dataset) -> Architecture:
@@ -208,8 +221,8 @@ def alone(  # noqa: PLR0917 - where to, what, from what
     recipe = replace(transfer_settings(data), random_subnets=0)
     initial = cut_out(start, one, rival)
     trained, spent, epochs = training(one, data, recipe, seconds, initial)
-    eighths = max(options[0] for choice in rival.stages for _, options in choice.others)
-    keep(work, name, (f"uniform, {eighths}/8 hidden", spent, epochs), trained, rival, data)
+    about = f"uniform alone, {eighths(rival)}/8 hidden", spent, epochs
+    keep(work, name, about, trained, rival, data)
 
 
 def show(work: Path, names: list[str]) -> None:
