@@ -100,6 +100,7 @@ def test_the_predicted_drop_is_that_of_the_split_network(subnet: Subnet, digits:
     assert np.mean(real) > 0
 
 
+@pytest.mark.slow
 def test_directions_found_are_as_good_as_eigenvectors(subnet: Subnet, digits: Dataset) -> None:
     digits = replace(digits, train=digits.train.take(np.arange(128)))
     settings = replace(WHOLE, searched=120, measured=1)
