@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgenas.core import plugins
+from edgenas.core.errors import ExportError
 from edgenas.core.files.run_folder import write_bytes
 from edgenas.core.records import Answers, ImageInput, Interval
 from edgenas.core.records.intervals import wilson
@@ -87,7 +88,14 @@ class Int8File:
 
     def scores(self, content: bytes, graph: Graph, images: np.ndarray) -> np.ndarray:
         """Return what the engine on this computer makes of images, [n, …], channels first."""
-        values = logits(content, images, self._engine.host_engine)
+        try:
+            values = logits(content, images, self._engine.host_engine)
+        except (RuntimeError, ValueError) as problem:
+            said = str(problem).strip().partition("\n")[0][:300]
+            raise ExportError(
+                f"{self._engine.title} does not run {self.output.name}: {said}",
+                "Write the other format: -o FILE.tflite or FILE.onnx",
+            ) from problem
         if self.format == "tflite" and gives_images(graph):
             _, channels, height, width = graph.shapes[OUTPUT]
             values = np.moveaxis(values.reshape(-1, height, width, channels), 3, 1)

@@ -283,3 +283,18 @@ def test_operators_that_take_no_images_are_refused_though_float_may_stay() -> No
     old = file([convolution(), node("Elu", "y")], [WEIGHT], opset=13)
     with pytest.raises(InputError, match="from opset 17 on"):
         import_onnx(old, "m", keep_float=True)
+
+
+def test_means_that_are_nearly_zero_are_computed_by_engines() -> None:
+    """Their range is far below the image's; ONNX Runtime refuses such a step."""
+    weight = np.eye(2, dtype=np.float32)[:, :, None, None]
+    nodes = [node("Conv", "x c0", "y"), node("GlobalAveragePool", "y")]
+    content = file(nodes, [weight], shape=(1, 2, 8, 8))
+    images = np.random.default_rng(0).standard_normal((8, 2, 8, 8)).astype(np.float32)
+    images -= images.mean((2, 3), keepdims=True)
+    graph = import_onnx(content, "m").graph
+    ranges = calibrate(graph, images)
+    quantization = quantize(graph, ranges, stored_scheme("u8s8", "onnx"))
+    expected = integer_reference.run(graph, quantization, images)
+    found = logits(onnx_exporter.emit(graph, ranges), images)
+    assert np.abs(found - expected).max() <= 2 * float(quantization.tensors[OUTPUT].scale)
