@@ -14,6 +14,7 @@ from edgenas.cli.console import Terminal
 from edgenas.cli.terminal import say
 from edgenas.cli.verdicts import show_not_verified, show_reservations
 from edgenas.core.metrics import REGISTRY
+from edgenas.core.records.goals import SCORE
 from edgenas.core.records.image_input import FIT_TEXTS, USUAL_FIT
 
 # Of a table whose cells are never cut, whatever the terminal.
@@ -72,7 +73,7 @@ def _passed(console: Terminal, document: dict[str, Any], winner: dict[str, Any])
         word = f"ESTIMATED {word}"
     console.print(
         f"{word}: {latency['median']:.4g} ms {_known_by(winner)} ({asked}), "
-        f"{_accuracy(winner, document['target'])}",
+        f"{_score(winner, document['target'], document.get('score', SCORE))}",
         style="yellow" if count else "green",
     )
     if winner.get("estimated"):
@@ -91,13 +92,13 @@ def _hardware(known: dict[str, float]) -> str:
     )
 
 
-def _accuracy(winner: dict[str, Any], target: str) -> str:
+def _score(winner: dict[str, Any], target: str, label: str) -> str:
     if not winner["synthetic_images"]:
         measured, n = winner["device_accuracy"], winner["n_images"]
-        return f"{measured:.2%} accuracy on {target} ({n} test images)"
+        return f"{measured:.2%} {label} on {target} ({n} test images)"
     predicted = winner["predicted_accuracy"]
     bounds = f"{predicted['lower']:.1%} to {predicted['upper']:.1%}"
-    return f"accuracy on {target} NOT MEASURED, predicted {predicted['mean']:.1%} ({bounds})"
+    return f"{label} on {target} NOT MEASURED, predicted {predicted['mean']:.1%} ({bounds})"
 
 
 def several_result(document: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from edgenas.core import readings
 from edgenas.core.errors import InputError, nearest
 from edgenas.core.readings import Observed
 from edgenas.core.records import Architecture, Layer, Measurement
-from edgenas.core.records.goals import Goal
+from edgenas.core.records.goals import SCORE, Goal
 
 # What explains a response: a term set of the predictors, or the layers themselves, exactly: all by
 # themselves, or on the target's model of hardware.
@@ -101,9 +101,6 @@ def _scaled(seen: Observed, scale: float) -> Observed:
     return value * scale, None if ci95 is None else (ci95[0] * scale, ci95[1] * scale)
 
 
-# What a task scores is kept under this name, whatever the task calls it.
-SCORE = "accuracy"
-
 _KINDS = (
     ResponseKind(
         SCORE, "accuracy", "fraction", "max", SHARE,
@@ -180,7 +177,7 @@ def of_column(name: str, greatest: float = math.nan) -> ResponseKind:
                 _as_percent(kind, name) if _is_percent(kind, greatest) else replace(kind, name=name)
             )
     if {"accuracy", "acc", "top1"} & set(words):
-        kind = replace(REGISTRY["accuracy"], label=name, aliases=())
+        kind = replace(REGISTRY[SCORE], label=name, aliases=())
         return _as_percent(kind, name) if greatest > 1 else replace(kind, name=name)
     for suffix, unit, units in (
         ("ms", "ms", TIME),

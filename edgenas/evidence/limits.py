@@ -11,7 +11,7 @@ from edgenas.core.errors import RunFolderError
 from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.metrics import REGISTRY
 from edgenas.core.records import Verification, VerifiedModel
-from edgenas.core.records.goals import Limit
+from edgenas.core.records.goals import SCORE, Limit
 from edgenas.evidence import bundle
 from edgenas.evidence.figures import Check, number
 
@@ -64,7 +64,7 @@ def _known(verified: VerifiedModel) -> dict[str, float]:
     outcome, predicted = verified.outcome, verified.model.candidate.responses
     latency, energy = outcome.latency, outcome.energy
     found: dict[str, float | None] = {
-        "accuracy": verified.device_accuracy,
+        SCORE: verified.device_accuracy,
         "latency_ms": None if latency is None else latency.median_ms,
         "latency_p90_ms": None if latency is None else latency.p90_ms,
         "peak_rss_bytes": outcome.peak_rss_bytes,

@@ -13,6 +13,7 @@ from edgenas.core.errors import EdgeNasError, PredictorError
 from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.metrics import REGISTRY
 from edgenas.core.records import Candidate, Interval, PredictedBy
+from edgenas.core.records.goals import SCORE
 from edgenas.evidence import bundle
 from edgenas.evidence.figures import Check, Status, number
 from edgenas.optimize.layout import Predictors, load_predictor
@@ -88,9 +89,9 @@ def _predicted(
     if by is None:
         raise _CannotPredictError(_OLD, "unknown")
     fitted = {name: _fitted(name, sha256, files) for name, sha256 in by.predictors.items()}
-    if not {"latency_ms", "accuracy"} <= fitted.keys():
+    if not {"latency_ms", SCORE} <= fitted.keys():
         raise _CannotPredictError("It does not name a predictor of latency and one of accuracy.")
-    latency, accuracy = fitted.pop("latency_ms"), fitted.pop("accuracy")
+    latency, accuracy = fitted.pop("latency_ms"), fitted.pop(SCORE)
     space = _space(by)
     try:
         predictors = Predictors(space, latency, accuracy, confidence, fitted)
@@ -151,7 +152,7 @@ def _badness(check: Check) -> tuple[bool, bool, float]:
 
 
 def _figures(candidate: Candidate) -> Iterator[tuple[str, float]]:
-    for name in ("latency_ms", "accuracy", *candidate.responses):
+    for name in ("latency_ms", SCORE, *candidate.responses):
         interval = candidate.response(name)
         assert interval is not None
         yield from _of_interval(f"predicted {name}", interval)

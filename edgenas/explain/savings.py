@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgenas.core.records import Architecture, Candidate
+from edgenas.core.records.goals import SCORE
 from edgenas.optimize.layout import Predictors
 
 MOST_CHANGES = 25
@@ -63,5 +64,5 @@ def extrapolations(predictors: Predictors, candidates: Sequence[Candidate]) -> t
 
 def _price(before: Candidate, after: Candidate) -> float:
     """Return the accuracy lost for each millisecond saved; negative if accuracy is gained."""
-    lost = before["accuracy"].mean - after["accuracy"].mean
+    lost = before[SCORE].mean - after[SCORE].mean
     return lost / (before["latency_ms"].mean - after["latency_ms"].mean)

@@ -13,6 +13,7 @@ from edgenas.core import plugins
 from edgenas.core.errors import PredictorError
 from edgenas.core.metrics import REGISTRY, Count
 from edgenas.core.records import Architecture, Candidate, Interval, StageChoice
+from edgenas.core.records.goals import SCORE
 from edgenas.optimize.optimizers.base import Point, StageProblem
 from edgenas.optimize.term_rows import TermRows, canonical, distinct_choices
 from edgenas.predictors.base import Additive, FittedPredictor
@@ -50,7 +51,7 @@ class Predictors:
     @property
     def fitted(self) -> dict[str, FittedPredictor]:
         """All predictors by the name of their response."""
-        return {"latency_ms": self.latency, "accuracy": self.accuracy, **self.others}
+        return {"latency_ms": self.latency, SCORE: self.accuracy, **self.others}
 
     @property
     def counts(self) -> dict[str, Count]:
@@ -96,7 +97,7 @@ class Predictors:
         matrix = self.rows(REGISTRY[name].source).matrix(architectures)
         predicted = predictor.get_prediction(matrix, self.confidence)
         bounds = np.column_stack((predicted.mean, predicted.lower, predicted.upper))
-        if name == "accuracy":
+        if name == SCORE:
             bounds = bounds.clip(0.0, 1.0)
         bounds[:, 1] = bounds[:, 1].clip(0.0)  # no response is negative
         return [Interval(*map(float, row)) for row in bounds]

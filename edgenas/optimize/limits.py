@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from edgenas.core.metrics import REGISTRY, Count, ResponseKind
 from edgenas.core.records import Interval, Layer, Measurement, VerifiedModel
-from edgenas.core.records.goals import Limit
+from edgenas.core.records.goals import SCORE, Limit
 
 
 def keeps(predicted: Mapping[str, Interval], limits: Iterable[Limit]) -> bool:
@@ -50,7 +50,7 @@ def measured_responses(
         elif kind.measured is not None and (seen := kind.measured(measurement)) is not None:
             found[name] = float(seen[0])
     if verified.device_accuracy is not None:
-        found["accuracy"] = verified.device_accuracy
+        found[SCORE] = verified.device_accuracy
     return found
 
 

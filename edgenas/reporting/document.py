@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from edgenas.core import plugins
 from edgenas.core.records import (
     AlikeNetworks,
     Answers,
@@ -318,6 +319,11 @@ class ReportData:
     decided_by: str = ""
     budgets: tuple[BudgetChoice, ...] = ()
     drawn: tuple[DrawnNetwork, ...] = ()
+
+    @property
+    def score(self) -> str:
+        """What the task of the images calls its score, such as "accuracy"."""
+        return plugins.load_task(self.data.task).METRIC.label
 
     @property
     def limited(self) -> bool:

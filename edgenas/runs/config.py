@@ -15,7 +15,7 @@ from edgenas.core.files.run_folder import FORMAT_VERSION, RunFolder, read_json, 
 from edgenas.core.goals import parse_constraints, parse_objectives
 from edgenas.core.metrics import ResponseKind, of_task
 from edgenas.core.records import SearchResult, from_json, to_json
-from edgenas.core.records.goals import Limit, Objective
+from edgenas.core.records.goals import SCORE, Limit, Objective
 from edgenas.core.run_options import OPTIONS, RunOptions, option_of
 from edgenas.int8.engines.scheme import Scheme
 from edgenas.runs import space_file
@@ -89,7 +89,7 @@ class RunConfig(RunOptions):
                 f"{self.target} has no response that is better high: what is to be optimized?",
                 f"Say --objective {next(iter(self.known))}.",
             )
-        first = "accuracy" if "accuracy" in better_high else better_high[0]
+        first = SCORE if SCORE in better_high else better_high[0]
         return (Objective(first, "max"),)
 
     @property
@@ -131,7 +131,7 @@ class RunConfig(RunOptions):
         """Whether what is asked is the most accurate network under a latency limit, no more."""
         latency = self.limits().get("latency_ms")
         return (
-            self.wanted == (Objective("accuracy", "max"),)
+            self.wanted == (Objective(SCORE, "max"),)
             and set(self.limits()) <= {"latency_ms"}
             and (latency is None or latency.at_least is None)
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 from edgenas.core.metrics import of_column
 from edgenas.core.notebook import html_table
 from edgenas.core.records import Architecture, Interval, from_json
+from edgenas.core.records.goals import SCORE
 
 if TYPE_CHECKING:
     from edgenas.runs.stored_front import FrontPoint
@@ -96,7 +97,7 @@ def of_document(entry: dict[str, Any]) -> Network:
         return Network(name, predicted, entry.get("looked_up", {}))
     architecture = from_json(entry["architecture"], Architecture, "An architecture")
     predicted = {
-        "accuracy": _read(entry["predicted_accuracy"]),
+        SCORE: _read(entry["predicted_accuracy"]),
         "latency_ms": _read(entry["predicted_latency_ms"]),
         **{key: _read(value) for key, value in entry["predicted"].items()},
     }
@@ -104,7 +105,7 @@ def of_document(entry: dict[str, Any]) -> Network:
     if entry["measured_latency_ms"] is not None:
         measured["latency_ms"] = entry["measured_latency_ms"]["median"]
     if entry["device_accuracy"] is not None:
-        measured["accuracy"] = entry["device_accuracy"]
+        measured[SCORE] = entry["device_accuracy"]
     return Network(str(architecture), predicted, measured, architecture, Path(entry["model"]))
 
 

@@ -16,6 +16,7 @@ from edgenas.core.files.lock import locked_file
 from edgenas.core.files.run_folder import RunFolder, write_bytes
 from edgenas.core.goals import require_units
 from edgenas.core.progress import Progress, Silent
+from edgenas.core.records.goals import SCORE
 from edgenas.runs import progress_file
 from edgenas.runs.config import (
     RunConfig,
@@ -119,7 +120,7 @@ def _check(context: RunContext, before: RunConfig | None, asked: dict[str, Any])
         return
     if config.data != before.data and context.folder.data.exists():
         context.source.check_unchanged()
-    for name in sorted(config.responses - before.responses - {"accuracy"}):
+    for name in sorted(config.responses - before.responses - {SCORE}):
         context.source.check_given(name)
 
 

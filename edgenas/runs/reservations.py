@@ -16,6 +16,7 @@ from edgenas.core.records import (
     Verified,
     VerifiedModel,
 )
+from edgenas.core.records.goals import SCORE
 from edgenas.core.records.seen import WORTH_A_RESERVATION
 from edgenas.int8.engines.facts import find_engine
 
@@ -178,7 +179,7 @@ def broken_promises(
             ends = f"{kind.shown(predicted.upper)} at most"
         else:
             continue
-        where = " on the validation images" if name == "accuracy" and verified.answers else ""
+        where = " on the validation images" if name == SCORE and verified.answers else ""
         yield (
             f"The promise of its {kind.label} is broken: {ends} was predicted, it is "
             f"{kind.shown(value)}{where}."

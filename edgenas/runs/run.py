@@ -33,6 +33,7 @@ from edgenas.core.records import (
     VerifiedModel,
     canonical,
 )
+from edgenas.core.records.goals import SCORE
 from edgenas.int8.engines.facts import Engine, find_engine
 from edgenas.int8.engines.scheme import Scheme
 from edgenas.runs import artifacts, sources, space_file, verdicts
@@ -280,7 +281,7 @@ class RunContext:
 
     def observed(self, response: str) -> dict[Architecture, Observed]:
         """Return what was measured or evaluated of a response, with its 95 % interval if known."""
-        if response == "accuracy":
+        if response == SCORE:
             return {e.architecture: (e.int8_accuracy, None) for e in self.evaluations()}
         return metrics.observed(metrics.REGISTRY[response], self.measurements())
 
@@ -308,13 +309,13 @@ class RunContext:
         from edgenas.optimize.layout import Predictors, load_predictor
 
         loaded = {}
-        for name in ("latency_ms", "accuracy"):
+        for name in ("latency_ms", SCORE):
             self.folder.require(self.folder.predictor(name), "fit")
         for name in metrics.REGISTRY:
             path = self.folder.predictor(name)
             if path.exists():
                 loaded[name] = load_predictor(read_json(path), self.config.predictor)
-        latency, accuracy = loaded.pop("latency_ms"), loaded.pop("accuracy")
+        latency, accuracy = loaded.pop("latency_ms"), loaded.pop(SCORE)
         confidence, counts = self.config.confidence, self.hardware_counts()
         return Predictors(self.space, latency, accuracy, confidence, loaded, counts)
 

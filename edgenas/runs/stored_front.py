@@ -21,6 +21,7 @@ from edgenas.core.records import (
     RunVerdict,
     SearchResult,
 )
+from edgenas.core.records.goals import SCORE
 from edgenas.core.records.tables import LookedUpRows, TableCard
 from edgenas.runs import artifacts
 from edgenas.runs.config import RunConfig, read_config
@@ -96,14 +97,14 @@ def read_front(path: Path) -> Front:
     _check_frontier(folder, result.frontier)
     if folder.table.exists():
         return _table_front(folder, result, now)
-    objective = REGISTRY[result.objectives[0]]
-    evaluated = _evaluated(folder, now) if objective.name == "accuracy" else {}
+    objective = config.known[result.objectives[0]]
+    evaluated = _evaluated(folder, now) if objective.name == SCORE else {}
     points = tuple(map(_front_point, result.frontier))
     return Front(
         run=path,
         points=points,
         measured=_measured(folder, now),
-        known=REGISTRY,
+        known=config.known,
         objective=objective,
         searched=_searched(result, config),
         confidence=result.confidence,
@@ -168,7 +169,7 @@ def _proposed(
 
 def _searched(result: SearchResult, config: RunConfig) -> frozenset[str]:
     # accuracy against latency is on every frontier: it takes no search
-    return frozenset({"accuracy", "latency_ms", *result.objectives, *config.responses})
+    return frozenset({SCORE, "latency_ms", *result.objectives, *config.responses})
 
 
 def _front_point(candidate: Candidate[Any]) -> FrontPoint:
@@ -196,12 +197,12 @@ def _measured(folder: RunFolder, now: RunVerdict) -> tuple[MeasuredPoint, ...]:
                 found.setdefault(architecture, {})[name] = value
     for architecture, evaluation in _evaluations(folder).items():
         if architecture in found:
-            found[architecture]["accuracy"] = evaluation.int8_accuracy
+            found[architecture][SCORE] = evaluation.int8_accuracy
     for model in _verified(folder, now):
         here = found.setdefault(model.model.candidate.architecture, {})
         here.update(model.measured)
         if model.device_accuracy is not None:
-            here["accuracy"] = model.device_accuracy
+            here[SCORE] = model.device_accuracy
     return tuple(MeasuredPoint(str(architecture), found[architecture]) for architecture in found)
 
 

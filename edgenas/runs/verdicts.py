@@ -24,7 +24,7 @@ from edgenas.core.records import (
     to_json,
 )
 from edgenas.core.records.codec import canonical
-from edgenas.core.records.goals import Limit
+from edgenas.core.records.goals import SCORE, Limit
 from edgenas.core.records.tables import TableCard
 from edgenas.core.records.verdicts import seal, search_sha256
 from edgenas.core.run_options import OPTIONS, option_of
@@ -95,7 +95,7 @@ def verdict(folder: RunFolder, config: RunConfig) -> RunVerdict:
     if isinstance(winner, VerifiedRow):
         broken = broken_promises(winner, config.responses, config.known)
         return RunVerdict("looked up", tuple(broken))
-    promised = {"latency_ms", "accuracy", *config.responses}
+    promised = {"latency_ms", SCORE, *config.responses}
     searched = verification if known is not None else artifacts.read(folder, SearchResult)
     limit_ms = searched.limit_ms
     said = reservations(verification.target, winner, limit_ms, promised)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgenas.core.metrics import REGISTRY, SCORE
+from edgenas.core.metrics import REGISTRY
+from edgenas.core.records.goals import SCORE
 
 if TYPE_CHECKING:
     from torch import Tensor

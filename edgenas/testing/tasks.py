@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from edgenas.core.contracts import TaskMember
-from edgenas.core.metrics import SCORE
+from edgenas.core.records.goals import SCORE
 from edgenas.testing.members import MemberContract
 
 CLASS_NAMES = ("ant", "bee", "cat")

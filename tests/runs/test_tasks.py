@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from edgenas.core.goals import parse_constraint
 from edgenas.core.progress import Silent
 from edgenas.data import base
 from edgenas.data.base import Dataset
+from edgenas.reporting.plots.of_report import tradeoff
+from edgenas.reporting.words.verdict import verdict
 from edgenas.runs.config import RunConfig, begun
 from edgenas.runs.models.exported import require_one_class
 from edgenas.runs.open import open_run
@@ -22,6 +25,7 @@ from edgenas.spaces import mbv3_tiny
 from edgenas.supernet.settings import TrainSettings
 from edgenas.supernet.train import train
 from helpers.example_plugin import installed
+from helpers.reporting_sample import sample
 
 COLOURS = ("red", "green", "blue")
 SHOWN = [one for one in np.ndindex(2, 2, 2) if any(one)]  # of each image, in turn
@@ -137,6 +141,14 @@ def test_a_supernet_learns_several_classes_and_is_scored_by_whole_answers(tmp_pa
     assert report.losses[-1] < report.losses[0]
     commonest = np.unique(data.val.labels, axis=0, return_counts=True)[1].max() / len(data.val)
     assert report.largest_accuracy > 2 * commonest
+
+
+def test_what_is_shown_of_a_run_calls_the_score_as_the_task_does() -> None:
+    data = sample()
+    data = replace(data, data=replace(data.data, task="multilabel"))
+    assert "Exact match on the target" in [fact.label for fact in verdict(data).facts]
+    plot = tradeoff(data)
+    assert "Exact match (%)" in json.dumps(plot.specification)
 
 
 def test_what_answers_with_one_class_refuses_the_run(tmp_path: Path) -> None:

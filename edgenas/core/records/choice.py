@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from edgenas.core.records.answers import Answers
-from edgenas.core.records.goals import Goal
+from edgenas.core.records.goals import SCORE, Goal
 from edgenas.core.records.intervals import Interval
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ def choose(
     passed = [model for model in models if model.passed]
     if not passed:
         return None
-    kept = _not_below(passed, floor if objective == "accuracy" else None)
+    kept = _not_below(passed, floor if objective == SCORE else None)
     below = len(passed) - len(kept)
     decided_by, best, alike = "latency_ms", kept[0], 1
     if len(kept) == 1:
-        decided_by = "accuracy" if below else "only"
-    for response in dict.fromkeys((objective, "accuracy", "latency_ms")):
+        decided_by = SCORE if below else "only"
+    for response in dict.fromkeys((objective, SCORE, "latency_ms")):
         direction = goal if response == objective else _usual_goal(response)
         first = max(kept, key=lambda one: _ranks(one, response, direction))
         level = [one for one in kept if not _worse(one, first, response, direction)]
@@ -111,7 +111,7 @@ def reason(choice: Choice[Any], label: str = "accuracy") -> str:
         return f"{level}; nor does anything else tell the last of them apart: it is the fastest."
     if choice.decided_by == "quality":
         return f"{level}, and of the fastest of these it is the best measured."
-    if choice.decided_by == "accuracy":
+    if choice.decided_by == SCORE:
         return f"{level}, and it is measurably the most accurate of these."
     return f"{level}, and it is the fastest of these."
 
@@ -140,7 +140,7 @@ def _how_far(choice: Choice[Any]) -> str:
 
 
 def _usual_goal(response: str) -> Goal:
-    return "max" if response == "accuracy" else "min"
+    return "max" if response == SCORE else "min"
 
 
 def _merit(one: Verified, response: str, goal: str) -> float:
@@ -153,12 +153,12 @@ def _merit(one: Verified, response: str, goal: str) -> float:
 
 def _ranks(one: Verified, response: str, goal: str) -> tuple[float, ...]:
     """Return what orders networks by a response; those that are equal in it by the others."""
-    rest = _merit(one, "accuracy", "max"), _merit(one, "latency_ms", "min")
+    rest = _merit(one, SCORE, "max"), _merit(one, "latency_ms", "min")
     return _merit(one, response, goal), *rest
 
 
 def _is_measurable(one: Verified, response: str) -> bool:
-    if response == "accuracy":
+    if response == SCORE:
         return one.answers is not None
     return one.span(response) is not None
 
@@ -166,7 +166,7 @@ def _is_measurable(one: Verified, response: str) -> bool:
 def _worse(one: Verified, best: Verified, response: str, goal: str) -> bool:
     """Return whether `one` is worse than the best by more than the noise of both."""
     mine, its = one.answers, best.answers
-    if response == "accuracy" and mine is not None and its is not None:
+    if response == SCORE and mine is not None and its is not None:
         return its.measurably_ahead_of(mine)
     span, lead = one.span(response), best.span(response)
     if span is None or lead is None:
@@ -176,6 +176,6 @@ def _worse(one: Verified, best: Verified, response: str, goal: str) -> bool:
 
 def _behind(winner: Verified, best: Verified, objective: str) -> Interval | None:
     mine, its = winner.answers, best.answers
-    if objective != "accuracy" or mine is None or its is None:
+    if objective != SCORE or mine is None or its is None:
         return None
     return its.ahead_of(mine)

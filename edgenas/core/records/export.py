@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgenas.core.records.answers import Answers
+from edgenas.core.records.goals import SCORE
 from edgenas.core.records.image_input import ImageInput
 from edgenas.core.records.search import Candidate
 
@@ -64,7 +65,7 @@ class ExportedModel:
     def expected_accuracy(self) -> float:
         """The int8 accuracy on the validation images; the predicted one where there were none."""
         known = self.val_int8_accuracy
-        return self.candidate["accuracy"].mean if known is None else known
+        return self.candidate[SCORE].mean if known is None else known
 
     @property
     def answers(self) -> Answers | None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Goal = Literal["max", "min"]
+# What the task of a run scores is kept under this name, whatever the task calls it.
+SCORE = "accuracy"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic
 
 from edgenas.core.records import earlier
-from edgenas.core.records.goals import Limit
+from edgenas.core.records.goals import SCORE, Limit
 from edgenas.core.records.intervals import Interval
 from edgenas.core.records.networks import AnyNetwork, Architecture
 
@@ -30,12 +30,12 @@ class Candidate(Generic[AnyNetwork]):
     def of(cls, network: AnyNetwork, predicted: Mapping[str, Interval]) -> Candidate[AnyNetwork]:
         """Return a network with what is predicted of it, by metric."""
         others = dict(predicted)
-        return cls(network, others.pop("accuracy", None), others.pop("latency_ms", None), others)
+        return cls(network, others.pop(SCORE, None), others.pop("latency_ms", None), others)
 
     @property
     def predicted(self) -> dict[str, Interval]:
         """Every prediction by the name of its metric."""
-        first = {"latency_ms": self.latency_ms, "accuracy": self.accuracy}
+        first = {"latency_ms": self.latency_ms, SCORE: self.accuracy}
         return {**{k: v for k, v in first.items() if v is not None}, **self.responses}
 
     def response(self, name: str) -> Interval | None:
@@ -94,7 +94,7 @@ class SearchResult(Generic[AnyNetwork]):
     gap: float | None
     evaluations: int
     seconds: float
-    objectives: tuple[str, ...] = ("accuracy",)
+    objectives: tuple[str, ...] = (SCORE,)
     constraints: tuple[str, ...] = ()
     predicted_by: PredictedBy | None = None
     budget: int | None = None

@@ -12,6 +12,7 @@ from edgenas.core.records.baseline import AlikeNetworks, Baseline
 from edgenas.core.records.choice import Choice, choose
 from edgenas.core.records.confusion import Confusion
 from edgenas.core.records.export import ExportedModel
+from edgenas.core.records.goals import SCORE
 from edgenas.core.records.intervals import Interval
 from edgenas.core.records.measuring import EngineTrial, Outcome
 from edgenas.core.records.networks import TableRow
@@ -181,7 +182,7 @@ class VerifiedModel(Verified):
         return self.model.answers
 
     def known(self, metric: str) -> float | None:
-        if metric == "accuracy":
+        if metric == SCORE:
             return self.model.expected_accuracy
         if metric == "latency_ms":
             return None if self.outcome.latency is None else self.outcome.latency.median_ms
@@ -245,7 +246,7 @@ class Verification(Generic[AnyVerified]):
     confidence: float
     rounds: int
     models: tuple[AnyVerified, ...]
-    objective: str = "accuracy"
+    objective: str = SCORE
     goal: Literal["max", "min"] = "max"
     verified_from: VerifiedFrom | None = None
     baseline: Baseline | None = None

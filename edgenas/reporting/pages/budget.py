@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgenas.core.metrics import REGISTRY
+from edgenas.core.records.goals import SCORE
 from edgenas.reporting.document import BudgetChoice, ReportData
 from edgenas.reporting.pages.plots import PagePlots
 from edgenas.reporting.pages.script import data as as_data
@@ -55,7 +56,7 @@ def _choice(one: BudgetChoice) -> dict[str, Any]:
         if value.lower < value.upper:
             text += f" ({kind.shown(value.lower)} to {kind.shown(value.upper)})"
         shown.append([f"{kind.label[:1].upper()}{kind.label[1:]}, predicted", text])
-    latency, accuracy = one.predicted.get("latency_ms"), one.predicted.get("accuracy")
+    latency, accuracy = one.predicted.get("latency_ms"), one.predicted.get(SCORE)
     at = None
     if latency is not None and accuracy is not None:
         at = {"x": latency.mean, "y": 100 * accuracy.mean}

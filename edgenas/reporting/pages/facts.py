@@ -8,7 +8,7 @@ from typing import Any
 
 from edgenas.core.records import Architecture
 from edgenas.reporting.document import ReportData
-from edgenas.reporting.plots.of_report import ACCURACY_AXIS, LATENCY_AXIS
+from edgenas.reporting.plots.of_report import LATENCY_AXIS, score_axis
 
 _DIGITS = 6
 
@@ -29,6 +29,7 @@ def facts(data: ReportData) -> dict[str, Any]:
 
 def _metrics(data: ReportData) -> dict[Architecture, dict[str, float]]:
     found: dict[Architecture, dict[str, float]] = {}
+    score = score_axis(data)
     for measured in data.measurements:
         latency, energy = measured.outcome.latency, measured.outcome.energy
         if latency is None:
@@ -43,7 +44,7 @@ def _metrics(data: ReportData) -> dict[Architecture, dict[str, float]]:
         found[measured.architecture] = _known(values)
     for evaluated in data.evaluations:
         values = {
-            ACCURACY_AXIS: 100 * evaluated.int8_accuracy,
+            score: 100 * evaluated.int8_accuracy,
             "Accuracy of the float network (%)": _times(evaluated.fp32_accuracy, 100),
         }
         found[evaluated.architecture] = found.get(evaluated.architecture, {}) | _known(values)
@@ -54,7 +55,7 @@ def _metrics(data: ReportData) -> dict[Architecture, dict[str, float]]:
             "90th percentile of the latency (ms)": None if latency_ms is None else latency_ms.p90,
             "Peak memory (MB)": _times(one.peak_rss_bytes, 1e-6),
             "Model file (kB)": _times(one.model_bytes, 1e-3),
-            ACCURACY_AXIS: _times(one.device_accuracy, 100),
+            score: _times(one.device_accuracy, 100),
             "Accuracy of the float network (%)": _times(one.fp32_accuracy, 100),
         }
         architecture = one.predicted.architecture

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from edgenas.core.metrics import REGISTRY
 from edgenas.core.records import Architecture, Interval, Measurement, ParityRecord
+from edgenas.core.records.goals import SCORE
 from edgenas.core.records.intervals import wilson
 from edgenas.reporting.document import PredictorReport, ReportData, VerifiedCandidate
 from edgenas.reporting.pages import budget, classes, script
@@ -22,7 +23,7 @@ from edgenas.reporting.words.verdict import verdict
 
 MEASURED, VALIDATION = "Latency, measured (95 %)", "Accuracy on the validation images (95 %)"
 # The figure that shows what decided between candidates.
-DECIDING = {"accuracy": VALIDATION, "latency_ms": MEASURED, "quality": MEASURED}
+DECIDING = {SCORE: VALIDATION, "latency_ms": MEASURED, "quality": MEASURED}
 
 
 def render(data: ReportData) -> str:
@@ -164,7 +165,7 @@ def candidate_figures(one: VerifiedCandidate) -> dict[str, str]:
         MEASURED: measured,
         "Latency, p90": numbers.milliseconds(latency.p90 if latency else None),
         "Latency of the float network": numbers.milliseconds(one.fp32_latency_ms),
-        "Accuracy, predicted": numbers.percent_bounds(one.predicted["accuracy"]),
+        "Accuracy, predicted": numbers.percent_bounds(one.predicted[SCORE]),
         VALIDATION: _validation(one),
         "Accuracy, float on the host": numbers.percent(one.fp32_accuracy, n),
         "Accuracy, int8 on the host": numbers.percent(one.int8_accuracy, n),
@@ -260,7 +261,7 @@ def _median(one: Measurement) -> float:
 
 
 def _evaluated_rows(data: ReportData) -> list[dict[str, Any]]:
-    predictor = data.predictor("accuracy")
+    predictor = data.predictor(SCORE)
     predicted = {row.architecture: row.predicted for row in predictor.rows} if predictor else {}
     best_first = sorted(data.evaluations, key=lambda one: -one.int8_accuracy)
     return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgenas.core.records import Interval
+from edgenas.core.records.goals import SCORE
 from edgenas.reporting.compared import ComparedChoice, ComparisonData, FinishedBoard
 from edgenas.reporting.plots.front_kinds import COLOURS, DASHES
 from edgenas.reporting.plots.kinds import CROSS, STAR, draw_budget, row_axes, short, with_limits
@@ -143,7 +144,7 @@ def _draw_rows(axes: Axes, rows: _ChoiceRows, targets: list[str]) -> None:
 def _frontier(board: FinishedBoard) -> list[tuple[float, float]]:
     assert board.data.search
     candidates = board.data.search.frontier
-    return rising((one["latency_ms"].mean, 100 * one["accuracy"].mean) for one in candidates)
+    return rising((one["latency_ms"].mean, 100 * one[SCORE].mean) for one in candidates)
 
 
 def _winner(board: FinishedBoard) -> Record | None:

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from edgenas.core.goals import limit_text
 from edgenas.core.metrics import REGISTRY, observed
 from edgenas.core.records import Architecture, Candidate, Interval
-from edgenas.core.records.goals import Limit
+from edgenas.core.records.goals import SCORE, Limit
 from edgenas.reporting.document import ReportData, VerifiedCandidate
 from edgenas.reporting.plots import front_kinds
 from edgenas.reporting.plots.fronts import FrontAxis, FrontData, FrontMark, axis
 from edgenas.reporting.plots.plot import Plot
 
 # The trade-off that every report draws, with more detail.
-USUAL = ("accuracy", "latency_ms")
+USUAL = (SCORE, "latency_ms")
 
 
 def responses(data: ReportData) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ def _measured(data: ReportData, axes: Sequence[FrontAxis]) -> tuple[FrontMark, .
         for architecture, (value, _) in observed(REGISTRY[one.name], data.measurements).items():
             values.setdefault(architecture, {})[one.name] = value
     for evaluation in data.evaluations:
-        values.setdefault(evaluation.architecture, {})["accuracy"] = evaluation.int8_accuracy
+        values.setdefault(evaluation.architecture, {})[SCORE] = evaluation.int8_accuracy
     known = [(a, _exactly(of)) for a, of in values.items() if a not in verified]
     return _marks(known, axes, "measured")
 

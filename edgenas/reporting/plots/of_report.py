@@ -7,6 +7,7 @@ from dataclasses import replace
 from statistics import NormalDist
 
 from edgenas.core.records import Candidate, Interval
+from edgenas.core.records.goals import SCORE
 from edgenas.core.records.intervals import wilson
 from edgenas.reporting.document import (
     CoefficientRow,
@@ -25,7 +26,12 @@ MOST_EFFECTS = 18
 MOST_COEFFICIENTS = 32
 LEAST_CALIBRATED = 10  # held-out rows
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-LATENCY_AXIS, ACCURACY_AXIS = "Latency on the target (ms)", "Accuracy (%)"
+LATENCY_AXIS = "Latency on the target (ms)"
+
+
+def score_axis(data: ReportData) -> str:
+    """Return the title of the axis of the task's score, in percent."""
+    return f"{data.score.capitalize()} (%)"
 
 
 def tradeoff(data: ReportData) -> Plot:
@@ -53,9 +59,9 @@ def tradeoff(data: ReportData) -> Plot:
     return kinds.tradeoff(
         "tradeoff",
         [one for one in series if one.marks],
-        rising((one["latency_ms"].mean, 100 * one["accuracy"].mean) for one in frontier),
+        rising((one["latency_ms"].mean, 100 * one[SCORE].mean) for one in frontier),
         limit=data.limit_ms if data.limited else None,
-        labels=(LATENCY_AXIS, ACCURACY_AXIS),
+        labels=(LATENCY_AXIS, score_axis(data)),
         band=band(data),
         limit_text=f"budget {numbers.milliseconds(data.limit_ms)}",
     )
@@ -238,7 +244,7 @@ def _measured(data: ReportData) -> tuple[kinds.Mark, ...]:
 
 
 def _half_measured(data: ReportData) -> tuple[kinds.Mark, ...]:
-    predictor = data.predictor("accuracy")
+    predictor = data.predictor(SCORE)
     predicted = {row.architecture: row.predicted for row in predictor.rows} if predictor else {}
     known = {e.architecture for e in data.evaluations}
     marks = []
@@ -259,9 +265,9 @@ def _predicted(candidates: tuple[Candidate, ...]) -> tuple[kinds.Mark, ...]:
     return tuple(
         kinds.Mark(
             one["latency_ms"],
-            _scaled(one["accuracy"], 100.0),
+            _scaled(one[SCORE], 100.0),
             f"{one.architecture}\npredicted {numbers.with_bounds(one['latency_ms'])} ms, "
-            f"accuracy {numbers.percent_bounds(one['accuracy'])}",
+            f"accuracy {numbers.percent_bounds(one[SCORE])}",
             str(one.architecture),
         )
         for one in candidates
@@ -280,8 +286,8 @@ def _verified(candidates: tuple[VerifiedCandidate, ...], passed: bool) -> tuple[
             y = Interval(*[100 * accuracy] * 3)
             seen = f"accuracy {numbers.percent(accuracy, one.n_images)} {where}"
         elif one.synthetic:
-            y = _scaled(one.predicted["accuracy"], 100.0)
-            seen = f"accuracy {numbers.percent_bounds(one.predicted['accuracy'])} predicted only"
+            y = _scaled(one.predicted[SCORE], 100.0)
+            seen = f"accuracy {numbers.percent_bounds(one.predicted[SCORE])} predicted only"
         else:
             continue
         measured = numbers.milliseconds(latency.median)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
+from edgenas.core.records.goals import SCORE
 from edgenas.core.records.intervals import wilson
 from edgenas.reporting.document import ReportData, VerifiedCandidate
 from edgenas.reporting.words import numbers
@@ -67,7 +68,7 @@ def verdict(data: ReportData) -> Verdict:
     elif passed and problems:
         promised += " with reservations"
     headline = f"{promised}: deploy {name}" if passed else f"Failed: do not deploy {name}"
-    facts = (latency_fact(data, winner), promise_fact(data, winner), accuracy_fact(winner))
+    facts = (latency_fact(data, winner), promise_fact(data, winner), score_fact(data, winner))
     return Verdict(
         ("reserved" if problems else "pass") if passed else "fail",
         headline,
@@ -130,26 +131,27 @@ def promise_fact(data: ReportData, winner: VerifiedCandidate) -> Fact:
     return Fact("Promise", "kept" if kept else "broken", note, not kept)
 
 
-def accuracy_fact(winner: VerifiedCandidate) -> Fact:
-    """Return the accuracy on the target and what int8 cost; the predicted one without images."""
+def score_fact(data: ReportData, winner: VerifiedCandidate) -> Fact:
+    """Return the score on the target and what int8 cost; the predicted one without images."""
+    score = data.score.capitalize()
     if winner.synthetic:
-        predicted = winner.predicted["accuracy"]
+        predicted = winner.predicted[SCORE]
         note = (
             f"Predicted, {numbers.percent_bounds(predicted)}; not measured: the run had no images. "
             "To measure it, search with --data."
         )
-        return Fact("Accuracy, predicted only", numbers.percent(predicted.mean), note, bad=True)
+        return Fact(f"{score}, predicted only", numbers.percent(predicted.mean), note, bad=True)
     n = winner.n_images
     fp32 = numbers.percent(winner.fp32_accuracy, n)
     int8 = numbers.percent(winner.int8_accuracy, n)
     note = f"On the host: {fp32} as float, {int8} as int8."
     if winner.device_accuracy is None:
-        return Fact("Accuracy on the target", numbers.MISSING, note, bad=True)
+        return Fact(f"{score} on the target", numbers.MISSING, note, bad=True)
     if n:
         low, high = (100 * bound for bound in wilson(n * winner.device_accuracy, n))
         note = f"Of {n:,} held-out images; 95 % interval {low:.1f} to {high:.1f} %. {note}"
     value = numbers.percent(winner.device_accuracy, n)
-    return Fact("Accuracy on the target", value, note)
+    return Fact(f"{score} on the target", value, note)
 
 
 def _baseline_fact(data: ReportData, winner: VerifiedCandidate) -> tuple[Fact, ...]:
@@ -204,13 +206,13 @@ def _sentence(data: ReportData, winner: VerifiedCandidate) -> str:
     budget = f" (budget {limit})" if data.limited else ""
     if winner.synthetic and measured is not None:
         return (
-            f"On target {data.target} it takes {latency} an image (median). Its accuracy is "
-            f"predicted to be {numbers.percent_bounds(winner.predicted['accuracy'])} and was not "
+            f"On target {data.target} it takes {latency} an image (median). Its {data.score} is "
+            f"predicted to be {numbers.percent_bounds(winner.predicted[SCORE])} and was not "
             "measured: this run had no images."
         )
     if winner.device_accuracy is None or measured is None:
         return (
-            f"On target {data.target}: latency {latency}{budget}, accuracy {accuracy}; what "
+            f"On target {data.target}: latency {latency}{budget}, {data.score} {accuracy}; what "
             "was not measured cannot be promised."
         )
     if winner.estimated:
@@ -220,17 +222,17 @@ def _sentence(data: ReportData, winner: VerifiedCandidate) -> str:
             if name in winner.measured
         )
         return (
-            f"It classifies {accuracy} of the held-out images correctly on this computer. "
+            f"It answers {accuracy} of the held-out images correctly on this computer. "
             f"Estimated, not measured, on target {data.target}: {known}."
         )
     if not data.limited or data.limit_ms is None:
         return (
-            f"On target {data.target} it classifies {accuracy} of the held-out images correctly "
+            f"On target {data.target} it answers {accuracy} of the held-out images correctly "
             f"and takes {latency} an image (median)."
         )
     met = "within" if measured.median <= data.limit_ms else "over"
     return (
-        f"On target {data.target} it classifies {accuracy} of the held-out images correctly "
+        f"On target {data.target} it answers {accuracy} of the held-out images correctly "
         f"and takes {latency} an image (median), {met} the budget of {limit}."
     )
 
@@ -256,8 +258,8 @@ def _infeasible(data: ReportData) -> Verdict:
             ),
             Fact(
                 "Accuracy of that network",
-                numbers.percent(least["accuracy"].mean),
-                f"Predicted, {numbers.percent_bounds(least['accuracy'])}",
+                numbers.percent(least[SCORE].mean),
+                f"Predicted, {numbers.percent_bounds(least[SCORE])}",
             ),
         ),
     )

@@ -15,6 +15,7 @@ from edgenas.core.files.inside import is_plain_file, read_inside
 from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.goals import limit_text
 from edgenas.core.records import from_json
+from edgenas.core.records.goals import SCORE
 from edgenas.runs.config import read_config
 from edgenas.runs.dashboard.measuring import JournalReader
 from edgenas.runs.dashboard.state import Best, Doing, FolderState, RunState
@@ -168,7 +169,7 @@ def _judged(folder: RunFolder, state: RunState) -> RunState:
     except (EdgeNasError, OSError) as problem:
         return replace(state, state="damaged", says=(str(problem),))
     best = verified.winner or verified.models[0]
-    accuracy, latency_ms = best.known("accuracy"), best.known("latency_ms")
+    accuracy, latency_ms = best.known(SCORE), best.known("latency_ms")
     return replace(
         state,
         state=said.status,

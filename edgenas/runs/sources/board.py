@@ -20,6 +20,7 @@ from edgenas.core.records import (
     Verification,
     VerifiedModel,
 )
+from edgenas.core.records.goals import SCORE
 from edgenas.explain import hardware, odd_widths, slow_kernels
 from edgenas.explain.choices import changes
 from edgenas.explain.diagnostics import breakdown
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from edgenas.runs.run import RunContext
 
 # What every run is asked for, with the step that adds rows of it.
-NEEDED = {"latency_ms": "measure --samples", "accuracy": "evaluate --evaluate"}
+NEEDED = {"latency_ms": "measure --samples", SCORE: "evaluate --evaluate"}
 
 
 class Board:
@@ -70,7 +71,7 @@ class Board:
 
     @property
     def metrics(self) -> Mapping[str, ResponseKind]:
-        return REGISTRY
+        return self.run.config.known
 
     def check_options(self, asked: Mapping[str, Any]) -> None:
         """Accept every option: all mean something to a board."""
@@ -211,7 +212,7 @@ class Board:
         return self.observed(metric)
 
     def in_full(self, metric: str) -> bool:
-        return metric in {"latency_ms", "accuracy"} | self.run.config.responses
+        return metric in {"latency_ms", SCORE} | self.run.config.responses
 
     def matrix(self, metric: str, networks: Sequence[Architecture]) -> np.ndarray:
         return self._rows(metric).matrix(networks)

@@ -20,7 +20,7 @@ from edgenas.core.records import (
     VerifiedModel,
     alike_networks,
 )
-from edgenas.core.records.goals import Limit
+from edgenas.core.records.goals import SCORE, Limit
 from edgenas.data.logistic import baseline
 from edgenas.explain.int8_warnings import int8_warnings, slower_than_float
 from edgenas.int8.checks.file import unlike_lowered
@@ -162,7 +162,7 @@ def _key(model: ExportedModel) -> str:
 
 def _likeliest(context: RunContext, models: list[ExportedModel]) -> ExportedModel:
     """Return the model that is expected to win: its float file is timed too."""
-    if context.config.wanted[0].response != "accuracy":
+    if context.config.wanted[0].response != SCORE:
         return models[0]
     best = max(models, key=lambda model: model.expected_accuracy)
     answers = best.answers

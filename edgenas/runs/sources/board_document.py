@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgenas.core.metrics import REGISTRY
 from edgenas.core.records import (
     Architecture,
     DeviceProfile,
@@ -41,6 +40,7 @@ def report_data(context: RunContext) -> ReportData:
     verification, result, notes = context.verified(), context.search_result(), context.notes()
     verdict, winner, taken = context.verdict(), context.winner(), warm_start.stored(context)
     choice = None if winner is None else verification.choice
+    objective = context.config.known[verification.objective]
     shown = winner or verification.models[0]
     shown_candidate = _candidate(context, shown)
     folder = context.folder
@@ -79,7 +79,7 @@ def report_data(context: RunContext) -> ReportData:
         next_command=verdict.next_command,
         baseline=verification.baseline,
         networks=verification.networks,
-        choice="" if choice is None else reason(choice, REGISTRY[verification.objective].label),
+        choice="" if choice is None else reason(choice, objective.label),
         decided_by="" if choice is None else choice.decided_by,
         **_interactive(context, shown_candidate.predicted.architecture),
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgenas.core.metrics import REGISTRY
 from edgenas.core.records import Candidate, Verification, VerifiedModel, to_json
 from edgenas.core.records.choice import reason
+from edgenas.core.records.goals import SCORE
 from edgenas.explain.slow_kernels import find
 from edgenas.predictors.base import FittedPredictor
 from edgenas.runs import warm_start
@@ -32,7 +32,8 @@ def document(context: RunContext) -> dict[str, Any]:
         "objectives": list(result.objectives),
         "constraints": list(result.constraints),
         "winner": None if winner is None else _verified(context, winner, winner),
-        "choice": None if winner is None else _choice(verification),
+        "score": context.config.known[SCORE].label,
+        "choice": None if winner is None else _choice(context, verification),
         "baseline": None
         if verification.baseline is None
         else {
@@ -64,14 +65,14 @@ def document(context: RunContext) -> dict[str, Any]:
     }
 
 
-def _choice(verification: Verification) -> dict[str, Any] | None:
+def _choice(context: RunContext, verification: Verification) -> dict[str, Any] | None:
     """Return why the winner is the winner; differences are fractions."""
     choice = verification.choice
     if choice is None:
         return None
     return {
         "decided_by": choice.decided_by,
-        "reason": reason(choice, REGISTRY[verification.objective].label),
+        "reason": reason(choice, context.config.known[verification.objective].label),
         "passed": choice.passed,
         "alike": choice.alike,
         "less_accurate_than_best": to_json(choice.behind),

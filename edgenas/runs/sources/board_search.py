@@ -11,7 +11,7 @@ import numpy as np
 from edgenas.core import plugins
 from edgenas.core.errors import InfeasibleError
 from edgenas.core.records import Candidate, SearchResult, alike_networks
-from edgenas.core.records.goals import Limit
+from edgenas.core.records.goals import SCORE, Limit
 from edgenas.explain.slow_kernels import slow_kernels
 from edgenas.optimize.front import FrontLayout, lay_out_front, spread
 from edgenas.optimize.infeasible import LimitReach, reach
@@ -72,7 +72,7 @@ def _with_fastest_alike(context: RunContext, result: SearchResult) -> SearchResu
     """
     evaluated = context.evaluations()
     found = alike_networks([one.answers for one in evaluated])
-    if result.objectives[0] != "accuracy" or found is None or not found.tell_nothing:
+    if result.objectives[0] != SCORE or found is None or not found.tell_nothing:
         return result
     answers = {one.architecture: one.answers for one in evaluated}
     within = [
@@ -99,13 +99,13 @@ def _with_linear_classifier(context: RunContext, result: SearchResult) -> Search
     """
     largest = context.space.largest()
     chosen = [one.architecture for one in result.candidates]
-    if result.objectives[0] != "accuracy" or largest in chosen or context.data_card.synthetic:
+    if result.objectives[0] != SCORE or largest in chosen or context.data_card.synthetic:
         return result
     (candidate,) = context.predictors().candidates([largest])
     if not keeps(candidate.predicted, result.limits):
         return result
     known = {one.architecture: one.int8_accuracy for one in context.evaluations()}
-    best = max(known.get(one.architecture, one["accuracy"].mean) for one in result.candidates)
+    best = max(known.get(one.architecture, one[SCORE].mean) for one in result.candidates)
     floor = frozen.accuracy(context)
     if floor is None or floor <= best:
         return result

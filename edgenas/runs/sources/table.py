@@ -13,6 +13,7 @@ from edgenas.core.errors import InputError, MeasurementError
 from edgenas.core.metrics import ResponseKind
 from edgenas.core.readings import Observed
 from edgenas.core.records import ExportedModel, SearchResult, TableRow, Verification, VerifiedRow
+from edgenas.core.records.goals import SCORE
 from edgenas.core.records.tables import TableCard
 from edgenas.core.run_options import OPTIONS, option_of
 from edgenas.optimize import table_predictors
@@ -145,7 +146,7 @@ class Table:
 
     def fitted_metrics(self) -> Mapping[str, bool]:
         """Return every metric, accuracy last: it takes over what costs tell of edges."""
-        names = sorted(self.of.table.responses, key=lambda name: name == "accuracy")
+        names = sorted(self.of.table.responses, key=lambda name: name == SCORE)
         return dict.fromkeys(names, True)
 
     def more_rows(self, metric: str) -> str:
