@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def begun(context: RunContext) -> Supernet:
     return supernet
 
 
-def test_a_candidate_is_finetuned_once_and_kept_if_better(tmp_path: Path) -> None:
+def test_a_candidate_is_finetuned_once_and_kept_if_no_worse(tmp_path: Path) -> None:
     progress = Silent()
     asked = {"data": "digits", "finetune": 2}
     with open_run(tmp_path / "run", asked, progress, resume=False) as context:
@@ -51,11 +52,16 @@ def test_a_candidate_is_finetuned_once_and_kept_if_better(tmp_path: Path) -> Non
         assert same == result
         assert again.emit("u8s8", 1) == network.emit("u8s8", 1)
         assert any("fine-tuned weights" in text for text in context.reused)
-        kept_out, worse = finetuned.finetuned(context, supernet, architecture, network)
+        _, as_good = finetuned.finetuned(context, supernet, architecture, network)
+        assert as_good is not None
+        assert as_good.kept
+        perfect = Mock(spec=network)
+        perfect.accuracy.return_value = 1.0
+        kept_out, worse = finetuned.finetuned(context, supernet, architecture, perfect)
         assert worse is not None
         assert not worse.kept
-        assert kept_out is network
-    assert any("not better, so it is not kept" in warning for warning in progress.warnings)
+        assert kept_out is perfect
+    assert any("worse, so it is not kept" in warning for warning in progress.warnings)
 
 
 def test_epochs_left_open_are_those_that_the_time_has_and_stay_those_of_the_run(
