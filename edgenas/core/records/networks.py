@@ -12,14 +12,8 @@ import msgspec
 from edgenas.core.records.codec import canonical
 
 Activation = Literal["none", "relu", "relu6"]
-LayerKind = Literal[
-    "conv",
-    "depthwise",
-    "squeeze_excite",
-    "add",
-    "global_pool",
-    "linear",
-    # of imported networks alone; see `edgenas.int8.operators`
+# What has no weights, besides sums and means; see `edgenas.int8.operators`.
+OperatorKind = Literal[
     "mul",
     "max_pool",
     "average_pool",
@@ -29,6 +23,15 @@ LayerKind = Literal[
     "depth_to_space",
     "sigmoid",
     "gelu",
+]
+LayerKind = Literal[
+    "conv",
+    "depthwise",
+    "squeeze_excite",
+    "add",
+    "global_pool",
+    "linear",
+    OperatorKind,  # of imported networks alone
 ]
 
 

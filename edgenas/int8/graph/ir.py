@@ -14,24 +14,16 @@ from typing import Literal
 import numpy as np
 
 from edgenas.core.records import Activation
-from edgenas.core.records.networks import zeros_after
+from edgenas.core.records.networks import OperatorKind, zeros_after
 
 NodeKind = Literal[
     "conv",
     "depthwise",
     "linear",
     "add",
-    "mul",
     "global_pool",
-    "max_pool",
-    "average_pool",
-    "concat",
-    "channels",
-    "resize",
-    "depth_to_space",
-    "sigmoid",
+    OperatorKind,
     "leaky_relu",
-    "gelu",
     "quantize",
     "foreign",
 ]
