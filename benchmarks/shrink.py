@@ -101,16 +101,11 @@ def main() -> None:
     show(asked.work, [name for name in names if known(asked.work, name)])
 
 
-def against(  # noqa: PLR0917 - of which run, where to, in which space, on which images
-    folder: RunFolder,
-    work: Path,
-    space: ImportedSpace,
-    data: Dataset,
-    names: list[str],
-    epochs: int,
+def against(  # noqa: PLR0917 - where to, from what weights, which, on which images
+    work: Path, imported: Path, space: ImportedSpace, names: list[str], data: Dataset, epochs: int
 ) -> None:
     """Keep what the shrunk networks are held against: the network itself, and uniform scalings."""
-    started, _ = begin(folder.imported, space, data, Silent())
+    started, _ = begin(imported, space, data, Silent())
     untrained(started, data)
     if not known(work, "whole"):
         keep(work, "whole", ("the network itself", 0.0, 0), started, space.largest(), data)
