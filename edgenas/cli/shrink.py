@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgenas.cli.completion import RunPath
+from edgenas.cli.completion import RunPath, complete_data
 from edgenas.cli.options import (
     Command,
     access_given,
@@ -26,17 +26,23 @@ from edgenas.core.run_options import OPTIONS
 from edgenas.runs import commands
 
 _OF_THE_MODEL = ("space", "supernet", "image_size")
+_TOLD_HERE = "data"  # no default
 
 
 def _run_options(command: Command) -> Command:
     for name in reversed(OPTIONS):
-        if name not in _OF_THE_MODEL:
+        if name not in (*_OF_THE_MODEL, _TOLD_HERE):
             command = run_option(name)(command)
     return command
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--data",
+    shell_complete=complete_data,
+    help="Labelled images of the network's classes: imagefolder:DIR or hf:NAME.",
+)
 @_run_options
 @preprocessing_options
 @click.option(
