@@ -49,7 +49,7 @@ from edgenas.spaces.base import MobileSpace, StageSpec
 from edgenas.spaces.bits import elastic_bits
 from edgenas.supernet import files
 from edgenas.supernet.deploy import deployable, of_subnet
-from edgenas.supernet.finetune import FineTuning
+from edgenas.supernet.finetune import fine_tuning
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.settings import default_settings
 from edgenas.supernet.train import train
@@ -261,7 +261,7 @@ def _trained(
     if not path.exists():
         inherited = deployable(supernet, network, layers, data, ENGINE)
         settings = default_settings(data, epochs=arguments.finetune, seed=arguments.seed)
-        tuning = FineTuning(supernet, network, data, settings)
+        tuning = fine_tuning(supernet, network, data, settings)
         for _ in tuning.steps():
             pass
         tuned = of_subnet(tuning.subnet, layers, data, ENGINE)
