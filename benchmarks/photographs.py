@@ -24,7 +24,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -211,7 +211,7 @@ def uniform(space: MobileSpace, ratio: int) -> Architecture:
     return Architecture.of(space.name, max(space.resolutions), tuple(stages))
 
 
-def limits_ms() -> Sequence[float]:
+def limits_ms() -> dict[str, float]:
     """Return the latencies of the scalings that searches have as limits: with random weights."""
 
     def model(size: int, ratio: int) -> bytes:
@@ -222,7 +222,8 @@ def limits_ms() -> Sequence[float]:
         noise = np.random.default_rng(0).normal(size=(4, 3, size, size)).astype(np.float32)
         return Deployable(graph, calibrate(graph, noise), ENGINE).emit(SCHEME, batch=1)
 
-    return thread_ms([model(*scaled) for scaled in LIMITS])
+    names = [f"alone-{size}-{ratio}" for size, ratio in LIMITS]
+    return dict(zip(names, thread_ms([model(*scaled) for scaled in LIMITS]), strict=True))
 
 
 def known(work: Path, name: str) -> bool:

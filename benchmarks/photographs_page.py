@@ -25,11 +25,15 @@ AS_FAST = 1.03  # times a latency: what is as fast, as timed again in turns
 
 @dataclass(frozen=True)
 class Row:
-    """A network that was timed. family : what made it, the first part of its file's name."""
+    """A network that was timed. name : of its files, which begins with what made it."""
 
-    family: str
+    name: str
     about: dict[str, Any]
     ms: float
+
+    @property
+    def family(self) -> str:
+        return self.name.partition("-")[0]
 
     @property
     def title(self) -> str:
@@ -64,7 +68,7 @@ def _rows(work: Path) -> list[Row]:
     files = sorted(work.glob("*.onnx"))
     latencies = thread_ms([path.read_bytes() for path in files])
     rows = [
-        Row(path.stem.partition("-")[0], json.loads(path.with_suffix(".json").read_text()), ms)
+        Row(path.stem, json.loads(path.with_suffix(".json").read_text()), ms)
         for path, ms in zip(files, latencies, strict=True)
     ]
     order = ("classifier", "nothing", "alone", "searched")
@@ -92,7 +96,8 @@ def _comparisons(rows: Sequence[Row]) -> Iterator[str]:
     yield "| searched | ms | best scaled Lite0 as fast | ms | points gained (95 %) |"
     yield "|---|---|---|---|---|"
     for winner in winners:
-        limit_ms = AS_FAST * max(winner.ms, _limit_ms(winner))
+        within = [row.ms for row in alone if row.name == winner.about["within"]]
+        limit_ms = AS_FAST * max([winner.ms, *within])
         rivals = [row for row in alone if row.ms <= limit_ms]
         if not rivals:
             continue
@@ -104,10 +109,6 @@ def _comparisons(rows: Sequence[Row]) -> Iterator[str]:
             f"{100 * ahead.upper:+.1f}) |"
         )
     yield ""
-
-
-def _limit_ms(winner: Row) -> float:
-    return float(winner.about["limit_ms"])
 
 
 def _rounding(path: Path) -> Iterator[str]:

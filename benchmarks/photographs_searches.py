@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,9 @@ class Spoken(Silent):
         print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
-def searched(asked: argparse.Namespace, limits_ms: Sequence[float]) -> None:
+def searched(asked: argparse.Namespace, limits_ms: Mapping[str, float]) -> None:
     """Search within each limit over one supernet; the first search trains it."""
-    for index, limit_ms in enumerate(limits_ms):
+    for index, (scaling, limit_ms) in enumerate(limits_ms.items()):
         kept = asked.work / f"searched-{index}.json"
         if kept.exists():
             continue
@@ -54,7 +54,7 @@ def searched(asked: argparse.Namespace, limits_ms: Sequence[float]) -> None:
             finetune=asked.finetune,
         )
         row = _row(context) | {"seconds": time.process_time() - started, "epochs": asked.epochs}
-        row |= {"title": f"searched within {limit_ms:.2f} ms", "limit_ms": limit_ms}
+        row |= {"title": f"searched within {limit_ms:.2f} ms", "within": scaling}
         source = context.folder.models / row["file"]
         shutil.copyfile(source, kept.with_suffix(".onnx"))
         kept.write_text(json.dumps(row, indent=1))
@@ -77,7 +77,7 @@ def rounding(asked: argparse.Namespace) -> None:
     kept.write_text(json.dumps(rows, indent=1))
 
 
-def promises(asked: argparse.Namespace, limits_ms: Sequence[float]) -> None:
+def promises(asked: argparse.Namespace, limits_ms: Mapping[str, float]) -> None:
     """Search from the trained supernet with other seeds and limits; keep promise and outcome.
 
     A seed draws other subnets to measure and to evaluate, and other images to validate: a part of
@@ -94,7 +94,7 @@ def promises(asked: argparse.Namespace, limits_ms: Sequence[float]) -> None:
             context = _search(
                 folder,
                 asked.work / f"promises-{seed}",
-                share * max(limits_ms),
+                share * max(limits_ms.values()),
                 supernet=str(supernet),
                 seed=seed,
             )
