@@ -61,7 +61,7 @@ class TargetContract(MemberContract):
         return ModelFile("model", path, hashlib.sha256(path.read_bytes()).hexdigest())
 
     def test_says_what_it_is(self, target: Target) -> None:
-        assert target.name and target.engine and target.scheme in ("u8s8", "s8s8")
+        assert target.name and target.engine and target.scheme in ("u8s8", "s8s8", "dataflow")
         profile = target.probe()
         assert profile.target == target.name and profile.cores >= 1
         assert all(": " in problem for problem in profile.problems)  # each with what mends it
