@@ -42,6 +42,7 @@ NEARLY = 0.75  # of the size that is asked for, from which images are read at it
 RELEASED = 2048  # images, of those in a file, after which their memory is given back
 CHUNK = 64  # images a thread decodes between two reports
 ORIENTATION = 0x0112  # EXIF tag
+_OF_16_BITS = ("PNG", "PPM")  # formats whose grey Pillow may read as 32 bits
 
 
 @cache
@@ -196,8 +197,12 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """Return `image` as 8-bit RGB, whatever its mode; `ValueError` if its range is not known."""
     if image.mode == "F":
         raise ValueError("its pixels are floats, whose range is not known")
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip
-        grey = (np.asarray(image).astype(np.int64) + 128) // 257
+    if image.mode.startswith("I"):  # more than 8 bits of grey, which Pillow would clip
+        grey = np.asarray(image).astype(np.int64)
+        # A file of 32 bits does not say its range. Pillow gives 16-bit PNG and PGM this mode, too.
+        in_bytes = image.mode == "I" and image.format not in _OF_16_BITS and grey.max() <= 255
+        if not in_bytes:
+            grey = (grey + 128) // 257
         if grey.min() < 0 or grey.max() > 255:
             raise ValueError("its pixels are not within 0 and 65,535")
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")

@@ -160,11 +160,14 @@ def test_every_mode_becomes_8_bit_rgb(folder: Path) -> None:
     Image.new("RGBA", (12, 12), (0, 0, 0, 0)).save(target / "i_transparent.png")
     palette = Image.new("RGB", (12, 12), (100, 100, 100)).quantize(4)
     palette.save(target / "j_palette_alpha.png", transparency=b"\xff\x00")
+    Image.new("I", (12, 12), 100).save(target / "k_32bit_of_bytes.tif")
+    Image.new("I", (12, 12), 100 * 257).save(target / "l_32bit_of_16.tif")
+    save_16_bit_grey(target / "m_16bit_dark.png", 200, 12)
     data = load(folder)
     assert data.skipped == ()
     images = data.test.images[data.test.labels == 1].astype(int)
-    expected = [100] * 7 + [255, 255, 100]
-    assert images.shape == (10, 12, 12, 3)
+    expected = [100] * 7 + [255, 255, 100, 100, 100, 1]
+    assert images.shape == (13, 12, 12, 3)
     assert np.abs(images - np.array(expected)[:, None, None, None]).max() <= 1
 
 

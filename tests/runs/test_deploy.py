@@ -88,6 +88,8 @@ def test_compressed_rotated_and_transparent_files_are_read_alike(pixels: ModuleT
         encoded(smooth, "JPEG", exif=turned),
         encoded(rng.integers(0, 256, (40, 50, 4), np.uint8), "PNG"),
         encoded(rng.integers(0, 65536, (40, 50)).astype(np.uint16), "PNG"),
+        encoded(rng.integers(0, 65536, (40, 50)).astype(np.int32), "TIFF"),
+        encoded(rng.integers(0, 256, (40, 50)).astype(np.int32), "TIFF"),
         encoded(rng.integers(0, 256, (40, 50), np.uint8), "GIF"),
     ]
     wanted = made("crop", 32, 24, "rgb")

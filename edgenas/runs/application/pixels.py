@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Dict, Union
 import numpy as np
 
 _ORIENTATION = 0x0112  # EXIF tag
+_OF_16_BITS = ("PNG", "PPM")  # formats whose grey Pillow may read as 32 bits
 
 
 def read(source: Union[Path, bytes], made: Dict[str, Any]) -> np.ndarray:
@@ -112,8 +113,12 @@ def _by_pillow(stream: BinaryIO, size: int) -> np.ndarray:
 def _rgb(pillow: Any, image: Any) -> Any:
     if image.mode == "F":
         raise ValueError("its pixels are floats, whose range is not known")
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip
-        grey = (np.asarray(image).astype(np.int64) + 128) // 257
+    if image.mode.startswith("I"):  # more than 8 bits of grey, which Pillow would clip
+        grey = np.asarray(image).astype(np.int64)
+        # A file of 32 bits does not say its range. Pillow gives 16-bit PNG and PGM this mode, too.
+        in_bytes = image.mode == "I" and image.format not in _OF_16_BITS and grey.max() <= 255
+        if not in_bytes:
+            grey = (grey + 128) // 257
         if grey.min() < 0 or grey.max() > 255:
             raise ValueError("its pixels are not within 0 and 65,535")
         return pillow.fromarray(grey.astype(np.uint8)).convert("RGB")
