@@ -77,6 +77,30 @@ def test_which_slots_a_depth_has_follows_from_its_greatest(
     }
 
 
+def test_one_depth_is_the_gate_of_the_slots_that_begin_with_its_word() -> None:
+    rng = np.random.default_rng(9)
+    columns = {"decoder_layers": rng.permutation(np.tile(np.arange(1.0, 4.0), 20))}
+    kinds = ("encoder_ffn", "decoder_ffn")
+    columns |= {f"{kind}_{i}": rng.choice([1.0, 2.0, 3.0], 60) for kind in kinds for i in range(3)}
+    gates = slots.find(columns, tuple(columns))
+    assert gates is not None
+    assert gates.least == {f"decoder_ffn_{i}": ("decoder_layers", i + 1.0) for i in (1, 2)}
+    there = sum((i < columns["decoder_layers"]) * columns[f"decoder_ffn_{i}"] for i in range(3))
+    other = sum(columns[f"encoder_ffn_{i}"] for i in range(3))
+    measured = {**columns, "ms": 5 + there + other + rng.normal(0, 0.02, 60)}
+    fitted = TableRegression().fit({k: v[:45] for k, v in measured.items()}, "ms")
+    unseen = {name: values[45:] for name, values in measured.items()}
+    assert np.abs(fitted.predict(unseen) - unseen["ms"]).max() < 0.15
+
+
+def test_a_depth_of_other_slots_is_no_gate() -> None:
+    rng = np.random.default_rng(10)
+    columns = {"decoder_layers": rng.integers(1, 5, 60).astype(float)}
+    columns |= {f"decoder_ffn_{i}": rng.choice([1.0, 2.0], 60) for i in range(6)}
+    columns |= {f"encoder_ffn_{i}": rng.choice([1.0, 2.0], 60) for i in range(4)}
+    assert slots.find(columns, tuple(columns)) is None
+
+
 def test_columns_of_other_numbers_are_no_slots() -> None:
     rng = np.random.default_rng(8)
     columns = {f"x{i}": rng.normal(size=30) for i in range(3)}

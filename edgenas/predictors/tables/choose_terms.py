@@ -33,6 +33,9 @@ from edgenas.predictors.tables.terms import Table
 
 # An optional level stays if it takes at least this share off the leave-one-out error.
 WORTHWHILE = 0.02
+# All slots behind one depth go with it, so that of n rows chance lets cutting them take more off:
+# they are cut only if it takes this over n off the squared error.
+WORTHWHILE_ONE_DEPTH = 6.0
 # How a cell is cut is chosen from so many rows; backwards alone, and forwards too.
 MOST_JUDGES = 120
 WAYS = (False, True)
@@ -220,6 +223,9 @@ def _better(
     start = np.array([known.get(level.name, 0.0) for level in more.levels])
     more = replace(more, levels=effect_widths.inherit(more.matrix, response, more.levels, start))
     tried = shrinkage.choose(more.matrix, response, more.levels, start)
-    if tried.projection.error() < (1 - WORTHWHILE) ** 2 * chosen.projection.error():
+    most = (1 - WORTHWHILE) ** 2
+    if more.gates is not None and found.gates is None and more.gates.is_one:
+        most = min(most, 1 - WORTHWHILE_ONE_DEPTH / len(response))
+    if tried.projection.error() < most * chosen.projection.error():
         return more, tried
     return found, chosen

@@ -2,8 +2,9 @@
 
 Once-for-all settings give each stage a depth, d0 to d4, and each of its slots a kernel size and an
 expand ratio, ks0 to ks19; of a stage of depth 2 the third and fourth slots are not there, whatever
-their cells say. Which column is the gate of which is read off the names; whether slots beyond the
-depth count as nothing, rows tell.
+their cells say. A depth without a number, "decoder_layers", is the gate of the slots that go by its
+first word. Which column is the gate of which is read off the names; whether slots beyond the depth
+count as nothing, rows tell.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from edgenas.core.tables.columns import as_column
 
 FEWEST_SLOTS = 2
 _NUMBER = re.compile(r"\d+")
+_WORD = re.compile(r"[^\W_]*")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Gates:
     """
 
     least: dict[str, tuple[str, float]]
+
+    @property
+    def is_one(self) -> bool:
+        """Whether all columns are behind one gate."""
+        return len({gate for gate, _ in self.least.values()}) == 1
 
     def cut(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the columns, float64 [n], with 0 where a slot is not there."""
@@ -70,7 +77,8 @@ def find(columns: Mapping[str, np.ndarray], numeric: Sequence[str]) -> Gates | N
 
     A kind of column with one number in its name and few whole values is a gate of the kinds that
     have as many slots for each of it: numbered on ("d1" of "ks4" to "ks7"), or by a first number
-    ("s1_depth" of "s1_b0_k"). The greatest depth has all slots.
+    ("s1_depth" of "s1_b0_k"). The greatest depth has all slots. Where there is no such kind, a
+    column without a number is a gate of the kinds that begin with its first word.
     """
     kinds: dict[str, dict[tuple[int, ...], str]] = {}
     for name in numeric:
@@ -85,11 +93,35 @@ def find(columns: Mapping[str, np.ndarray], numeric: Sequence[str]) -> Gates | N
         for slots in kinds.values():
             if slots is not gates:
                 least |= _behind(gates, slots, columns)
-        found = Gates(least)
-        cut = found.cut(columns)
-        if any((cut[name] != columns[name]).any() for name in least):
-            return found
-    return None
+        if _is_any_cut(numbered := Gates(least), columns):
+            return numbered
+    single = Gates(_behind_one(kinds, columns))
+    return single if _is_any_cut(single, columns) else None
+
+
+def _is_any_cut(gates: Gates, columns: Mapping[str, np.ndarray]) -> bool:
+    cut = gates.cut(columns)
+    return any((cut[name] != columns[name]).any() for name in gates.least)
+
+
+def _behind_one(
+    kinds: Mapping[str, Mapping[tuple[int, ...], str]], columns: Mapping[str, np.ndarray]
+) -> dict[str, tuple[str, float]]:
+    """Return the gate of each slot, and the least value at which it counts, where the depth is one
+    column without a number that goes up to the number of slots."""
+    least: dict[str, tuple[str, float]] = {}
+    for gate in [kind[()] for kind in kinds.values() if () in kind]:
+        if not _is_depth(columns[gate]):
+            continue
+        for kind, slots in kinds.items():
+            alike = _first_word(kind) == _first_word(gate)
+            if alike and len(slots) == columns[gate].max() and not least.keys() & slots.values():
+                least |= _behind({(): gate}, slots, columns)
+    return least
+
+
+def _first_word(name: str) -> str:
+    return _WORD.findall(name)[0].lower()
 
 
 def _is_depth(values: np.ndarray) -> bool:
