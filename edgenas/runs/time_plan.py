@@ -52,7 +52,7 @@ class Plan:
             f"Plan for {clock.time_s / 60:.1f} min: {epochs} of "
             f"{context.data_card.n_train:,} images at {sizes} px "
             f"({self.training_s / 60:.1f} min), then {self.evaluate} subnets evaluated "
-            f"({self.evaluating_s / 60:.1f} min){_fine_tuning_sentence(clock)}; measuring comes on "
+            f"({self.evaluating_s / 60:.1f} min){_planned_fine_tuning(clock)}; measuring comes on "
             "top. It is kept to as it goes. Other: --time."
         )
 
@@ -90,6 +90,11 @@ class Clock:
     def left_s(self) -> float:
         """Of the time for training and evaluating."""
         return self.time_s - self.fine_tuning_s - self.spent_s
+
+    @property
+    def fine_tuning_left_s(self) -> float:
+        """What is kept for training candidates alone, as far as the whole time still has it."""
+        return max(0.0, min(self.fine_tuning_s, self.time_s - self.spent_s))
 
     def sentence(self, what: str) -> str:
         """Return what was spent, as it is told."""
@@ -155,13 +160,29 @@ def planned(
 def fine_tuning_epochs(clock: Clock, candidates: int, epoch_s: float) -> int:
     """Return for how many epochs each candidate is trained alone in the time kept for that.
 
-    Of it so much counts as is left of the whole. epoch_s : that an epoch of one of them takes.
+    epoch_s : that an epoch of one of them takes.
     """
-    left_s = min(clock.fine_tuning_s, clock.time_s - clock.spent_s)
-    return max(0, min(MOST_FINE_TUNING_EPOCHS, int(left_s / candidates / epoch_s)))
+    return min(MOST_FINE_TUNING_EPOCHS, int(clock.fine_tuning_left_s / candidates / epoch_s))
 
 
-def _fine_tuning_sentence(clock: Clock) -> str:
+def fine_tuning_sentence(clock: Clock, candidates: int, epoch_s: float, epochs: int) -> str:
+    """Return for how many epochs candidates are trained alone, or why they are not, as it is told.
+
+    epoch_s : as `fine_tuning_epochs` takes it; epochs : what that returned.
+    """
+    if not epochs:
+        left_s, all_s = clock.fine_tuning_left_s, candidates * epoch_s
+        return (
+            f"Candidates are not trained alone: {left_s:.0f} s are left for that, and an epoch of "
+            f"{candidates} candidate{'s' * (candidates > 1)} takes {all_s:.0f} s. Give it more "
+            "(--time), or say for how many epochs, whatever they take: --finetune 1"
+        )
+    each = " each" * (candidates > 1)
+    are = "candidates are" if candidates > 1 else "candidate is"
+    return f"{candidates} {are} trained alone for {epochs} epoch{'s' * (epochs > 1)}{each}."
+
+
+def _planned_fine_tuning(clock: Clock) -> str:
     if not clock.fine_tuning_s:
         return ""
     return f", then candidates trained alone ({clock.fine_tuning_s / 60:.1f} min)"

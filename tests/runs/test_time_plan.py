@@ -9,7 +9,14 @@ import pytest
 from edgenas.core.progress import Silent
 from edgenas.runs import time_plan
 from edgenas.runs.run import RunContext
-from edgenas.runs.time_plan import Clock, Pace, enough, fine_tuning_epochs, plan
+from edgenas.runs.time_plan import (
+    Clock,
+    Pace,
+    enough,
+    fine_tuning_epochs,
+    fine_tuning_sentence,
+    plan,
+)
 from helpers.learnt_run import learnt
 
 
@@ -68,6 +75,20 @@ def test_the_time_is_kept_on_a_machine_that_turns_out_slower_or_faster(
 def test_without_time_left_no_candidate_is_trained_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time_plan.time, "monotonic", lambda: 610.0)
     assert fine_tuning_epochs(Clock(600.0, 0.0, fine_tuning_s=120.0), 2, 5.0) == 0
+
+
+def test_time_that_is_left_but_too_short_for_an_epoch_is_not_called_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time_plan.time, "monotonic", lambda: 505.0)
+    clock = Clock(600.0, 0.0, fine_tuning_s=120.0)
+    epochs = fine_tuning_epochs(clock, 3, 40.0)
+    assert epochs == 0
+    said = fine_tuning_sentence(clock, 3, 40.0, epochs)
+    assert "95 s are left" in said
+    assert "an epoch of 3 candidates takes 120 s" in said
+    assert "no time" not in said.lower()
+    assert fine_tuning_epochs(clock, 2, 40.0) == 1
 
 
 def test_a_run_that_goes_by_no_time_evaluates_all() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgenas.core.errors import DataError
 from edgenas.core.records import Architecture, ExportedModel, FineTuned
-from edgenas.runs.time_plan import Clock, fine_tuning_epochs
+from edgenas.runs.time_plan import Clock, fine_tuning_epochs, fine_tuning_sentence
 from edgenas.supernet.deploy import Deployable, of_subnet
 
 if TYPE_CHECKING:
@@ -63,16 +63,8 @@ def _epochs(context: RunContext, supernet: Supernet, architecture: Architecture)
     candidates = len(context.search_result().candidates)
     epochs = fine_tuning_epochs(clock, candidates, epoch_s)
     context.settle(finetune=epochs)
-    context.say_plan(_fine_tuning_sentence(candidates, epochs))
+    context.say_plan(fine_tuning_sentence(clock, candidates, epoch_s, epochs))
     return epochs
-
-
-def _fine_tuning_sentence(candidates: int, epochs: int) -> str:
-    if not epochs:
-        return "No time is left to train candidates alone; --finetune N does, for N epochs."
-    each = " each" * (candidates > 1)
-    are = "candidates are" if candidates > 1 else "candidate is"
-    return f"{candidates} {are} trained alone for {epochs} epoch{'s' * (epochs > 1)}{each}."
 
 
 def tuned_subnet(
