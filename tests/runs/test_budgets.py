@@ -105,7 +105,7 @@ def picked(front: Front, limit: float) -> str | None:
 def embedded(html: str) -> dict[str, list[dict[str, object]]]:
     """Return the choices by budget as the page's script reads them."""
     found = [json.loads(text) for text in Page(html).data]
-    return next(one for one in found if "choices" in one)
+    return next(one for one in found if isinstance(one.get("choices"), list))
 
 
 def test_the_page_has_what_pick_gives_at_twenty_budgets(

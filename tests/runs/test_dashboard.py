@@ -307,7 +307,10 @@ def test_ctrl_c_ends_it(folder: Path) -> None:
     url = json.loads("".join(process.stdout.readline() for _ in range(3)))["url"]
     assert url.startswith("http://127.0.0.1:") and len(url.split("/")[3]) >= 40
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    try:
+        _, said = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert (process.returncode, said) == (0, "")
 
 

@@ -85,8 +85,14 @@ def serve(folder: Path, port: int, tell: Callable[[str], None]) -> None:
             server_header=False,
             timeout_graceful_shutdown=_ENDING_S,
         )
-        tell(f"http://{ADDRESS}:{listener.getsockname()[1]}/{token}/")
-        uvicorn.Server(config).run(sockets=[listener])
+        address = f"http://{ADDRESS}:{listener.getsockname()[1]}/{token}/"
+
+        class Server(uvicorn.Server):  # type: ignore[misc]
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                tell(address)  # not before: uvicorn may lose an interrupt while it begins
+
+        Server(config).run(sockets=[listener])
 
 
 def listening(port: int) -> socket.socket:
