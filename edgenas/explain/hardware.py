@@ -15,7 +15,7 @@ _BITS = {WEIGHT_BITS: "weights", ACTIVATION_BITS: "activations"}
 def sentences(pipeline: Pipeline, space: MobileSpace, network: Architecture) -> tuple[str, ...]:
     """Return what a network is estimated to take, by stage; its slowest unit; and bits beside it.
 
-    network : of `space`. Everything is worked out by formulas, so that there are no intervals.
+    network : of `space`. Where reports calibrate the formulas, all figures are upper bounds.
     """
     layers = space.layers(network)
     estimate = pipeline.estimate(layers)

@@ -22,6 +22,10 @@ LUT_BITS = 64  # that one LUT stores as memory
 
 Multipliers = Literal["lut", "dsp"]
 Thresholds = Literal["search", "parallel"]
+# As FINN calls them; the queue of what an addition waits for is one of its FIFOs.
+UnitKind = Literal["MVAU", "VVAU", "ConvolutionInputGenerator", "AddStreams", "GlobalAccPool",
+                   "StreamingFIFO"]  # fmt: skip
+_MATRICES = ("conv", "depthwise", "linear")
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,8 @@ class Style:
 class Terms:
     """What the LUTs of a unit are made of; a calibration fits a factor to each.
 
-    units : 1 a unit and 1 a window buffer. The others are gates or LUTs of memory, as formulas
-    count them, before any factor.
+    units : 1 a unit, 0 a queue. The others are gates or LUTs of memory, as formulas count them,
+    before any factor.
     """
 
     units: float = 0.0
@@ -53,8 +57,9 @@ class Terms:
 
 @dataclass(frozen=True)
 class Unit:
-    """What a unit takes. bram18 : block RAMs of 18 kbit."""
+    """What a unit takes. cycles : an image. bram18 : block RAMs of 18 kbit."""
 
+    kind: UnitKind
     cycles: int
     terms: Terms
     dsps: int
@@ -91,6 +96,24 @@ def memory(depth: int, width: int) -> tuple[float, int]:
     return 0.0, bram18(depth, width)
 
 
+def layer_units(
+    layer: Layer, pe: int, simd: int, style: Style, waiting: int = 0
+) -> tuple[Unit, ...]:
+    """Return the units of a layer, the one that computes first; then its window buffer or queue.
+
+    waiting : pixels that an addition's other input queues while its branch fills windows.
+    """
+    if layer.kind not in _MATRICES:
+        unit = stream_unit(layer, pe)
+        queue = queue_size(waiting * (layer.in_channels // pe), pe * layer.input_bits)
+        held = Unit("StreamingFIFO", 0, Terms(memory=queue[0]), 0, queue[1])
+        return (unit, held) if layer.kind == "add" else (unit,)
+    unit = matrix_unit(layer, pe, simd, style)
+    if layer.kernel_size == 1:
+        return (unit,)
+    return unit, window_unit(layer, pe if layer.kind == "depthwise" else simd)
+
+
 def matrix_unit(layer: Layer, pe: int, simd: int, style: Style, *, signed: bool = False) -> Unit:
     """Return the unit of a convolution or a matrix product (FINN's MVAU; depthwise its VVAU).
 
@@ -109,37 +132,39 @@ def matrix_unit(layer: Layer, pe: int, simd: int, style: Style, *, signed: bool 
     if layer.kind != "linear":  # the last layer's sums are the logits
         thresholds, in_luts, in_bram = _thresholds(layer.output_bits, acc, outputs, pe, style)
     weights = memory(outputs * fan_in // (pe * simd), pe * simd * layer.weight_bits)
-    window = _window(layer, simd if not depthwise else pe)
     return Unit(
+        "VVAU" if depthwise else "MVAU",
         cycles=(outputs // pe) * (fan_in // simd) * pixels,
         terms=Terms(
-            units=1.0 + (layer.kernel_size > 1),
+            units=1.0,
             multipliers=float(pe * gates),
             adders=float(pe * (bits * (2 * simd - 1) + acc)),
             thresholds=pe * thresholds,
-            memory=weights[0] + in_luts + window[0],
+            memory=weights[0] + in_luts,
         ),
         dsps=pe * simd if in_dsps else 0,
-        bram18=weights[1] + in_bram + window[1],
+        bram18=weights[1] + in_bram,
     )
 
 
-def stream_unit(layer: Layer, pe: int, waiting: int) -> Unit:
-    """Return the unit of an addition or a global pool, `pe` channels at once.
+def window_unit(layer: Layer, at_once: int) -> Unit:
+    """Return the buffer of the rows that a kernel wider than 1 pixel keeps, which keeps up."""
+    luts, blocks = memory(
+        waiting_pixels(layer) * (layer.in_channels // at_once), at_once * layer.input_bits
+    )
+    return Unit("ConvolutionInputGenerator", 0, Terms(1.0, memory=luts), 0, blocks)
 
-    waiting : pixels that an addition's other input queues while its branch fills windows.
-    """
+
+def stream_unit(layer: Layer, pe: int) -> Unit:
+    """Return the unit of an addition, without its queue, or of a global pool, of `pe` channels."""
     words = layer.in_channels // pe
-    width = pe * layer.input_bits
     if layer.kind == "add":
-        queue = queue_size(waiting * words, width)
         adders = float(pe * (layer.input_bits + 1))
-        return Unit(words * layer.in_size**2, Terms(1.0, adders=adders, memory=queue[0]), 0,
-                    queue[1])  # fmt: skip
+        return Unit("AddStreams", words * layer.in_size**2, Terms(1.0, adders=adders), 0, 0)
     acc = layer.input_bits + math.ceil(math.log2(max(2, layer.in_size**2)))
     sums = memory(words, pe * acc)
     terms = Terms(1.0, adders=float(pe * acc), memory=sums[0])
-    return Unit(words * layer.in_size**2, terms, 0, sums[1])
+    return Unit("GlobalAccPool", words * layer.in_size**2, terms, 0, sums[1])
 
 
 def queue_size(depth: int, width: int) -> tuple[float, int]:
@@ -168,14 +193,6 @@ def _thresholds(
     if channels * levels <= LUT_MEMORY_DEPTH * 4:
         return float(bits * acc), float(pe * math.ceil(levels * acc * channels / LUT_BITS)), 0
     return float(bits * acc), 0.0, bram18(channels * levels, pe * acc)
-
-
-def _window(layer: Layer, at_once: int) -> tuple[float, int]:
-    """Return LUTs and block RAMs of the rows that a kernel wider than 1 pixel keeps."""
-    if layer.kernel_size == 1:
-        return 0.0, 0
-    depth = waiting_pixels(layer) * (layer.in_channels // at_once)
-    return memory(depth, at_once * layer.input_bits)
 
 
 def waiting_pixels(layer: Layer) -> int:

@@ -34,6 +34,7 @@ class FpgaSetup:
     images_per_s : for which layers are unrolled where no constraint says more.
     usable : share of the LUTs that is planned with: routing fails above.
     weights, activations : bits that may be chosen, stage by stage.
+    reports : of syntheses of exported networks, files or folders, seen from the target file's.
     """
 
     device: str = ""
@@ -47,6 +48,7 @@ class FpgaSetup:
     thresholds: Thresholds = "search"
     weights: tuple[int, ...] = (8,)
     activations: tuple[int, ...] = (8,)
+    reports: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for a number that is none."""

@@ -12,38 +12,52 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgenas.core.records import Layer
+from edgenas.core.records.codec import to_json
 from edgenas.core.records.hardware import HardwareEstimate
+from edgenas.hardware.dataflow import UnitKind
 from edgenas.hardware.pipeline import Pipeline
 
-_UNITS = {
-    "conv": "MVAU_hls",
-    "linear": "MVAU_hls",
-    "depthwise": "VVAU_hls",
-    "add": "AddStreams_hls",
-    "global_pool": "GlobalAccPool_hls",
+_UNITS: dict[str, UnitKind] = {
+    "conv": "MVAU",
+    "linear": "MVAU",
+    "depthwise": "VVAU",
+    "add": "AddStreams",
+    "global_pool": "GlobalAccPool",
 }
-_WINDOW = "ConvolutionInputGenerator_rtl"
+_WINDOW: UnitKind = "ConvolutionInputGenerator"
 
 
 def folding_config(layers: Sequence[Layer], estimate: HardwareEstimate) -> bytes:
     """Return folding_config.json of a network and its pipeline, of the same layers."""
     document: dict[str, Any] = {"Defaults": {}}
-    numbers: Counter[str] = Counter()
-
-    def add(unit: str, **attributes: Any) -> None:
-        document[f"{unit}_{numbers[unit]}"] = attributes
-        numbers[unit] += 1
-
-    for layer, one in zip(layers, estimate.layers, strict=True):
-        folding = one.folding
-        if layer.kernel_size > 1:
+    for (kind, number), index in numbered(layers).items():
+        layer, folding = layers[index], estimate.layers[index].folding
+        if kind == _WINDOW:
             at_once = folding.pe if layer.kind == "depthwise" else folding.simd
-            add(_WINDOW, SIMD=at_once, ram_style="auto")
-        if layer.kind in ("add", "global_pool"):
-            add(_UNITS[layer.kind], PE=folding.pe)
+            document[f"{kind}_rtl_{number}"] = {"SIMD": at_once, "ram_style": "auto"}
+        elif layer.kind in ("add", "global_pool"):
+            document[f"{kind}_hls_{number}"] = {"PE": folding.pe}
         else:
-            add(_UNITS[layer.kind], PE=folding.pe, SIMD=folding.simd, ram_style="auto")
+            attributes = {"PE": folding.pe, "SIMD": folding.simd, "ram_style": "auto"}
+            document[f"{kind}_hls_{number}"] = attributes
     return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def pipeline_file(layers: Sequence[Layer]) -> bytes:
+    """Return NAME.pipeline.json: what a report of the network's synthesis is compared with."""
+    return (json.dumps({"layers": to_json(tuple(layers))}, indent=1) + "\n").encode()
+
+
+def numbered(layers: Sequence[Layer]) -> dict[tuple[UnitKind, int], int]:
+    """Return the index of the layer that each unit is of, by its kind and number, in order."""
+    numbers: Counter[UnitKind] = Counter()
+    units: dict[tuple[UnitKind, int], int] = {}
+    for index, layer in enumerate(layers):
+        windows = [_WINDOW] if layer.kernel_size > 1 else []
+        for kind in (*windows, _UNITS[layer.kind]):
+            units[kind, numbers[kind]] = index
+            numbers[kind] += 1
+    return units
 
 
 def build_file(name: str, pipeline: Pipeline) -> bytes:

@@ -6,6 +6,7 @@ are left the one with the fewest LUTs is taken, layer by layer, which is the bes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -18,9 +19,8 @@ from edgenas.hardware.dataflow import (
     LUTS_PER_GATE,
     UNIT_LUTS,
     Style,
-    Terms,
-    matrix_unit,
-    stream_unit,
+    Unit,
+    layer_units,
     waiting_pixels,
 )
 
@@ -31,17 +31,29 @@ _MATRICES = ("conv", "depthwise", "linear")
 
 @dataclass(frozen=True)
 class Factors:
-    """LUTs of one of each term, and of memories a LUT of memory; see `dataflow.Terms`."""
+    """LUTs of one of each term, and of memories a LUT of memory; see `dataflow.Terms`.
+
+    luts_of, bram18_of : by kind of unit, what the formulas are multiplied by; 1 where it is not
+        said. cycles : the same of the cycles of every unit.
+    """
 
     units: float = UNIT_LUTS
     multipliers: float = LUTS_PER_GATE
     adders: float = LUTS_PER_GATE
     thresholds: float = LUTS_PER_GATE
     memory: float = 1.0
+    luts_of: tuple[tuple[str, float], ...] = ()
+    bram18_of: tuple[tuple[str, float], ...] = ()
+    cycles: float = 1.0
 
-    def luts(self, terms: Terms) -> float:
+    def luts(self, unit: Unit) -> float:
         """Return the LUTs of a unit."""
-        return sum(getattr(self, name) * value for name, value in vars(terms).items())
+        luts = sum(getattr(self, name) * value for name, value in vars(unit.terms).items())
+        return luts * dict(self.luts_of).get(unit.kind, 1.0)
+
+    def bram18(self, unit: Unit) -> int:
+        """Return the block RAMs of a unit, rounded up."""
+        return math.ceil(unit.bram18 * dict(self.bram18_of).get(unit.kind, 1.0) - 1e-9)
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,8 @@ class Pipeline:
     """How networks become pipelines on one device.
 
     images_per_s : that every unit must keep up with. usable : share of the device's LUTs to plan.
-    factors : what a calibration fitted, or those of the formulas.
+    factors : those of the formulas, or upper bounds of what a calibration fitted, so that what fits
+        by them does with its confidence.
     """
 
     device: FpgaDevice
@@ -62,7 +75,12 @@ class Pipeline:
     @property
     def cycles(self) -> int:
         """The most cycles that a unit may take an image."""
-        return int(self.clock_mhz * 1e6 / self.images_per_s)
+        return int(self._cycles_per_s / self.images_per_s)
+
+    @property
+    def _cycles_per_s(self) -> float:
+        """Of the formulas: the clock, over how many cycles one of theirs takes."""
+        return self.clock_mhz * 1e6 / self.factors.cycles
 
     def at(self, images_per_s: float) -> Pipeline:
         """Return the same device under another throughput."""
@@ -84,8 +102,8 @@ class Pipeline:
             sum(unit.folding.luts for unit in units),
             sum(unit.folding.dsps for unit in units),
             sum(unit.folding.bram18 for unit in units),
-            self.clock_mhz * 1e6 / slowest.folding.cycles,
-            sum(unit.folding.cycles for unit in units) / (self.clock_mhz * 1e3),
+            self._cycles_per_s / slowest.folding.cycles,
+            1e3 * sum(unit.folding.cycles for unit in units) / self._cycles_per_s,
             slowest.name,
         )
 
@@ -133,16 +151,23 @@ class Pipeline:
     def fastest(self, layers: Sequence[Layer]) -> tuple[float, Layer]:
         """Return the most images/s that any folding gives, and the layer that holds them up."""
         slowest = max(layers, key=lambda layer: _foldable(layer)[-1][2])
-        return self.clock_mhz * 1e6 / _foldable(slowest)[-1][2], slowest
+        return self._cycles_per_s / _foldable(slowest)[-1][2], slowest
 
     def _units(self, layers: Sequence[Layer]) -> Iterator[LayerEstimate]:
-        behind: dict[str, int] = {}  # pixels that go in before a tensor's first comes out
-        for layer in layers:
-            delays = [behind.get(name, 0) for name in layer.inputs] or [0]
-            behind[layer.name] = max(delays) + waiting_pixels(layer)
-            waiting = max(delays) - min(delays)
+        for layer, waiting in zip(layers, queued_pixels(layers), strict=True):
             folding = _cheapest(_alike(layer), self.cycles, self.style, self.factors, waiting)
             yield LayerEstimate(layer.name, layer.kind, folding)
+
+
+def queued_pixels(layers: Sequence[Layer]) -> tuple[int, ...]:
+    """Return, of each layer, the pixels that one of its inputs queues for the others."""
+    behind: dict[str, int] = {}  # pixels that go in before a tensor's first comes out
+    queued = []
+    for layer in layers:
+        delays = [behind.get(name, 0) for name in layer.inputs] or [0]
+        behind[layer.name] = max(delays) + waiting_pixels(layer)
+        queued.append(max(delays) - min(delays))
+    return tuple(queued)
 
 
 def check_layers(layers: Sequence[Layer], where: str) -> None:
@@ -173,12 +198,17 @@ def _cheapest(layer: Layer, cycles: int, style: Style, factors: Factors, waiting
     within = [one for one in every if one[2] <= cycles] or [every[-1]]
     foldings = []
     for pe, simd, _ in within:
-        if layer.kind in _MATRICES:
-            unit = matrix_unit(layer, pe, simd, style)
-        else:
-            unit = stream_unit(layer, pe, waiting)
-        luts = factors.luts(unit.terms)
-        foldings.append(Folding(pe, simd, unit.cycles, luts, unit.dsps, unit.bram18))
+        units = layer_units(layer, pe, simd, style, waiting)
+        foldings.append(
+            Folding(
+                pe,
+                simd,
+                units[0].cycles,
+                sum(map(factors.luts, units)),
+                sum(unit.dsps for unit in units),
+                sum(map(factors.bram18, units)),
+            )
+        )
     return min(foldings, key=lambda one: (one.luts, one.bram18, one.dsps, one.cycles))
 
 

@@ -17,15 +17,16 @@ from edgenas.core.records import (
     VerifiedModel,
 )
 from edgenas.core.records.goals import SCORE
+from edgenas.core.records.hardware import FORMULAS
 from edgenas.core.records.seen import WORTH_A_RESERVATION
 from edgenas.int8.engines.facts import find_engine
 
 MOST_REJECTED = 0.5  # of the passes that timed a model
-ESTIMATED = (
-    "Its images/s, latency, LUTs, DSPs and block RAMs are estimated by formulas, not measured: "
-    "cycles are right to 1 %, LUTs to a factor of 2. Synthesise it before you build on them "
-    "(docs/how-to/fpga.md)."
+_ESTIMATED = (
+    "Its images/s, latency, LUTs, DSPs and block RAMs are estimated by formulas, not measured"
 )
+_ACCURACY = "cycles are right to 1 %, LUTs to a factor of 2."
+_SYNTHESISE = "Synthesise it before you build on them (docs/how-to/fpga.md)."
 MOST_UNUSED = 0.6  # of a limit: a winner that is faster is not held back by it
 
 
@@ -40,7 +41,9 @@ def reservations(
     found = list(_slower_than_float(verified))
     found += of_outcome(target, verified.outcome, limit_ms)
     if verified.outcome.estimated:
-        found.append(ESTIMATED)
+        basis = verified.outcome.provider
+        known_by = _ACCURACY if basis == FORMULAS else basis
+        found.append(f"{_ESTIMATED}: {known_by} {_SYNTHESISE}")
     found += broken_promises(verified, promised, REGISTRY)
     if verified.synthetic:
         found.append("Its accuracy is predicted, not measured: the run had no images.")

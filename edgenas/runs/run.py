@@ -186,11 +186,13 @@ class RunContext:
     @cached_property
     def target(self) -> Target:
         """The machine that measures; what it was probed to be need not be asked again."""
+        from edgenas.runs.fpga_calibration import calibrated
         from edgenas.targets.config import resolve
 
         config = self.config
         machine = self.probed_machine()
-        return resolve(config.target, self.access, machine, config.engine, config.scheme)
+        target = resolve(config.target, self.access, machine, config.engine, config.scheme)
+        return calibrated(target, config.confidence, config.seed)
 
     @cached_property
     def source(self) -> Source[Any]:

@@ -13,9 +13,10 @@ from pathlib import Path
 from edgenas.core.errors import InputError, MeasurementError
 from edgenas.core.progress import Progress
 from edgenas.core.records import DeviceProfile, Latency, Outcome
+from edgenas.core.records.hardware import FORMULAS
 from edgenas.hardware.dataflow import Style
 from edgenas.hardware.devices import FpgaSetup, find_device
-from edgenas.hardware.pipeline import Pipeline
+from edgenas.hardware.pipeline import Factors, Pipeline
 from edgenas.int8.graph.quantize import DATAFLOW
 from edgenas.int8.work.onnx_file import read_layers
 from edgenas.targets.base import MeasureSettings, ModelFile
@@ -34,6 +35,8 @@ class FpgaTarget(LocalTarget):
     """See `base.Target`: `measure` estimates, `infer` runs on this machine.
 
     pipeline : how networks become pipelines on the device. setup : what its file says.
+    report_paths : of syntheses that its file names. basis : what the estimates rest on where
+        reports calibrate them, in sentences.
     """
 
     def __init__(self, config: TargetConfig) -> None:
@@ -46,6 +49,8 @@ class FpgaTarget(LocalTarget):
             )
         super().__init__(config)
         self.setup = setup = config.fpga or FpgaSetup()
+        folder = Path(config.source).parent
+        self.report_paths = tuple(folder / one for one in setup.reports)
         self.pipeline = Pipeline(
             find_device(setup, where),
             setup.clock_mhz,
@@ -53,6 +58,12 @@ class FpgaTarget(LocalTarget):
             setup.usable,
             Style(setup.multipliers, setup.thresholds),
         )
+        self.basis: tuple[str, ...] = ()
+
+    def calibrate(self, factors: Factors, basis: tuple[str, ...]) -> None:
+        """Estimate with these factors from now on, and say what they rest on."""
+        self.pipeline = replace(self.pipeline, factors=factors)
+        self.basis = basis
 
     @property
     def scheme(self) -> str:
@@ -88,7 +99,7 @@ class FpgaTarget(LocalTarget):
         return {model.key: self._estimated(model) for model in models}
 
     def _estimated(self, model: ModelFile) -> Outcome:
-        about = (ENGINE, "1", "estimated by formulas", {"threads": 1})
+        about = (ENGINE, "1", " ".join(self.basis) or FORMULAS, {"threads": 1})
         try:
             layers = read_layers(model.path.read_bytes(), model.shapes or {})
             estimate = self.pipeline.estimate(layers)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FORMULAS = "estimated by formulas"  # what an estimate rests on without reports of a synthesis
+
 
 @dataclass(frozen=True)
 class FpgaDevice:

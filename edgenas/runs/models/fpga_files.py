@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def write(context: RunContext, architecture: Architecture, graph: Graph, ranges: Ranges) -> None:
-    """Write NAME.qonnx.onnx, NAME.folding_config.json and NAME.build.yaml into the run's models.
+    """Write NAME.qonnx.onnx, NAME.folding_config.json, NAME.build.yaml and NAME.pipeline.json into
+    the run's models.
 
     Nothing of a board. Raises `ExportError` for what no pipeline can be.
     """
@@ -27,4 +28,5 @@ def write(context: RunContext, architecture: Architecture, graph: Graph, ranges:
     estimate = pipeline.estimate(layers)
     write_bytes(models / f"{name}{qonnx.FILE_SUFFIX}", qonnx.emit(graph, ranges))
     write_bytes(models / f"{name}.folding_config.json", finn.folding_config(layers, estimate))
+    write_bytes(models / f"{name}.pipeline.json", finn.pipeline_file(layers))
     write_bytes(models / f"{name}.build.yaml", finn.build_file(name, pipeline))

@@ -253,7 +253,10 @@ class Board:
             return ()
         run, predictor, best = self.run, self.explained()[metric], self.run.best()
         if run.pipeline is not None:
-            return () if best is None else hardware.sentences(run.pipeline, run.space, best)
+            if best is None:
+                return ()
+            basis: tuple[str, ...] = run.target.basis  # type: ignore[attr-defined]
+            return (*hardware.sentences(run.pipeline, run.space, best), *basis)
         slow = slow_kernels.sentences(run, run.target.engine, run.winners())
         if best is None or not isinstance(predictor, Additive):
             return slow
