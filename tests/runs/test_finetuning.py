@@ -78,7 +78,8 @@ def test_epochs_left_open_are_those_that_the_time_has_and_stay_those_of_the_run(
         layers = context.space.layers(architecture)
         inherited = deployable(supernet, architecture, layers, context.dataset, context.engine)
         # 6 steps of 1 s an epoch, two candidates: 28 s have two epochs for each
-        clock = time_plan.Clock(28.0, time_plan.time.monotonic(), fine_tuning_s=28.0)
+        clock = time_plan.Clock(28.0, 0.0, fine_tuning_s=28.0)
+        monkeypatch.setattr(time_plan.Clock, "spent_s", 0.0)
         monkeypatch.setattr(finetuned.Clock, "of", lambda context: clock)
         _, result = finetuned.finetuned(context, supernet, architecture, inherited)
         assert result is not None

@@ -82,13 +82,13 @@ def test_time_that_is_left_but_too_short_for_an_epoch_is_not_called_none(
 ) -> None:
     monkeypatch.setattr(time_plan.time, "monotonic", lambda: 505.0)
     clock = Clock(600.0, 0.0, fine_tuning_s=120.0)
-    epochs = fine_tuning_epochs(clock, 3, 40.0)
+    epochs = fine_tuning_epochs(clock, 3, 60.0)
     assert epochs == 0
-    said = fine_tuning_sentence(clock, 3, 40.0, epochs)
+    said = fine_tuning_sentence(clock, 3, 60.0, epochs)
     assert "95 s are left" in said
-    assert "an epoch of 3 candidates takes 120 s" in said
+    assert "an epoch of 3 candidates takes 180 s" in said
     assert "no time" not in said.lower()
-    assert fine_tuning_epochs(clock, 2, 40.0) == 1
+    assert fine_tuning_epochs(clock, 3, 50.0) == 1  # 655 s in all, less than a tenth too much
 
 
 def test_a_run_that_goes_by_no_time_evaluates_all() -> None:

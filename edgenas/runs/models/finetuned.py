@@ -41,7 +41,8 @@ def finetuned(
     # Of as many right answers the tuned network's are the surer ones: it was 6 points more accurate
     # on 480 test images where 105 validation images saw no difference.
     result = FineTuned(epochs, after >= before, before, after)
-    said = f"{architecture}: int8 {before:.2%} before {epochs} epochs of fine-tuning, {after:.2%}"
+    for_epochs = f"{epochs} epoch{'s' * (epochs > 1)}"
+    said = f"{architecture}: int8 {before:.2%} before {for_epochs} of fine-tuning, {after:.2%}"
     if not result.kept:
         context.progress.warning(f"{said} after: worse, so it is not kept.")
         return inherited, result
