@@ -26,7 +26,6 @@ USUAL_S = 600.0
 EVALUATING = 1 / 3  # of the time, at most
 FINE_TUNING = 1 / 5  # of the time
 MOST_FINE_TUNING_EPOCHS = 20
-OVERDRAWN = 0.1  # of the time, at most, so that candidates are trained alone at all
 FEWEST_SUBNETS = 16
 WATCHING = 1.1  # times a step: the epochs' results are looked at
 SPARE = 0.95  # of the time is planned
@@ -161,13 +160,9 @@ def planned(
 def fine_tuning_epochs(clock: Clock, candidates: int, epoch_s: float) -> int:
     """Return for how many epochs each candidate is trained alone in the time kept for that.
 
-    Where only a part of an epoch fits it is one whole, if the time is overdrawn by little for it.
     epoch_s : that an epoch of one of them takes.
     """
-    left_s, all_s = clock.fine_tuning_left_s, candidates * epoch_s
-    if 0 < left_s < all_s <= left_s + OVERDRAWN * clock.time_s:
-        return 1
-    return min(MOST_FINE_TUNING_EPOCHS, int(left_s / all_s))
+    return min(MOST_FINE_TUNING_EPOCHS, int(clock.fine_tuning_left_s / candidates / epoch_s))
 
 
 def fine_tuning_sentence(clock: Clock, candidates: int, epoch_s: float, epochs: int) -> str:
