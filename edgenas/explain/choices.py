@@ -11,17 +11,22 @@ import numpy as np
 from edgenas.core.records import Architecture, Option, StageChoice
 from edgenas.optimize.term_rows import TermRows
 from edgenas.spaces.base import MobileSpace
-from edgenas.spaces.stages import change_in_words
+from edgenas.spaces.stages import change_in_words, choice_in_words
 
 Pair = tuple[Architecture, Architecture]
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change in words, and the mean row of term differences it makes, float64 [p]."""
+    """A change in words, and the mean row of term differences it makes, float64 [p].
+
+    of : the choice in words, where it is one of numbers; values : those before and after.
+    """
 
     text: str
     difference: np.ndarray
+    of: str = ""
+    values: tuple[float, ...] = ()
 
 
 def changes(rows: TermRows, architectures: Sequence[Architecture]) -> list[Change]:
@@ -30,26 +35,30 @@ def changes(rows: TermRows, architectures: Sequence[Architecture]) -> list[Chang
     `architectures` say what is typical: the mean is over their stages and blocks.
     """
     found = []
-    for text, pairs in _all_pairs(rows.space, architectures):
+    for text, of, values, pairs in _all_pairs(rows.space, architectures):
         differences = [rows.row(after) - rows.row(before) for before, after in pairs]
         if differences:
-            found.append(Change(text, np.mean(differences, axis=0)))
+            found.append(Change(text, np.mean(differences, axis=0), of, values))
     return found
 
 
 def _all_pairs(
     space: MobileSpace, architectures: Sequence[Architecture]
-) -> Iterator[tuple[str, list[Pair]]]:
+) -> Iterator[tuple[str, str, tuple[float, ...], list[Pair]]]:
+    """Yield each change with its choice and values (see `Change`), and where it can be made."""
     for before, after in _adjacent(space.resolutions):
         at = (a.resized(before) for a in architectures)
         text = f"input of {after} px instead of {before} px"
-        yield text, [(a, a.resized(after)) for a in at]
+        yield text, "input (px)", (before, after), [(a, a.resized(after)) for a in at]
     for stage, spec in enumerate(space.stages):
-        yield f"one more block in stage {stage + 1}", _deeper(space, architectures, stage)
+        yield f"one more block in stage {stage + 1}", "", (), _deeper(space, architectures, stage)
         for name, options in spec.choices.items():
             for few, more in itertools.pairwise(options):
-                text = f"{change_in_words(name, few, more)} in one block of stage {stage + 1}"
-                yield text, _with_option(space, architectures, stage, name, (few, more))
+                where = f"in one block of stage {stage + 1}"
+                pairs = _with_option(space, architectures, stage, name, (few, more))
+                numbers = tuple(float(one) for one in (few, more) if isinstance(one, int))
+                of = f"{choice_in_words(name)} {where}" if len(numbers) == len((few, more)) else ""
+                yield f"{change_in_words(name, few, more)} {where}", of, numbers, pairs
 
 
 def _deeper(space: MobileSpace, architectures: Sequence[Architecture], stage: int) -> list[Pair]:

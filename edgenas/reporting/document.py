@@ -135,6 +135,45 @@ class MarginalEffect:
 
 
 @dataclass(frozen=True)
+class ShapeCurve:
+    """What a number does to a response, against its lowest value, with its confidence band.
+
+    column : what it is a number of. x : its values, rising; effect, lower, upper : at each of
+    them. deciles : tenths of the rows that were fitted; empty where they are not known.
+    """
+
+    column: str
+    x: tuple[float, ...]
+    effect: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    deciles: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """What two columns do to a response beyond what each does alone, with confidence bounds.
+
+    values : of the first and the second column. effect, lower, upper : [first][second].
+    """
+
+    columns: tuple[str, str]
+    values: tuple[tuple[float | str, ...], ...]
+    effect: tuple[tuple[float, ...], ...]
+    lower: tuple[tuple[float, ...], ...]
+    upper: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The curves of numbers and the interactions of a predictor, in the unit `effects_in`."""
+
+    effects_in: str
+    curves: tuple[ShapeCurve, ...] = ()
+    together: tuple[Interaction, ...] = ()
+
+
+@dataclass(frozen=True)
 class FittedRow:
     """Prediction for one architecture beside what was observed, in the response's unit.
 
@@ -159,6 +198,7 @@ class PredictorReport:
     breakdown : what each part of the winner adds; the effects sum to its predicted mean.
     confidence : of the intervals in `coefficients`, `effects` and `rows`.
     notes : what the reader must know (terms were selected, extrapolation, residuals).
+    shapes : what its numbers do; None where that is not known.
     """
 
     response: str
@@ -172,6 +212,7 @@ class PredictorReport:
     rows: tuple[FittedRow, ...] = ()
     breakdown: tuple[MarginalEffect, ...] = ()
     notes: tuple[str, ...] = ()
+    shapes: Shapes | None = None
 
 
 @dataclass(frozen=True)

@@ -167,5 +167,9 @@ def adjacent(options: tuple[AnyOption, ...], value: AnyOption) -> Iterator[AnyOp
 
 def change_in_words(name: str, before: Option, after: Option) -> str:
     """Return the change of one choice, such as "kernel 5 instead of 3"."""
-    words = {"kernel_size": "kernel"}.get(name, name.replace("_", " "))
-    return f"{words} {after} instead of {before}"
+    return f"{choice_in_words(name)} {after} instead of {before}"
+
+
+def choice_in_words(name: str) -> str:
+    """Return the name of a choice as sentences have it, such as "kernel"."""
+    return {"kernel_size": "kernel"}.get(name, name.replace("_", " "))

@@ -7,7 +7,14 @@ from dataclasses import replace
 import pytest
 
 from edgenas.core.records import ImageInput, Int8Layer, Int8Layers, Outcome
-from edgenas.reporting.document import MeasuredLatency, PassCondition, ReportData
+from edgenas.reporting.document import (
+    Interaction,
+    MeasuredLatency,
+    PassCondition,
+    ReportData,
+    ShapeCurve,
+    Shapes,
+)
 from edgenas.reporting.pages.facts import facts
 from edgenas.reporting.pages.plots import PagePlots
 from edgenas.reporting.pages.report import render
@@ -260,6 +267,9 @@ def test_hostile_texts_are_only_text(data: ReportData) -> None:
     predictor = data.predictors[0]
     row = replace(predictor.coefficients[1], name=HOSTILE, group=HOSTILE)
     outcome = Outcome("failed", HOSTILE, "onnxruntime", "1", "", {})
+    hostile_curve = ShapeCurve(HOSTILE, (1, 2), (0, 1), (0, 1), (0, 2))
+    cells = ((0.0, 1.0),)
+    hostile_pair = Interaction((HOSTILE, HOSTILE), ((HOSTILE,), (1, 2)), cells, cells, cells)
     hostile = replace(
         without_plots(data),
         target=HOSTILE,
@@ -278,6 +288,7 @@ def test_hostile_texts_are_only_text(data: ReportData) -> None:
                 coefficients=(predictor.coefficients[0], row),
                 effects=(replace(predictor.effects[0], change=HOSTILE, unit=HOSTILE),),
                 notes=(HOSTILE,),
+                shapes=Shapes(HOSTILE, (hostile_curve,), (hostile_pair,)),
             ),
         ),
         configuration={HOSTILE: [HOSTILE]},

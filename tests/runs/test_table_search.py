@@ -180,6 +180,30 @@ def test_explains_the_columns(searched: tuple[Path, Path, dict[str, Any]]) -> No
         assert parts == pytest.approx(predicted["mean"], abs=0.1)
 
 
+def test_the_page_draws_what_numbers_do_and_columns_together(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = ["width,kernel,ms,top1"]
+    for width, kernel in itertools.product(range(8, 72, 4), (3, 5, 7, 9)):
+        ms = 0.1 * width + 0.2 * kernel + 0.02 * width * kernel + rng.normal(0, 0.05)
+        lines.append(f"{width},{kernel},{ms:.4f},{40 + width**0.5 + rng.normal(0, 0.1):.3f}")
+    (tmp_path / "board.csv").write_text("\n".join(lines))
+    named = TOML.replace("op_*", 'width", "kernel').replace('energy_mj = "mj"\n', "")
+    (tmp_path / "board.toml").write_text(named)
+    asked = {"target": str(tmp_path / "board.toml"), "max_latency_ms": 8.0}
+    search.search(tmp_path / "run", {**asked, "samples": 50}, Silent(), resume=False)
+    latency = next(
+        one
+        for one in json.loads((tmp_path / "run" / "explanation.json").read_text())
+        if one["response"] == "latency_ms"
+    )
+    shapes = latency["shapes"]
+    assert shapes["effects_in"] in ("ms", "%")
+    assert {one["column"] for one in shapes["curves"]} == {"width", "kernel"}
+    assert ["kernel", "width"] in [sorted(one["columns"]) for one in shapes["together"]]
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert 'data-name="latency-ms-curve-0"' in page and "What choices do together" in page
+
+
 def test_searches_among_rows_that_lack_values(tmp_path: Path) -> None:
     lines = rows()
     for index in range(0, len(lines), 5):

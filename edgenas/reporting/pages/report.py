@@ -17,7 +17,7 @@ from edgenas.reporting.document import PredictorReport, ReportData, VerifiedCand
 from edgenas.reporting.pages import budget, classes, script
 from edgenas.reporting.pages.facts import facts
 from edgenas.reporting.pages.plots import PagePlots
-from edgenas.reporting.plots import of_fronts, of_measuring, of_report, of_roofline
+from edgenas.reporting.plots import of_fronts, of_measuring, of_report, of_roofline, of_shapes
 from edgenas.reporting.words import int8_layers, numbers, roofline
 from edgenas.reporting.words.verdict import verdict
 
@@ -130,6 +130,8 @@ def predictor_figures(predictor: PredictorReport, plots: PagePlots) -> dict[str,
         "effects": plots.inline(of_report.effects(predictor)),
         "calibration": plots.inline(of_report.calibration(predictor)),
         "coefficients": plots.inline(of_report.coefficients(predictor)),
+        "shapes": [plots.inline(plot) for plot in of_shapes.curves(predictor)],
+        "together": [plots.inline(plot) for plot in of_shapes.together(predictor)],
         "n_effects": len(of_report.plotted_effects(predictor)),
         "n_coefficients": len(of_report.plotted_coefficients(predictor)),
     }

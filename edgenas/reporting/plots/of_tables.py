@@ -32,7 +32,7 @@ def shares(importance: Sequence[dict[str, Any]], response: str) -> Plot:
     return interval_rows("shares", rows, label, bars=True, colour=BLUE)
 
 
-def curve(one: dict[str, Any], response: str, effects_in: str) -> Plot:
+def curve(one: dict[str, Any], response: str, effects_in: str, name: str = "curve") -> Plot:
     """Draw what a number does to the response, with its band; ticks are tenths of the rows."""
     records = [
         {"x": x, "y_lower": lower, "y_upper": upper}
@@ -47,10 +47,10 @@ def curve(one: dict[str, Any], response: str, effects_in: str) -> Plot:
     axes.area(records, BLUE, 0.2)
     axes.line(list(zip(one["x"], one["effect"], strict=True)), BLUE)
     axes.feet([{"x": at} for at in one["deciles"]], GREY)
-    return Plot(f"curve-{one['column']}", axes.chart())
+    return Plot(name, axes.chart())
 
 
-def together(one: dict[str, Any], response: str, effects_in: str) -> Plot:
+def together(one: dict[str, Any], response: str, effects_in: str, name: str = "together") -> Plot:
     """Draw what two columns do beyond what each does alone: orange raises the response, blue lowers
     it; a cell's number is grey where its interval has 0 in it."""
     first, second = ([_written(x) for x in values] for values in one["values"])
@@ -71,8 +71,11 @@ def together(one: dict[str, Any], response: str, effects_in: str) -> Plot:
                     "tip": f"{above} and {beside}: {told}",
                 }
             )
-    across = alt.X("second:N", sort=second, title=one["columns"][1], axis=alt.Axis(labelAngle=0))
-    up = alt.Y("first:N", sort=first[::-1], title=one["columns"][0])
+    # an array for `sort` would put names into an expression
+    order_across, order_up = alt.Scale(domain=second), alt.Scale(domain=first[::-1])
+    level = alt.Axis(labelAngle=0)
+    across = alt.X("second:N", scale=order_across, title=one["columns"][1], axis=level)
+    up = alt.Y("first:N", scale=order_up, title=one["columns"][0])
     base = alt.Chart(alt.InlineData(values=records)).properties(
         width=max(260, 62 * len(second)),
         height=max(140, 32 * len(first)),
@@ -80,16 +83,17 @@ def together(one: dict[str, Any], response: str, effects_in: str) -> Plot:
             f"{response}: both together beyond each alone ({effects_in})",
             fontSize=12,
             fontWeight="normal",
+            color=INK,
             anchor="start",
         ),
     )
     cells = base.mark_rect().encode(
-        across, up, alt.Color("shade:N", scale=None), description="tip:N"
+        across, up, alt.Color("shade:N", scale=None), tooltip="tip:N", description="tip:N"
     )
     numbers = base.mark_text(fontSize=11).encode(
         across, up, text="text:N", color=alt.Color("ink:N", scale=None)
     )
-    return Plot(f"together-{'-'.join(one['columns'])}", alt.LayerChart(layer=[cells, numbers]))
+    return Plot(name, alt.LayerChart(layer=[cells, numbers]))
 
 
 def _ink(share: float, certain: bool) -> str:

@@ -10,9 +10,10 @@ import numpy as np
 from edgenas.core.metrics import ResponseKind
 from edgenas.core.readings import Observed
 from edgenas.core.records import ExportedModel, SearchResult, Verification, Verified
+from edgenas.explain.choices import Change
 from edgenas.optimize.certainty import Certainty
 from edgenas.predictors.base import FittedPredictor
-from edgenas.reporting.document import MarginalEffect
+from edgenas.reporting.document import MarginalEffect, Shapes
 
 Network = TypeVar("Network")
 
@@ -170,8 +171,13 @@ class Source(Protocol[Network]):
         """Return the terms of networks, float64 [n, p]."""
         ...
 
-    def changes(self, metric: str, networks: Sequence[Network]) -> tuple[list[str], np.ndarray]:
-        """Return each change of one choice in words, and the terms' differences, [n_changes, p]."""
+    def changes(self, metric: str, networks: Sequence[Network]) -> list[Change]:
+        """Return each change of one choice, with what it changes of the terms."""
+        ...
+
+    def shapes(self, metric: str, changes: Sequence[Change]) -> Shapes | None:
+        """Return what the numbers of the choices do, and choices together; None where that is not
+        known. changes : all of them."""
         ...
 
     def breakdown(self, metric: str, matrix: np.ndarray) -> tuple[MarginalEffect, ...]:

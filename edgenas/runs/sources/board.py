@@ -22,14 +22,15 @@ from edgenas.core.records import (
 )
 from edgenas.core.records.goals import SCORE
 from edgenas.explain import hardware, odd_widths, slow_kernels
-from edgenas.explain.choices import changes
+from edgenas.explain.choices import Change, changes
 from edgenas.explain.diagnostics import breakdown
 from edgenas.explain.savings import extrapolations
+from edgenas.explain.shapes import shapes
 from edgenas.optimize import certainty
 from edgenas.optimize.certainty import Certainty
 from edgenas.optimize.term_rows import TermRows
 from edgenas.predictors.base import Additive, FittedPredictor, TrainingData
-from edgenas.reporting.document import MarginalEffect
+from edgenas.reporting.document import MarginalEffect, Shapes
 from edgenas.runs import start_checks, warm_start
 from edgenas.runs.models import export as exporting
 from edgenas.runs.models import grown, int8_layers
@@ -217,11 +218,14 @@ class Board:
     def matrix(self, metric: str, networks: Sequence[Architecture]) -> np.ndarray:
         return self._rows(metric).matrix(networks)
 
-    def changes(
-        self, metric: str, networks: Sequence[Architecture]
-    ) -> tuple[list[str], np.ndarray]:
-        each = changes(self._rows(metric), networks)
-        return [one.text for one in each], np.array([one.difference for one in each])
+    def changes(self, metric: str, networks: Sequence[Architecture]) -> list[Change]:
+        return changes(self._rows(metric), networks)
+
+    def shapes(self, metric: str, changes: Sequence[Change]) -> Shapes | None:
+        predictor = self.explained()[metric]
+        if not isinstance(predictor, Additive):
+            return None
+        return shapes(predictor, changes, self.run.config.confidence)
 
     def breakdown(self, metric: str, matrix: np.ndarray) -> tuple[MarginalEffect, ...]:
         """Return what each stage of the winner adds."""

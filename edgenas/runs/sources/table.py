@@ -16,11 +16,12 @@ from edgenas.core.records import ExportedModel, SearchResult, TableRow, Verifica
 from edgenas.core.records.goals import SCORE
 from edgenas.core.records.tables import TableCard
 from edgenas.core.run_options import OPTIONS, option_of
+from edgenas.explain.choices import Change
 from edgenas.optimize import table_predictors
 from edgenas.predictors.base import Additive, FittedPredictor
 from edgenas.predictors.tables import report
 from edgenas.predictors.tables.regression import TableRegression
-from edgenas.reporting.document import MarginalEffect
+from edgenas.reporting.document import MarginalEffect, Shapes
 from edgenas.runs.sources import table_check, table_document, table_explain, table_search
 from edgenas.runs.sources.table_run import TableRun, card
 
@@ -214,9 +215,13 @@ class Table:
     def matrix(self, metric: str, networks: Sequence[int]) -> np.ndarray:
         return self.of.predictor(metric).matrix(self._columns(networks))
 
-    def changes(self, metric: str, networks: Sequence[int]) -> tuple[list[str], np.ndarray]:
+    def changes(self, metric: str, networks: Sequence[int]) -> list[Change]:
         predictor = self.of.predictor(metric)
         return table_explain.changes(self.of.table, predictor, self._columns(networks))
+
+    def shapes(self, metric: str, changes: Sequence[Change]) -> Shapes | None:
+        unit = self.metrics[metric].unit
+        return table_explain.shapes(self.of.predictor(metric), unit, self.run.config.confidence)
 
     def breakdown(self, metric: str, matrix: np.ndarray) -> tuple[MarginalEffect, ...]:
         return table_explain.breakdown_of_best(self.run, self.of, metric, matrix)

@@ -7,25 +7,28 @@ from typing import Any, cast
 
 import numpy as np
 
+from edgenas.explain.choices import Change
 from edgenas.explain.diagnostics import breakdown
 from edgenas.explain.rows import effects
+from edgenas.explain.shapes import POINTS
 from edgenas.predictors.base import Additive
+from edgenas.predictors.tables.effects import explanation
 from edgenas.predictors.tables.regression import TableRegression
-from edgenas.reporting.document import MarginalEffect
+from edgenas.reporting.document import Interaction, MarginalEffect, ShapeCurve, Shapes
 from edgenas.runs.run import RunContext
 from edgenas.runs.sources.table_run import TableRun
 from edgenas.targets.table.measured_table import Columns, MeasuredTable
 
 # Parts that a breakdown names; the rest is one more part.
 MOST_PARTS = 12
+MOST_CURVES = 8
+SIDES = ("effect", "lower", "upper")
 AVERAGE = "average of those looked up"
 COMBINATIONS = "combinations of columns"
 
 
-def changes(
-    table: MeasuredTable, predictor: TableRegression, columns: Columns
-) -> tuple[list[str], np.ndarray]:
-    """Return each change of one column, and the term differences it makes on average, [n, p].
+def changes(table: MeasuredTable, predictor: TableRegression, columns: Columns) -> list[Change]:
+    """Return each change of one column, and the term differences it makes on average.
 
     A category is compared with the column's first, a number with the next smaller one.
     """
@@ -40,7 +43,40 @@ def changes(
             stacked += [{**columns, name: np.repeat(value, n_rows)} for value in (after, before)]
     rows = {name: np.concatenate([some[name] for some in stacked]) for name in columns}
     means = predictor.matrix(rows).reshape(len(stacked), n_rows, -1).mean(axis=1)
-    return texts, means[0::2] - means[1::2]
+    return list(map(Change, texts, means[0::2] - means[1::2]))
+
+
+def shapes(predictor: TableRegression, unit: str, confidence: float) -> Shapes | None:
+    """Return what the numbers of the table do, and columns together; None of a formula.
+
+    unit : of the response.
+    """
+    if predictor.fitted.formula:
+        return None
+    report = explanation(predictor, confidence)
+    scale, effects_in = (1.0, unit or "units")
+    if report["effects_in"] == "%":
+        effects_in = "%"
+    elif unit == "fraction":
+        scale, effects_in = POINTS, "points"
+    curves = tuple(
+        ShapeCurve(
+            one["column"],
+            tuple(one["x"]),
+            **{side: tuple(scale * x for x in one[side]) for side in SIDES},
+            deciles=tuple(one["deciles"]),
+        )
+        for one in report["curves"][:MOST_CURVES]
+    )
+    together = tuple(
+        Interaction(
+            tuple(one["columns"]),
+            tuple(map(tuple, one["values"])),
+            **{side: tuple(tuple(scale * x for x in row) for row in one[side]) for side in SIDES},
+        )
+        for one in report["together"]
+    )
+    return Shapes(effects_in, curves, together)
 
 
 def breakdown_of_best(

@@ -5,7 +5,7 @@ Writes explanation.json and, once a board has a winner, models/NAME.layers.json.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +13,11 @@ import numpy as np
 
 from edgenas.core.readings import Observed
 from edgenas.core.records import Interval
+from edgenas.explain.choices import Change
 from edgenas.explain.diagnostics import diagnostics
 from edgenas.explain.rows import coefficients, effects, held_out
 from edgenas.predictors.base import Additive, FittedPredictor
-from edgenas.reporting.document import FittedRow, PredictorReport
+from edgenas.reporting.document import FittedRow, MarginalEffect, PredictorReport
 from edgenas.runs.run import RunContext
 from edgenas.runs.sources.base import Source
 
@@ -54,6 +55,7 @@ def _explain(
     matrix = source.matrix(name, networks)
     additive = predictor if isinstance(predictor, Additive) else None
     shown = additive if in_full else None
+    changes = source.changes(name, networks) if shown else []
     return PredictorReport(
         response=name,
         label=metric.label,
@@ -62,11 +64,10 @@ def _explain(
         confidence=confidence,
         heldout=held_out(predictor),
         coefficients=coefficients(shown, matrix, confidence, source.group) if shown else (),
-        effects=effects(shown, *source.changes(name, networks), confidence, metric.unit)
-        if shown
-        else (),
+        effects=_effects(shown, changes, confidence, metric.unit) if shown else (),
         rows=_rows(source, predictor, matrix, observed, confidence),
         breakdown=source.breakdown(name, matrix) if shown else (),
+        shapes=source.shapes(name, changes) if shown else None,
         notes=(
             *source.notes(name),
             *(
@@ -81,6 +82,13 @@ def _explain(
             ),
         ),
     )
+
+
+def _effects(
+    predictor: Additive, changes: Sequence[Change], confidence: float, unit: str
+) -> tuple[MarginalEffect, ...]:
+    differences = np.array([one.difference for one in changes])
+    return effects(predictor, [one.text for one in changes], differences, confidence, unit)
 
 
 def _rows(
