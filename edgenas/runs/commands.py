@@ -187,6 +187,7 @@ def bench(
 ) -> dict[str, Any]:
     """Measure model files side by side; `changes` : against the baseline of before."""
     from edgenas.core.files.outputs import claim
+    from edgenas.core.files.run_folder import write_bytes
     from edgenas.runs import bench as benchmark
 
     baseline = None if against is None else benchmark.read_baseline(against)
@@ -212,7 +213,7 @@ def bench(
 
         plot = latencies(result.rows)
         if plot is not None:
-            picture.write_bytes(plot.png())
+            write_bytes(picture, plot.png())
     return {**to_json(result), "changes": to_json(changes)}
 
 
@@ -281,6 +282,7 @@ def roofline(
 ) -> dict[str, Any]:
     """Hold each layer of a run's network, or of a model file, against what its machine can do."""
     from edgenas.core.files.outputs import claim
+    from edgenas.core.files.run_folder import write_bytes
     from edgenas.reporting.words.roofline import document
     from edgenas.runs import roofline as measuring
     from edgenas.runs.bench import parse_shapes
@@ -296,7 +298,7 @@ def roofline(
     if picture is not None:
         from edgenas.reporting.plots.of_roofline import rooflines
 
-        picture.write_bytes(rooflines(found).png())
+        write_bytes(picture, rooflines(found).png())
     return document(found)
 
 
