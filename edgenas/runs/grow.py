@@ -85,21 +85,19 @@ def sentences(growth: Growth) -> tuple[str, ...]:
         f"{one.way} {one.answers.accuracy:.2%}" for one in growth.contenders if one is not best
     )
     n = best.answers.n_images
-    found = [
-        f"Best on {n:,} validation images: {best.way}, {best.answers.accuracy:.2%} ({others})."
-    ]
+    said = [f"Best on {n:,} validation images: {best.way}, {best.answers.accuracy:.2%} ({others})."]
     alike = [
         one.way
         for one in growth.contenders
         if one is not best and not best.answers.measurably_ahead_of(one.answers)
     ]
     if alike:
-        found.append(f"Not measurably behind: {', '.join(alike)}.")
+        said.append(f"Not measurably behind: {', '.join(alike)}.")
     if growth.kept not in ("grown", "unchanged"):
-        found.append("Growing did not pay here: what is exported was not grown.")
+        said.append("Growing did not pay here: what is exported was not grown.")
     if growth.kept == "unchanged":
-        found.append("Nothing is better than the network that was there: it stays.")
-    return tuple(found)
+        said.append("Nothing is better than the network that was there: it stays.")
+    return tuple(said)
 
 
 def _seed(context: RunContext, start: Start) -> Architecture:
@@ -135,13 +133,13 @@ def _options(context: RunContext, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _limits(context: RunContext, options: Mapping[str, Any]) -> dict[str, Limit]:
-    found = {limit.response: limit for limit in context.search_result().limits}
-    found |= replace(context.config, **options).limits()
-    if not any(limit.at_most is not None for limit in found.values()):
+    limits = {limit.response: limit for limit in context.search_result().limits}
+    limits |= replace(context.config, **options).limits()
+    if not any(limit.at_most is not None for limit in limits.values()):
         raise InputError(
             "Nothing says how far the network may grow.", "Give a limit: --max-latency 2ms"
         )
-    return found
+    return limits
 
 
 def _check(context: RunContext, seed: Architecture, limits: Mapping[str, Limit]) -> None:
@@ -189,14 +187,14 @@ def _least_growth(
     predictors: Predictors, seed: Architecture, limits: Mapping[str, Limit]
 ) -> Architecture | None:
     """Return some network that the seed can grow into within the limits; None if there is none."""
-    found = most_valuable(
+    larger = most_valuable(
         predictors,
         seed.resolution,
         wider(predictors.space, seed),
         lambda stage, choice: float(choice != seed.stages[stage]),
         limits,
     )
-    return None if found == seed else found
+    return None if larger == seed else larger
 
 
 def _growing(
@@ -233,12 +231,12 @@ def _compared(
     subnets: dict[Way, Subnet] = {}
     contenders: list[Contender] = []
 
-    def enter(way: Way, made: Callable[[], tuple[Subnet, Architecture] | None]) -> None:
+    def enter(way: Way, train: Callable[[], tuple[Subnet, Architecture] | None]) -> None:
         began = time.perf_counter()
-        found = made()
-        if found is None:
+        trained = train()
+        if trained is None:  # nothing of its kind keeps the limits
             return
-        subnet, network = found
+        subnet, network = trained
         epochs = 0 if way == "unchanged" else growing.settings.epochs
         spent_s = time.perf_counter() - began
         (candidate,) = growing.predictors.candidates([network])
@@ -281,8 +279,9 @@ def _start(context: RunContext, supernet: Supernet, network: Architecture) -> Su
     from edgenas.runs.models.finetuned import tuned_subnet
     from edgenas.supernet.recalibrate import calibrated_subnet
 
-    found = grown.subnet(context, network, supernet) or tuned_subnet(context, supernet, network)
-    return found or calibrated_subnet(supernet, network, context.dataset)
+    exported = grown.subnet(context, network, supernet)
+    exported = exported or tuned_subnet(context, supernet, network)
+    return exported or calibrated_subnet(supernet, network, context.dataset)
 
 
 def _answers(context: RunContext, subnet: Subnet, network: Architecture) -> Answers:

@@ -18,18 +18,18 @@ _PASS = b'"type":"pass"'
 def read(folder: RunFolder) -> tuple[PassCondition, ...]:
     """Return the passes of the measuring jobs in their order; none where journals are not kept."""
     paths = [p for p in folder.jobs.glob("measure-*/*/journal.jsonl") if is_plain_file(p)]
-    found: list[PassCondition] = []
+    conditions: list[PassCondition] = []
     left = _MOST_BYTES
     for job, path in enumerate(sorted(paths, key=lambda one: one.lstat().st_mtime)):
         left -= path.lstat().st_size
         if left < 0:
             break
-        found += _passes(job, path)
-    return tuple(found)
+        conditions += _passes(job, path)
+    return tuple(conditions)
 
 
 def _passes(job: int, path: Path) -> list[PassCondition]:
-    found = []
+    conditions = []
     with path.open("rb") as stream:
         for line in stream:
             if _PASS not in line:
@@ -41,8 +41,8 @@ def _passes(job: int, path: Path) -> list[PassCondition]:
             if isinstance(record, protocol.PassEnded):
                 celsius = _number(record.after.get("temperature_celsius"))
                 clocks = record.after.get("frequency_mhz")
-                found.append(PassCondition(job, record.index + 1, celsius, _mean(clocks)))
-    return found
+                conditions.append(PassCondition(job, record.index + 1, celsius, _mean(clocks)))
+    return conditions
 
 
 def _number(value: Any) -> float | None:

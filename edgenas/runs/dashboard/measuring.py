@@ -36,8 +36,10 @@ class JournalReader:
             return None
 
     def _newest(self) -> Path | None:
-        found = [path for path in self._run.glob("jobs/*/*/journal.jsonl") if is_plain_file(path)]
-        return max(found, key=lambda path: path.lstat().st_mtime, default=None)
+        journals = [
+            path for path in self._run.glob("jobs/*/*/journal.jsonl") if is_plain_file(path)
+        ]
+        return max(journals, key=lambda path: path.lstat().st_mtime, default=None)
 
     def _begin(self, path: Path) -> Follower | None:
         name = (path.parent / protocol.JOB_FILE).relative_to(self._run).as_posix()

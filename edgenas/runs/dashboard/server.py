@@ -77,9 +77,8 @@ def serve(folder: Path, port: int, tell: Callable[[str], None]) -> None:
         )
     token = secrets.token_urlsafe(32)
     with contextlib.closing(listening(port)) as listener:
-        made = application(folder, token)
         config = uvicorn.Config(
-            made,
+            application(folder, token),
             log_level="error",
             access_log=False,  # the token is in every address
             server_header=False,
@@ -182,10 +181,10 @@ class _Pages:
             return _text("There is no such run.", 404)
         async with self._comparing:
             try:
-                made = await asyncio.to_thread(self._compared, names)
+                comparison = await asyncio.to_thread(self._compared, names)
             except EdgeNasError as problem:
                 return _text(str(problem), 409)
-        return _html(made, script.policy() + _OF_REPORTS)
+        return _html(comparison, script.policy() + _OF_REPORTS)
 
     def _compared(self, names: list[str]) -> str:
         from edgenas.runs import compare_runs

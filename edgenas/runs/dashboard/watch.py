@@ -182,14 +182,15 @@ def _judged(folder: RunFolder, state: RunState) -> RunState:
 def _signature(run: Path, folders: tuple[str, ...]) -> Signature:
     """Return name, time and size of what is in these folders of a run, but for what comes and
     goes."""
-    found = []
+    files = []
     for folder in folders:
         try:
             with os.scandir(run / folder) as entries:
-                for one in entries:
-                    state = one.stat(follow_symlinks=False)
-                    if one.name not in _CHANGING:
-                        found.append((f"{folder}/{one.name}", state.st_mtime_ns, state.st_size))
+                for file in entries:
+                    status = file.stat(follow_symlinks=False)
+                    if file.name not in _CHANGING:
+                        name = f"{folder}/{file.name}"
+                        files.append((name, status.st_mtime_ns, status.st_size))
         except OSError:
             continue
-    return tuple(sorted(found))
+    return tuple(sorted(files))

@@ -78,21 +78,21 @@ class Growing:
         rates = (shares[0] * rate, shares[1] * rate)
         training = SubnetTraining(subnet, self.data, settings, rates=rates, warmup=warmup)
         with self.progress.task(title, training.total_steps) as task:
-            for one in training.steps():
+            for batch_loss in training.steps():
                 task.advance()
-                task.note(f"loss {one:.2f}")
+                task.note(f"loss {batch_loss:.2f}")
 
     def limits_of_round(self, network: Architecture, number: int, count: int) -> dict[str, Limit]:
         """Return the limits of a round, from 1: the way from the first network in equal ratios."""
         (candidate,) = self.predictors.candidates([network])
-        found = {}
+        limits = {}
         for name, limit in self.limits.items():
             bounds, most = candidate.response(name), limit.at_most
             if most is not None and bounds is not None and bounds.upper > 0:
                 ratio = max(1.0, most / bounds.upper)
                 most = min(most, bounds.upper * ratio ** (number / count))
-            found[name] = replace(limit, at_most=most)
-        return found
+            limits[name] = replace(limit, at_most=most)
+        return limits
 
 
 def epochs_of_rounds(epochs: int) -> list[int]:
@@ -112,7 +112,7 @@ def grow(
         started = time.perf_counter()
         limits = growing.limits_of_round(seed, number, len(epochs))
         splitting = _Splitting.of(subnet, network, growing)
-        found = most_valuable(
+        larger = most_valuable(
             growing.predictors,
             network.resolution,
             wider(growing.space, network),
@@ -121,10 +121,10 @@ def grow(
         )
         last = number == len(epochs)
         predicted_drop = real_drop = step = 0.0
-        if found is not None and found != network:
-            predicted_drop = splitting.drop(found)
-            subnet, step, real_drop = splitting.split(found)
-            network = found
+        if larger is not None and larger != network:
+            predicted_drop = splitting.drop(larger)
+            subnet, step, real_drop = splitting.split(larger)
+            network = larger
         shares = (1.0, 0.0) if last else BETWEEN
         growing.train(subnet, of_round, f"Growing, round {number}", shares=shares, part=number)
         (candidate,) = growing.predictors.candidates([network])
@@ -191,15 +191,15 @@ def prune(
         widths = _widths(growing.space, network, stage, choice)
         return float(sum(sums[place][width] for place, width in widths.items()))
 
-    found = most_valuable(known, resolution, choices, value, limits)
-    assert found is not None  # some choice keeps the limits, as was seen
+    cut = most_valuable(known, resolution, choices, value, limits)
+    assert cut is not None  # some choice keeps the limits, as was seen
     kept = {
         place: np.sort(np.argsort(-weights[place], kind="stable")[:width])
-        for place, width in hidden_widths(growing.space, found).items()
+        for place, width in hidden_widths(growing.space, cut).items()
     }
-    smaller = narrowed(subnet, growing.space.layers(found), kept)
+    smaller = narrowed(subnet, growing.space.layers(cut), kept)
     growing.train(smaller, after, "Training what is left", part=1)
-    return smaller, found
+    return smaller, cut
 
 
 @dataclass(frozen=True)
