@@ -75,7 +75,7 @@ def roofline(
 
     Raises
     ------
-    InputError : there is no such model, or nothing runs it.
+    InputError : there is no such model, nothing runs it, or the target is an FPGA.
     TargetError : the target cannot be reached. MeasurementError : a model gave no time.
     """
     if not what.is_dir():
@@ -110,6 +110,11 @@ def _of_file(
         every = [sent, *(file for chain in chains for file in chain.files)]
         outcomes = machine.measure(every, settings, scratch / "job", progress)
         own, latency = timed(outcomes, sent.key, model.label)
+        if own.estimated:
+            raise InputError(
+                f"The target '{machine.name}' is estimated, not measured: it has no roofline.",
+                "Of its runs, edgenas explain RUN says which layer holds the pipeline up.",
+            )
         roof = roof_of(machine, chains, outcomes, own, numbers)
         profile, missing = _profiled(machine, sent, scratch, progress)
     layers = limits(work.layers, roof)

@@ -88,6 +88,12 @@ def test_the_sentence_says_what_the_time_is_made_of(model: Path) -> None:
     assert "The sum of all limits is" in told and "100% of the measured latency" in told
 
 
+def test_an_fpga_which_is_estimated_has_no_roofline(model: Path) -> None:
+    result = run(model, "--target", "pynq-z2")
+    assert isinstance(result.exception, InputError)
+    assert "'pynq-z2' is estimated, not measured" in str(result.exception)
+
+
 def test_without_a_profiler_there_are_limits_and_no_measured_layers(model: Path) -> None:
     with measuring(LAYERS, profiles=False):
         document = json.loads(run(model, "--json").stdout)
