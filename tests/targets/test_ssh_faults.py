@@ -356,10 +356,11 @@ LIES: dict[str, Callable[[AtWork], str]] = {
 @pytest.mark.parametrize("lie", LIES)
 def test_journal_that_lies_is_refused_and_what_was_right_is_kept(work: AtWork, lie: str) -> None:
     work.start().wait_for_passes(2)
-    kept = passes(work.journal())
-    (journal,) = work.board.cache.glob("jobs/*/journal.jsonl")
-    with journal.open("a") as file:
-        file.write(LIES[lie](work) + "\n")
+    with frozen(work.board):
+        kept = passes(work.journal())
+        (journal,) = work.board.cache.glob("jobs/*/journal.jsonl")
+        with journal.open("a") as file:
+            file.write(LIES[lie](work) + "\n")
     with pytest.raises(MeasurementError, match="journal of target 'board'") as refused:
         work.join()
     assert "--resume" in refused.value.hint

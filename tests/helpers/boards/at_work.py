@@ -53,7 +53,7 @@ class AtWork:
     """One host that measures models on a board, in a thread of its own."""
 
     def __init__(
-        self, board: LoopbackBoard | EmulatedBoard, folder: Path, seconds: float = 0.01
+        self, board: LoopbackBoard | EmulatedBoard, folder: Path, seconds: float = 0.02
     ) -> None:
         self.board = board
         self.folder = folder
