@@ -102,6 +102,14 @@ def test_a_predictor_file_with_a_category_of_no_column_is_refused() -> None:
         regression.load(forged)
 
 
+def test_a_predictor_file_of_a_column_without_categories_is_refused() -> None:
+    rows = {"a": ROWS["a"], "b": ROWS["b b"], "ms": ROWS["a"] * 2 + ROWS["b b"]}
+    document = regression.TableRegression("main").fit(rows, "ms").to_json()
+    forged = resealed(json.loads(json.dumps({**document, "categorical": {"c": []}})))
+    with pytest.raises(PredictorError, match="'c' has no categories"):
+        regression.load(forged)
+
+
 def resealed(document: dict[str, Any]) -> dict[str, Any]:
     content = {key: value for key, value in document.items() if key != "sha256"}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))

@@ -443,4 +443,7 @@ def load(saved: Mapping[str, Any]) -> TableRegression:
     terms = (*(atom.name for atom in fitted.atoms), *(f"source {name}" for name in fitted.priors))
     if not fitted.formula and terms != found.regression.terms:
         raise PredictorError("The predictor's terms are not those of its regression.")
+    for name, known in fitted.categorical.items():
+        if not known:
+            raise PredictorError(f"The predictor's column '{name}' has no categories.")
     return found
