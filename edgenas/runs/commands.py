@@ -88,11 +88,11 @@ def check_submission(challenge: str, file: Path, given: Mapping[str, str]) -> di
 
 def replay(evidence: Path) -> list[dict[str, Any]]:
     """Work the figures of a bundle of evidence out again; return the checks."""
-    from edgenas.evidence.contents import content_checks
-    from edgenas.evidence.limits import limit_checks
-    from edgenas.evidence.measurements import replay as replayed
-    from edgenas.evidence.predictions import prediction_checks
     from edgenas.runs.config import limits_of
+    from edgenas.runs.evidence.contents import content_checks
+    from edgenas.runs.evidence.limits import limit_checks
+    from edgenas.runs.evidence.measurements import replay as replayed
+    from edgenas.runs.evidence.predictions import prediction_checks
 
     checks: list[dict[str, Any]] = to_json(
         (

@@ -22,16 +22,16 @@ from edgenas.challenges.model_files import UnreadableModelError, read_onnx, read
 from edgenas.core.files.arrays import read_array
 from edgenas.core.files.run_folder import write_json
 from edgenas.core.records import Evaluation
-from edgenas.evidence import bundle
-from edgenas.evidence.contents import content_checks
-from edgenas.evidence.limits import limit_checks
-from edgenas.evidence.measurements import replay
-from edgenas.evidence.predictions import prediction_checks
 from edgenas.int8.exporters import onnx_reader, tflite_reader
 from edgenas.int8.graph import graph_file
 from edgenas.int8.graph.ranges import random_ranges
 from edgenas.int8.work import onnx_file, tflite_file
 from edgenas.runs.config import limits_of
+from edgenas.runs.evidence import bundle
+from edgenas.runs.evidence.contents import content_checks
+from edgenas.runs.evidence.limits import limit_checks
+from edgenas.runs.evidence.measurements import replay
+from edgenas.runs.evidence.predictions import prediction_checks
 from edgenas.runs.store import Store
 from helpers.challenge_packages import emit, good_2023, tiny_graph
 from helpers.fuzzing import contents, documents, fuzz, guarded, text_of

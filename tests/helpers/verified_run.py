@@ -38,7 +38,7 @@ from edgenas.core.records import (
     VerifiedModel,
     to_json,
 )
-from edgenas.evidence import bundle as evidence
+from edgenas.runs.evidence import bundle as evidence
 
 MODEL = "a" * 64
 SETTINGS = Settings(1.0, 1.0, 3, 2, 9, 0.1, 0.1, 0.05, 0.05, 0.0, 60.0, 60.0, "anchor", 0)

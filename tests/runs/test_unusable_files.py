@@ -24,9 +24,9 @@ from edgenas.core.goals import parse_constraints
 from edgenas.core.progress import Silent
 from edgenas.core.records import SearchResult, to_json
 from edgenas.data.decode import decode_split, native_size
-from edgenas.evidence import bundle
 from edgenas.int8.engines.host import logits
 from edgenas.predictors.tables import rows
+from edgenas.runs.evidence import bundle
 from edgenas.runs.store import Store
 
 

@@ -15,12 +15,12 @@ from edgenas.core.errors import ExportError, InputError
 from edgenas.core.records import ImageInput, VerifiedModel, to_json
 from edgenas.core.versions import installed
 from edgenas.data.decode import read_input
-from edgenas.evidence import bundle as evidence
 from edgenas.int8.checks.file import unlike_lowered
 from edgenas.int8.engines.facts import what_ran
 from edgenas.int8.engines.host import fed_logits, logits
 from edgenas.int8.graph.pixels import take_pixels, with_background
 from edgenas.runs.command import command
+from edgenas.runs.evidence import bundle as evidence
 from edgenas.runs.models.exported import exported_graph, require_one_class
 from edgenas.runs.models.fed import run_input
 from edgenas.runs.models.parity_gate import reference_logits

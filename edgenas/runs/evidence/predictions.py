@@ -14,10 +14,10 @@ from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.metrics import REGISTRY
 from edgenas.core.records import Candidate, Interval, PredictedBy
 from edgenas.core.records.goals import SCORE
-from edgenas.evidence import bundle
-from edgenas.evidence.figures import Check, Status, number
 from edgenas.optimize.layout import Predictors, load_predictor
 from edgenas.predictors.base import FittedPredictor
+from edgenas.runs.evidence import bundle
+from edgenas.runs.evidence.figures import Check, Status, number
 from edgenas.spaces.base import MobileSpace
 from edgenas.spaces.files import is_file
 

@@ -8,9 +8,9 @@ from dataclasses import astuple
 import numpy as np
 
 from edgenas.core.records import EngineParity, Interval, ParityRecord, VerifiedModel
-from edgenas.evidence import bundle
-from edgenas.evidence.figures import Check, number
 from edgenas.int8.checks.parity import MOST_ACCURACY_LOSS, Accuracy, Parity, compare
+from edgenas.runs.evidence import bundle
+from edgenas.runs.evidence.figures import Check, number
 
 Files = Mapping[str, bytes]
 Logits = np.ndarray | None

@@ -21,9 +21,9 @@ from edgenas.core.records import (
     VerifiedModel,
     to_json,
 )
-from edgenas.evidence import bundle as evidence
-from edgenas.evidence.predictions import prediction_checks
 from edgenas.optimize import term_rows
+from edgenas.runs.evidence import bundle as evidence
+from edgenas.runs.evidence.predictions import prediction_checks
 from edgenas.runs.models.kept_predictors import drop_others
 from edgenas.runs.run import RunContext
 from edgenas.runs.steps import fit, optimize

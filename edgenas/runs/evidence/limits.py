@@ -12,8 +12,8 @@ from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.metrics import REGISTRY
 from edgenas.core.records import Verification, VerifiedModel
 from edgenas.core.records.goals import SCORE, Limit
-from edgenas.evidence import bundle
-from edgenas.evidence.figures import Check, number
+from edgenas.runs.evidence import bundle
+from edgenas.runs.evidence.figures import Check, number
 
 RUN = RunFolder.config.name
 ReadLimits = Callable[[Any, str], dict[str, Limit]]

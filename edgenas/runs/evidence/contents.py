@@ -12,9 +12,9 @@ from edgenas.core.errors import RunFolderError
 from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.records import SearchResult, Verification, VerifiedFrom
 from edgenas.core.records.verdicts import search_sha256
-from edgenas.evidence import bundle
-from edgenas.evidence.figures import Check
-from edgenas.evidence.limits import RUN, ReadLimits, limits_asked
+from edgenas.runs.evidence import bundle
+from edgenas.runs.evidence.figures import Check
+from edgenas.runs.evidence.limits import RUN, ReadLimits, limits_asked
 
 _VERDICT, _SEARCH = RunFolder.verification.name, RunFolder.search.name
 _SUPERNET = RunFolder.supernet.name

@@ -15,9 +15,9 @@ from edgenas.cli.verify import verify
 from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.records import PredictedBy, to_json
 from edgenas.core.records.verdicts import search_sha256
-from edgenas.evidence import bundle as evidence
-from edgenas.evidence.contents import content_checks
 from edgenas.runs.config import RunConfig, limits_of
+from edgenas.runs.evidence import bundle as evidence
+from edgenas.runs.evidence.contents import content_checks
 from helpers.finished_run import LIMIT_MS, finish, latency, verified
 
 Files = dict[str, Any]

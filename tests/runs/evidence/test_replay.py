@@ -32,10 +32,10 @@ from edgenas.core.files.run_folder import RunFolder, write_json
 from edgenas.core.records import (
     VerifiedModel,
 )
-from edgenas.evidence import bundle as evidence
-from edgenas.evidence.limits import limit_checks
-from edgenas.evidence.measurements import replay
 from edgenas.runs.config import limits_of
+from edgenas.runs.evidence import bundle as evidence
+from edgenas.runs.evidence.limits import limit_checks
+from edgenas.runs.evidence.measurements import replay
 from helpers.verified_run import (
     ANCHOR,
     HOST,

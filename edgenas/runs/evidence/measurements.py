@@ -12,9 +12,9 @@ from device_runtime.protocol import JOURNAL_FILE, Job, ProtocolError, RecordRead
 from device_runtime.summary import JobState
 from edgenas.core.errors import RunFolderError
 from edgenas.core.records import Latency, Verification, VerifiedModel
-from edgenas.evidence import bundle
-from edgenas.evidence.figures import Check, fraction, number
-from edgenas.evidence.parity import off_limits, parity_checks
+from edgenas.runs.evidence import bundle
+from edgenas.runs.evidence.figures import Check, fraction, number
+from edgenas.runs.evidence.parity import off_limits, parity_checks
 
 Files = Mapping[str, bytes]
 

@@ -22,9 +22,9 @@ from edgenas.core.records import (
     VerifiedModel,
     to_json,
 )
-from edgenas.evidence import bundle as evidence
-from edgenas.evidence.limits import limit_checks
 from edgenas.runs.config import RunConfig, limits_of
+from edgenas.runs.evidence import bundle as evidence
+from edgenas.runs.evidence.limits import limit_checks
 
 LATENCY = Latency(2.0, 2.5, (1.9, 2.1), ((2_000_000,), (2_000_000,)), (1.0, 1.0), True)
 
