@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from edgenas.core.progress import Silent
-from edgenas.runs.bench import bench
+from edgenas.runs.own_models.bench import bench
 from edgenas.targets.config import Access
 
 LOOP_S = 0.5

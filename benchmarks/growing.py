@@ -37,7 +37,7 @@ from edgenas.optimize.limits import keeps
 from edgenas.optimize.term_rows import TermRows
 from edgenas.predictors import regression
 from edgenas.predictors.base import TrainingData
-from edgenas.runs.models.growth import Growing, from_nothing, grow, prune, random_subnet
+from edgenas.runs.growing.rounds import Growing, from_nothing, grow, prune, random_subnet
 from edgenas.spaces import mbv3_tiny_free
 from edgenas.spaces.base import MobileSpace
 from edgenas.spaces.resizing import scaled

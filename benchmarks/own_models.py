@@ -32,8 +32,8 @@ from edgenas.int8.exporters import tflite as tflite_exporter
 from edgenas.int8.graph.calibrated import calibrated
 from edgenas.int8.graph.quantize import SCHEMES
 from edgenas.int8.importer.read import Imported, import_onnx
-from edgenas.runs.bench import bench
-from edgenas.runs.quantize import this_scheme
+from edgenas.runs.own_models.bench import bench
+from edgenas.runs.own_models.quantize import this_scheme
 from edgenas.targets.base import MeasureSettings
 from edgenas.targets.config import Access
 

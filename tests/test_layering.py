@@ -48,7 +48,7 @@ RUNTIME_SEAM = {
     "device_runtime.tflite_session",
 }
 # What runs without edgenas: on boards, and in the folders that `edgenas deploy` makes.
-APPLICATION = "edgenas.runs.application."
+APPLICATION = "edgenas.runs.deploy.application."
 APPLICATION_MAY_IMPORT = {"PIL", "cv2", "pixels"}
 RUNTIME_MAY_IMPORT = {"numpy", "onnxruntime", "ai_edge_litert", "tflite_runtime"}
 

@@ -15,8 +15,8 @@ from edgenas.cli.terminal import emit_json, say
 from edgenas.cli.verdicts import NOT_VERIFIED
 
 if TYPE_CHECKING:
+    from edgenas.runs.frontier.stored import Front, MeasuredPoint
     from edgenas.runs.results import Pick
-    from edgenas.runs.stored_front import Front, MeasuredPoint
 
 
 @click.command()

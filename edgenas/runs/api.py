@@ -109,7 +109,7 @@ def search_boards(
 
     The others are those of `search`. A board that fails stops no other: it is in `failed`.
     """
-    from edgenas.runs import boards
+    from edgenas.runs.boards import search as boards
 
     path, progress = _run_path(out, resume), progress or Silent()
     asked, access = _read(options, progress, data=data)

@@ -29,7 +29,8 @@ def run_step(
     **allowed: Unpack[AccessOptions],
 ) -> dict[str, Any]:
     """Run one step on a run folder; {} in processes of `torchrun` that are not the first."""
-    from edgenas.runs import boards, search
+    from edgenas.runs import search
+    from edgenas.runs.boards import search as boards
 
     access = make_access(progress.message, **allowed)
     with boards.comparison_kept(run, progress):
@@ -45,7 +46,7 @@ def run_path(out: Path | None, resume: bool) -> Path:
 
 def is_several(run: Path) -> bool:
     """Return whether the folder holds a run of several boards."""
-    from edgenas.runs import boards_file
+    from edgenas.runs.boards import file as boards_file
 
     return boards_file.is_several(run)
 
@@ -109,7 +110,7 @@ def compare_runs(
     runs: Sequence[Path], output: Path, progress: Progress, *, overwrite: bool = False
 ) -> dict[str, Any]:
     """Write one page that compares finished runs: `compare_runs.compare_runs`."""
-    from edgenas.runs import compare_runs as comparing
+    from edgenas.runs.boards import compare_runs as comparing
 
     return comparing.compare_runs(runs, output, progress, overwrite=overwrite)
 
@@ -143,8 +144,8 @@ def deploy_model(
 
     preprocessing : of `Preprocessing`.
     """
-    from edgenas.runs import deploy_model as deploying
-    from edgenas.runs.own_data import Given, Preprocessing
+    from edgenas.runs.deploy import of_model as deploying
+    from edgenas.runs.own_models.data import Given, Preprocessing
 
     access = make_access(progress.message, **allowed)
     given = Given(data, None, Preprocessing(**(preprocessing or {})))
@@ -188,7 +189,7 @@ def bench(
     """Measure model files side by side; `changes` : against the baseline of before."""
     from edgenas.core.files.outputs import claim
     from edgenas.core.files.run_folder import write_bytes
-    from edgenas.runs import bench as benchmark
+    from edgenas.runs.own_models import bench as benchmark
 
     baseline = None if against is None else benchmark.read_baseline(against)
     picture = None
@@ -231,8 +232,8 @@ def quantize(
 
     options : those of `Preprocessing`, of `QuantizeAs`, and of access to a board.
     """
-    from edgenas.runs import quantize as quantizing
-    from edgenas.runs.own_data import Given, Preprocessing
+    from edgenas.runs.own_models import quantize as quantizing
+    from edgenas.runs.own_models.data import Given, Preprocessing
 
     how = Preprocessing(*(options.pop(name) for name in ("mean", "std", "fit", "labels")))
     allowed = {name: options.pop(name) for name in AccessOptions.__annotations__ if name in options}
@@ -259,9 +260,9 @@ def shrink(
     asked : the options of a run, without space, supernet and image_size, which are the model's.
     """
     from edgenas.runs import search
-    from edgenas.runs import shrink as shrinking
-    from edgenas.runs.own_data import Preprocessing
-    from edgenas.runs.quantize import image_shape
+    from edgenas.runs.own_models import shrink as shrinking
+    from edgenas.runs.own_models.data import Preprocessing
+    from edgenas.runs.own_models.quantize import image_shape
 
     how = Preprocessing(**(preprocessing or {}))
     began = shrinking.begin(model, run, how, image_shape(shape), progress)
@@ -285,7 +286,7 @@ def roofline(
     from edgenas.core.files.run_folder import write_bytes
     from edgenas.reporting.words.roofline import document
     from edgenas.runs import roofline as measuring
-    from edgenas.runs.bench import parse_shapes
+    from edgenas.runs.own_models.bench import parse_shapes
 
     picture = None
     if png is not None:
@@ -313,8 +314,8 @@ def grow(
     **allowed: Unpack[AccessOptions],
 ) -> dict[str, Any]:
     """Grow a run's network towards its limits, and export the best of all ways: `grow.grow`."""
-    from edgenas.runs import boards
-    from edgenas.runs import grow as growing
+    from edgenas.runs.boards import search as boards
+    from edgenas.runs.growing import grow as growing
 
     access = make_access(progress.message, **allowed)
     with boards.comparison_kept(run, progress):
@@ -334,8 +335,8 @@ def verify_file(
     **allowed: Unpack[AccessOptions],
 ) -> dict[str, Any]:
     """Run a model file that somebody else made on a target; preprocessing : of `Preprocessing`."""
-    from edgenas.runs import verify_file as verifying
-    from edgenas.runs.own_data import Given, Preprocessing
+    from edgenas.runs.own_models import verify as verifying
+    from edgenas.runs.own_models.data import Given, Preprocessing
 
     wanted = verifying.VerifyAs(target or "local", engine, max_latency_ms, reference)
     given = Given(data, None, Preprocessing(**(preprocessing or {})))

@@ -13,7 +13,7 @@ from edgenas.core.records import Architecture, Interval, from_json
 from edgenas.core.records.goals import SCORE
 
 if TYPE_CHECKING:
-    from edgenas.runs.stored_front import FrontPoint
+    from edgenas.runs.frontier.stored import FrontPoint
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,17 @@ from edgenas.core.goals import parse_constraints, require_units, tightest
 from edgenas.core.notebook import html_lines, html_table
 from edgenas.core.progress import Progress, Silent
 from edgenas.core.records.goals import Limit
-from edgenas.runs import pick as picking
 from edgenas.runs.config import read_config
+from edgenas.runs.frontier import pick as picking
+from edgenas.runs.frontier.choice import reason
+from edgenas.runs.frontier.stored import read_front
 from edgenas.runs.networks import Network, Networks, of_document, of_point
-from edgenas.runs.pick_choice import reason
 from edgenas.runs.run import RunContext
-from edgenas.runs.stored_front import read_front
 
 if TYPE_CHECKING:
     from edgenas.reporting.plots.plot import Plot
-    from edgenas.runs.pick import Picked
-    from edgenas.runs.stored_front import Front
+    from edgenas.runs.frontier.pick import Picked
+    from edgenas.runs.frontier.stored import Front
     from edgenas.targets.config import Access
 
 
@@ -146,7 +146,7 @@ class Run:
     @property
     def status(self) -> str:
         """The verdict: "pass", "looked up" (of a table), "fail" or "not verified"."""
-        from edgenas.runs.verdicts import verdict
+        from edgenas.runs.verdict.verdicts import verdict
 
         if "document" in self.__dict__:
             return str(self.document["status"])
@@ -294,7 +294,7 @@ class Run:
         RunFolderError : the folder cannot be written. TargetError : the board cannot be reached.
         """
         from edgenas.core.records import to_json
-        from edgenas.runs import deploy
+        from edgenas.runs.deploy import of_run as deploy
 
         done = deploy.deploy(self.path, str(to), self._progress, self._access)
         return {"run": str(self.path), "step": "deploy", "result": to_json(done)}

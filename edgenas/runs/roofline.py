@@ -16,11 +16,11 @@ from edgenas.core.records.roofline import FileWork, LayerWork, MicroTiming, Numb
 from edgenas.explain.roofline import call_us, limits, parts, solve, with_times
 from edgenas.int8.work import onnx_file, tflite_file
 from edgenas.int8.work.micro_models import LAUNCH, MicroModel, micro_models
-from edgenas.runs.bench import PROFILED_RUNS, machines_of
 from edgenas.runs.models.latency import random_model
 from edgenas.runs.models.roofline_file import keep
 from edgenas.runs.open import open_run
-from edgenas.runs.own_model import Shapes, file_key, open_models
+from edgenas.runs.own_models.bench import PROFILED_RUNS, machines_of
+from edgenas.runs.own_models.file import Shapes, file_key, open_models
 from edgenas.runs.profile import deployable
 from edgenas.targets.base import MeasureSettings, ModelFile
 from edgenas.targets.config import Access

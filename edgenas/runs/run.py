@@ -36,10 +36,11 @@ from edgenas.core.records import (
 from edgenas.core.records.goals import SCORE
 from edgenas.int8.engines.facts import Engine, find_engine
 from edgenas.int8.engines.scheme import Scheme
-from edgenas.runs import artifacts, sources, space_file, verdicts
+from edgenas.runs import artifacts, sources, space_file
 from edgenas.runs.artifacts import Record
 from edgenas.runs.config import AUTO, RunConfig, write_config
 from edgenas.runs.store import Store
+from edgenas.runs.verdict import verdicts
 from edgenas.spaces.bits import elastic_bits
 
 if TYPE_CHECKING:

@@ -18,12 +18,12 @@ from edgenas.core.records import DeviceProfile, VerifiedModel, to_json
 from edgenas.core.records.tables import TableCard
 from edgenas.explain.savings import savings
 from edgenas.predictors.linear.d_optimal import Stop, stop
-from edgenas.runs import start_checks
 from edgenas.runs.document import search_document, summary
 from edgenas.runs.models import int8_layers, roofline_file
 from edgenas.runs.open import beside_run, helps, open_run
 from edgenas.runs.run import RunContext
 from edgenas.runs.sources.table_run import card
+from edgenas.runs.start import checks as start_checks
 from edgenas.targets.table import measured_table, target_file
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from edgenas.data import pixel_store
-from edgenas.runs import image_size
+from edgenas.runs.start import image_size
 from edgenas.spaces import lite
 from edgenas.supernet.imagenet.weights import CLASSES
 from helpers.cli import Done, edgenas

@@ -17,8 +17,8 @@ from torch import nn
 from edgenas.core.progress import Silent
 from edgenas.core.records import Architecture, from_json
 from edgenas.data.base import load
-from edgenas.runs.own_data import Preprocessing
-from edgenas.runs.shrink import begin as shrink_begin
+from edgenas.runs.own_models.data import Preprocessing
+from edgenas.runs.own_models.shrink import begin as shrink_begin
 from edgenas.spaces import files
 from edgenas.supernet.packages.package import metadata
 from helpers import scripted_clock

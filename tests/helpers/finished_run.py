@@ -20,7 +20,7 @@ from edgenas.core.records import (
     to_json,
 )
 from edgenas.runs.config import RunConfig, write_config
-from edgenas.runs.verdicts import verified_from, write
+from edgenas.runs.verdict.verdicts import verified_from, write
 from helpers.reporting_sample import sample
 
 DATA = sample()

@@ -14,13 +14,14 @@ from edgenas.core.files.run_folder import RunFolder, write_json
 from edgenas.core.progress import Silent
 from edgenas.core.records import Latency, Measurement, Outcome, to_json
 from edgenas.core.run_options import OPTIONS, option_of
-from edgenas.runs import boards, search
+from edgenas.runs import search
+from edgenas.runs.boards import search as boards
 from edgenas.runs.command import command
 from edgenas.runs.config import RunConfig, read_config, write_config
+from edgenas.runs.frontier.stored import read_front
 from edgenas.runs.open import open_run
 from edgenas.runs.run import RunContext
 from edgenas.runs.store import Store
-from edgenas.runs.stored_front import read_front
 from helpers.reporting_sample import sample
 
 TABLE = """

@@ -16,8 +16,8 @@ from edgenas.data import base, logistic
 from edgenas.data.assemble import assemble
 from edgenas.data.base import Dataset, Split
 from edgenas.data.seen import seen
-from edgenas.runs.reservations import of_accuracy
 from edgenas.runs.steps import fit, optimize
+from edgenas.runs.verdict.reservations import of_accuracy
 from helpers.answers import answers, network
 from helpers.learnt_run import learnt
 

@@ -22,7 +22,7 @@ from edgenas.int8.exporters import tflite
 from edgenas.int8.graph.lower import lower
 from edgenas.int8.graph.random_weights import random_state
 from edgenas.int8.graph.ranges import calibrate
-from edgenas.runs.bench import against, parse_shapes
+from edgenas.runs.own_models.bench import against, parse_shapes
 from edgenas.spaces import mbv3_tiny
 
 Write = Callable[..., Path]

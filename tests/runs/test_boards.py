@@ -17,7 +17,8 @@ import pytest
 from edgenas.core.errors import InputError, RunFolderError, TargetError
 from edgenas.core.progress import Silent
 from edgenas.core.records import Outcome
-from edgenas.runs import boards, search
+from edgenas.runs import search
+from edgenas.runs.boards import search as boards
 from edgenas.runs.open import open_run
 from edgenas.runs.sources.board_evaluations import to_evaluate as wanted
 from edgenas.runs.store import Store

@@ -25,11 +25,11 @@ from edgenas.core.records.goals import Limit
 from edgenas.reporting.document import MarginalEffect, ReportData
 from edgenas.reporting.pages.report import render
 from edgenas.reporting.plots import of_network
-from edgenas.runs.budgets import budget_choices, drawn_networks
 from edgenas.runs.config import RunConfig, write_config
-from edgenas.runs.pick import pick
+from edgenas.runs.frontier.budgets import budget_choices, drawn_networks
+from edgenas.runs.frontier.pick import pick
+from edgenas.runs.frontier.stored import Front, read_front
 from edgenas.runs.store import Store
-from edgenas.runs.stored_front import Front, read_front
 from helpers.browser import Browser, barriers, browser_or_skip
 from helpers.html_page import HOSTILE, Page
 from helpers.reporting_sample import SPACE, sample

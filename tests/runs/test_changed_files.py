@@ -26,7 +26,7 @@ from edgenas.core.records import DeviceProfile
 from edgenas.core.records.verdicts import seal
 from edgenas.runs.config import read_config
 from edgenas.runs.sources import board_document
-from edgenas.runs.verdicts import verdict
+from edgenas.runs.verdict.verdicts import verdict
 from edgenas.targets.local import LocalTarget
 
 STORED = Path(__file__).parents[1] / "data" / "finished_run.zip"

@@ -19,8 +19,8 @@ from edgenas.core.records import ImageInput
 from edgenas.core.records.image_input import FITS, Fit
 from edgenas.data.decode import read_input
 from edgenas.int8.engines.host import logits
-from edgenas.runs.application_folder import APPLICATION
-from edgenas.runs.deliver import place_of
+from edgenas.runs.deploy.deliver import place_of
+from edgenas.runs.deploy.folder import APPLICATION
 from helpers.boards.loopback import LoopbackBoard
 from helpers.cli import edgenas
 from helpers.own_networks import images_and_labels, normalised

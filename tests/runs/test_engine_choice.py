@@ -13,8 +13,8 @@ import pytest
 from edgenas.core.errors import RunFolderError, TargetError
 from edgenas.core.progress import Silent
 from edgenas.core.records import Latency, Outcome
-from edgenas.runs import boards
-from edgenas.runs.engines import EngineChoice
+from edgenas.runs.boards import search as boards
+from edgenas.runs.boards.engines import EngineChoice
 from edgenas.spaces import mbv3_tiny
 from edgenas.targets.base import ModelFile
 from edgenas.targets.local import LocalTarget

@@ -13,9 +13,10 @@ import pytest
 from edgenas.core.progress import Silent
 from edgenas.core.records import EngineTrial
 from edgenas.int8.engines.scheme import Scheme
-from edgenas.runs import fastest_engine, search
-from edgenas.runs.fastest_engine import CLEARLY_FASTER, choose, schemes_to_try
+from edgenas.runs import search
 from edgenas.runs.open import open_run
+from edgenas.runs.start import fastest_engine
+from edgenas.runs.start.fastest_engine import CLEARLY_FASTER, choose, schemes_to_try
 from edgenas.targets.base import Target
 from edgenas.targets.local import LocalTarget
 

@@ -13,11 +13,11 @@ import torch
 
 from edgenas.core.errors import DataError
 from edgenas.core.progress import Silent
-from edgenas.runs import time_plan
 from edgenas.runs.config import read_config
 from edgenas.runs.models import finetuned
 from edgenas.runs.open import open_run
 from edgenas.runs.run import RunContext
+from edgenas.runs.start import time_plan
 from edgenas.supernet import files, trainer
 from edgenas.supernet.deploy import deployable
 from edgenas.supernet.finetune import fine_tuning, load, save

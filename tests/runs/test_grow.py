@@ -12,8 +12,8 @@ from edgenas.core.errors import EdgeNasError, InfeasibleError, RunFolderError
 from edgenas.core.progress import Silent
 from edgenas.core.records import Answers, Architecture, Interval, Limit, SearchResult
 from edgenas.core.records.growth import Contender, Growth, Start, Way
-from edgenas.runs import grow as growing
 from edgenas.runs.config import read_config
+from edgenas.runs.growing import grow as growing
 from edgenas.runs.run import RunContext
 from edgenas.runs.sources import board_search
 from edgenas.spaces.base import MobileSpace

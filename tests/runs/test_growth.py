@@ -18,7 +18,7 @@ from edgenas.optimize.limits import keeps
 from edgenas.optimize.term_rows import TermRows
 from edgenas.predictors import regression
 from edgenas.predictors.base import TrainingData
-from edgenas.runs.models.growth import Growing, epochs_of_rounds, grow, prune, random_subnet
+from edgenas.runs.growing.rounds import Growing, epochs_of_rounds, grow, prune, random_subnet
 from edgenas.spaces.base import MobileSpace, StageSpec
 from edgenas.spaces.resizing import hidden_widths
 from edgenas.supernet.growing import GainSettings

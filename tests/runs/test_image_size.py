@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgenas.runs.image_size import between, greatest
+from edgenas.runs.start.image_size import between, greatest
 
 MACS = {64: 20, 96: 45, 128: 80, 224: 245}
 TIMED_MS = {64: 0.6, 128: 2.4, 224: 7.35}

@@ -11,8 +11,8 @@ from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.progress import Silent
 from edgenas.core.records import Latency, Outcome
 from edgenas.runs.config import RunConfig
-from edgenas.runs.near_limit import FURTHER_PASSES, decided
 from edgenas.runs.run import RunContext
+from edgenas.runs.verdict.near_limit import FURTHER_PASSES, decided
 from edgenas.targets.base import MeasureSettings, ModelFile
 
 LIMIT_MS = 1.0

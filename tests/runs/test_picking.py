@@ -36,10 +36,10 @@ from edgenas.core.records.tables import (
     TableResponse,
 )
 from edgenas.runs.config import RunConfig, write_config
-from edgenas.runs.pick import pick
-from edgenas.runs.pick_choice import reason
+from edgenas.runs.frontier.choice import reason
+from edgenas.runs.frontier.pick import pick
+from edgenas.runs.frontier.stored import Front, read_front
 from edgenas.runs.store import Store
-from edgenas.runs.stored_front import Front, read_front
 from helpers.reporting_sample import sample
 
 DATA = sample()
@@ -290,8 +290,8 @@ def test_a_search_is_printed_with_its_goals_and_limits(capsys: pytest.CaptureFix
 
 def test_nothing_heavy_is_imported(run: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from edgenas.runs.pick import pick; "
-        "from edgenas.runs.stored_front import read_front; "
+        "import sys; from pathlib import Path; from edgenas.runs.frontier.pick import pick; "
+        "from edgenas.runs.frontier.stored import read_front; "
         "from edgenas.core.goals import parse_constraints as p; "
         f"pick(read_front(Path({str(run)!r})), p(['latency<=0.15ms'])); "
         "bad = {'torch', 'statsmodels', 'scipy', 'altair', 'onnx', 'onnxruntime', 'sklearn'}; "

@@ -107,7 +107,7 @@ def test_scores_may_be_as_far_from_the_reference_as_the_engine_is_known_to_be(
             scores[:, 1::2] -= steps * step
         return scores
 
-    monkeypatch.setattr("edgenas.runs.quantized_file.logits", off)
+    monkeypatch.setattr("edgenas.runs.own_models.quantized.logits", off)
     done = quantize("--inputs", "FOLDER/arrays.npz", "-o", "own.tflite", "--json")
     assert done.returncode == code, done.stderr
     (file,) = json.loads(done.stdout)["files"]

@@ -10,8 +10,9 @@ from PIL import Image
 
 from edgenas.core.errors import InputError
 from edgenas.core.files.run_folder import RunFolder
-from edgenas.runs import config, start
+from edgenas.runs import config
 from edgenas.runs.run import RunContext
+from edgenas.runs.start import weights as start
 from edgenas.supernet.imagenet import weights
 from helpers.listening import Listening
 

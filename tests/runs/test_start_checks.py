@@ -14,10 +14,10 @@ from edgenas.core.errors import EdgeNasError, InputError, TargetError, closest
 from edgenas.core.goals import require_units
 from edgenas.core.metrics import of_column
 from edgenas.core.progress import Silent
-from edgenas.runs import boards as several
 from edgenas.runs import search
+from edgenas.runs.boards import search as several
 from edgenas.runs.open import open_run
-from edgenas.runs.start_checks import require_engine
+from edgenas.runs.start.checks import require_engine
 from edgenas.targets.config import shipped_files
 
 ONNX = {"engine": "onnxruntime"}

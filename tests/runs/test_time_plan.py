@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from edgenas.core.progress import Silent
-from edgenas.runs import time_plan
 from edgenas.runs.run import RunContext
-from edgenas.runs.time_plan import (
+from edgenas.runs.start import time_plan
+from edgenas.runs.start.time_plan import (
     Clock,
     Pace,
     enough,

@@ -29,7 +29,7 @@ from edgenas.reporting.words.verdict import verdict as in_words
 from edgenas.runs.config import RunConfig, read_config, write_config
 from edgenas.runs.open import open_run
 from edgenas.runs.steps.submit import run as submit
-from edgenas.runs.verdicts import read_verification, verdict, write
+from edgenas.runs.verdict.verdicts import read_verification, verdict, write
 from helpers.finished_run import (
     DATA,
     LIMIT_MS,

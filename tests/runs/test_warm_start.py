@@ -15,9 +15,9 @@ from edgenas.core.progress import Silent
 from edgenas.core.records.warm_starts import PriorGain, WarmStart
 from edgenas.optimize.term_rows import TermRows
 from edgenas.predictors.base import TrainingData
-from edgenas.runs import warm_start
 from edgenas.runs.config import RunConfig, write_config
 from edgenas.runs.run import RunContext
+from edgenas.runs.start import warm_start
 
 SPACE = plugins.load("spaces", "mbv3-tiny").create(10, 1, 16)
 ROWS = TermRows(SPACE, "physical")

@@ -187,7 +187,7 @@ class _Pages:
         return _html(comparison, script.policy() + _OF_REPORTS)
 
     def _compared(self, names: list[str]) -> str:
-        from edgenas.runs import compare_runs
+        from edgenas.runs.boards import compare_runs
 
         paths = [self._root / name for name in names]
         for path in paths:

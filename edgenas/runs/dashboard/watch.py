@@ -21,7 +21,7 @@ from edgenas.runs.dashboard.measuring import JournalReader
 from edgenas.runs.dashboard.state import Best, Doing, FolderState, RunState
 from edgenas.runs.progress_file import AtWork
 from edgenas.runs.store import Store
-from edgenas.runs.verdicts import read_verification, verdict
+from edgenas.runs.verdict.verdicts import read_verification, verdict
 
 MOST_RUNS = 200
 _MOST_PROGRESS_BYTES = 2**16

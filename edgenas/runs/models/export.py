@@ -21,7 +21,8 @@ from edgenas.core.records import (
 from edgenas.core.records.export import Weights
 from edgenas.int8.engines.host import version
 from edgenas.int8.graph import graph_file
-from edgenas.runs.models import fpga_files, grown
+from edgenas.runs.growing import grown
+from edgenas.runs.models import fpga_files
 from edgenas.runs.models.engine_check import check_engine
 from edgenas.runs.models.finetuned import finetuned
 from edgenas.runs.models.frozen import better

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgenas.core.errors import DataError
 from edgenas.core.records import Architecture, ExportedModel, FineTuned
-from edgenas.runs.time_plan import Clock, fine_tuning_epochs, fine_tuning_sentence
+from edgenas.runs.start.time_plan import Clock, fine_tuning_epochs, fine_tuning_sentence
 from edgenas.supernet.deploy import Deployable, of_subnet
 
 if TYPE_CHECKING:

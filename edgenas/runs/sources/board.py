@@ -31,9 +31,9 @@ from edgenas.optimize.certainty import Certainty
 from edgenas.optimize.term_rows import TermRows
 from edgenas.predictors.base import Additive, FittedPredictor, TrainingData
 from edgenas.reporting.document import MarginalEffect, Shapes
-from edgenas.runs import start_checks, warm_start
+from edgenas.runs.growing import grown
 from edgenas.runs.models import export as exporting
-from edgenas.runs.models import grown, int8_layers
+from edgenas.runs.models import int8_layers
 from edgenas.runs.models.kept_predictors import drop_others
 from edgenas.runs.named_paths import anchored
 from edgenas.runs.sources import (
@@ -45,6 +45,8 @@ from edgenas.runs.sources import (
     board_search,
     board_training,
 )
+from edgenas.runs.start import checks as start_checks
+from edgenas.runs.start import warm_start
 
 if TYPE_CHECKING:
     from edgenas.runs.run import RunContext

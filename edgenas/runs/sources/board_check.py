@@ -28,13 +28,13 @@ from edgenas.int8.checks.parity import MOST_ACCURACY_LOSS
 from edgenas.int8.engines.facts import what_ran
 from edgenas.int8.engines.host import logits
 from edgenas.optimize.limits import judged
-from edgenas.runs.fastest_engine import on_other_engines
 from edgenas.runs.models import frozen
 from edgenas.runs.models.exported import exported_graph
 from edgenas.runs.models.latency import latency_model
 from edgenas.runs.models.parity_gate import judge
-from edgenas.runs.near_limit import decided
 from edgenas.runs.run import RunContext
+from edgenas.runs.start.fastest_engine import on_other_engines
+from edgenas.runs.verdict.near_limit import decided
 from edgenas.targets.base import MeasureSettings, ModelFile, Preprocess
 from edgenas.targets.jobs import rejected
 

@@ -21,13 +21,14 @@ from edgenas.reporting.document import (
     VerifiedCandidate,
 )
 from edgenas.reporting.pages.report import render
-from edgenas.runs import pass_conditions, warm_start
 from edgenas.runs.artifacts import Explanation
-from edgenas.runs.budgets import budget_choices, drawn_networks
 from edgenas.runs.command import command
+from edgenas.runs.frontier.budgets import budget_choices, drawn_networks
+from edgenas.runs.frontier.stored import read_front
 from edgenas.runs.models import int8_layers, roofline_file
 from edgenas.runs.run import RunContext
-from edgenas.runs.stored_front import read_front
+from edgenas.runs.start import warm_start
+from edgenas.runs.verdict import pass_conditions
 
 
 def page(context: RunContext) -> str:

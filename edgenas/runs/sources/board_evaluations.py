@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from edgenas.core.errors import DataError
 from edgenas.core.records import Architecture
 from edgenas.runs.run import RunContext
-from edgenas.runs.time_plan import Clock, enough
+from edgenas.runs.start.time_plan import Clock, enough
 from edgenas.supernet.accuracy import Evaluator
 
 SAME_GRID = ("u8s8", "s8s8")  # schemes that round to the same values

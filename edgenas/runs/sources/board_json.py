@@ -9,8 +9,8 @@ from edgenas.core.records.choice import reason
 from edgenas.core.records.goals import SCORE
 from edgenas.explain.slow_kernels import find
 from edgenas.predictors.base import FittedPredictor
-from edgenas.runs import warm_start
 from edgenas.runs.run import RunContext
+from edgenas.runs.start import warm_start
 
 
 def document(context: RunContext) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from edgenas.explain.slow_kernels import kernel_networks
 from edgenas.int8.engines.scheme import Scheme, default_scheme
 from edgenas.optimize import plan as design
 from edgenas.optimize.plan import with_usual_kernels
-from edgenas.runs import fastest_engine
 from edgenas.runs.models.engine_check import check_engine, warn_of_fallback
 from edgenas.runs.models.latency import latency_model
 from edgenas.runs.run import RunContext
+from edgenas.runs.start import fastest_engine
 from edgenas.targets.base import MeasureSettings
 from edgenas.targets.jobs import rejected
 

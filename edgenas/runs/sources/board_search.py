@@ -21,9 +21,10 @@ from edgenas.optimize.optimizers.base import Point
 from edgenas.optimize.optimizers.dominance import nondominated
 from edgenas.optimize.optimizers.problem import Archive, NoneFeasibleError
 from edgenas.optimize.optimizers.under_limit import best_under
-from edgenas.runs import warm_start
-from edgenas.runs.models import frozen, grown, kept_predictors
+from edgenas.runs.growing import grown
+from edgenas.runs.models import frozen, kept_predictors
 from edgenas.runs.run import RunContext
+from edgenas.runs.start import warm_start
 
 # Points of the frontier that search.json keeps.
 MOST_FRONTIER = 400

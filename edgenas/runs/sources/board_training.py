@@ -85,7 +85,7 @@ def _train(context: RunContext, initial: Supernet | None) -> Any:
 
 def _train_on(context: RunContext, package: Package) -> Any:
     """Train from ImageNet's weights, or from those of an imported network."""
-    from edgenas.runs.time_plan import Clock, planned
+    from edgenas.runs.start.time_plan import Clock, planned
     from edgenas.supernet.settings import transfer_settings
 
     clock, pace = Clock.of(context), None

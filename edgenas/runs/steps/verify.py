@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from edgenas.core.records import Verification, Verified
-from edgenas.runs import verdicts
 from edgenas.runs.run import RunContext
+from edgenas.runs.verdict import verdicts
 
 
 def run(context: RunContext, rounds: int = 1) -> Verification[Any]:

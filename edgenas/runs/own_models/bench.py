@@ -24,7 +24,7 @@ from edgenas.core.records import (
     from_json,
 )
 from edgenas.core.records.bench import ChangeVerdict
-from edgenas.runs.own_model import ENGINES, OwnModel, Shapes, file_key, open_models
+from edgenas.runs.own_models.file import ENGINES, OwnModel, Shapes, file_key, open_models
 from edgenas.targets.base import MeasureSettings
 from edgenas.targets.config import Access, find, resolve
 from edgenas.targets.jobs.job_target import JobTarget

@@ -12,8 +12,9 @@ from edgenas.core.run_options import option_of
 from edgenas.hardware.pipeline import check_layers
 from edgenas.int8.engines import host
 from edgenas.int8.engines.facts import find_engine
-from edgenas.runs import image_size, start
 from edgenas.runs.config import RunConfig
+from edgenas.runs.start import image_size
+from edgenas.runs.start import weights as start
 
 if TYPE_CHECKING:
     from edgenas.core.records import DeviceProfile

@@ -22,7 +22,7 @@ from edgenas.int8.graph.ir import Graph
 from edgenas.int8.graph.mixed import mixed
 from edgenas.int8.graph.quantize import Scheme, quantize
 from edgenas.int8.graph.ranges import Ranges
-from edgenas.runs.bench import bench
+from edgenas.runs.own_models.bench import bench
 from edgenas.targets.config import Access
 
 _ORDER_IMAGES = 16  # on which the noise of layers is compared

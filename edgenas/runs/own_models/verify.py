@@ -21,11 +21,11 @@ from edgenas.int8.checks.parity import disagreement as other_classes
 from edgenas.int8.engines.facts import find_engine, what_ran
 from edgenas.int8.engines.host import logits, version
 from edgenas.optimize.limits import broken
-from edgenas.runs.near_limit import further
-from edgenas.runs.own_data import Examples, Given, read_examples
-from edgenas.runs.own_model import ENGINES, OwnModel, file_key, open_models
-from edgenas.runs.own_network import OwnNetwork, read_network
-from edgenas.runs.reservations import of_outcome
+from edgenas.runs.own_models.data import Examples, Given, read_examples
+from edgenas.runs.own_models.file import ENGINES, OwnModel, file_key, open_models
+from edgenas.runs.own_models.network import OwnNetwork, read_network
+from edgenas.runs.verdict.near_limit import further
+from edgenas.runs.verdict.reservations import of_outcome
 from edgenas.targets.base import MeasureSettings, ModelFile, Preprocess
 from edgenas.targets.config import Access, find, resolve
 from edgenas.targets.jobs.job_target import JobTarget

@@ -26,7 +26,7 @@ from edgenas.core.records.tables import LookedUpRows, TableCard
 from edgenas.runs import artifacts
 from edgenas.runs.config import RunConfig, read_config
 from edgenas.runs.store import Store
-from edgenas.runs.verdicts import read_verification, verdict
+from edgenas.runs.verdict.verdicts import read_verification, verdict
 
 
 @dataclass(frozen=True)

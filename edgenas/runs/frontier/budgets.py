@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from edgenas.core.records import Architecture, Int8Layers, Layer
 from edgenas.core.records.goals import Limit
 from edgenas.reporting.document import BudgetChoice, DrawnBlock, DrawnNetwork, MarginalEffect
-from edgenas.runs.pick import pick
-from edgenas.runs.pick_choice import reason
-from edgenas.runs.stored_front import Front
+from edgenas.runs.frontier.choice import reason
+from edgenas.runs.frontier.pick import pick
+from edgenas.runs.frontier.stored import Front
 from edgenas.spaces.base import MobileSpace
 
 LATENCY = "latency_ms"

@@ -15,9 +15,9 @@ from edgenas.core.run_options import LARGEST_SIZE, SMALLEST_SIZE
 from edgenas.int8.graph.ir import OUTPUT
 from edgenas.int8.importer.read import Imported, import_onnx
 from edgenas.runs.open import require_new
-from edgenas.runs.own_data import Preprocessing, Wanted, input_of, names_of
-from edgenas.runs.own_model import open_models
-from edgenas.runs.quantize import compare_import
+from edgenas.runs.own_models.data import Preprocessing, Wanted, input_of, names_of
+from edgenas.runs.own_models.file import open_models
+from edgenas.runs.own_models.quantize import compare_import
 
 if TYPE_CHECKING:
     from edgenas.supernet.imported.space import ImportedSupernet

@@ -9,14 +9,14 @@ import numpy as np
 from edgenas.core.errors import InputError
 from edgenas.core.progress import Progress
 from edgenas.core.records import VerifiedModel
-from edgenas.runs.application_folder import (
+from edgenas.runs.deploy.deliver import place_of, put
+from edgenas.runs.deploy.folder import (
     SELF_TEST_IMAGES,
     Application,
     Deployed,
     SelfTest,
     packed_images,
 )
-from edgenas.runs.deliver import place_of, put
 from edgenas.runs.models.exported import require_one_class
 from edgenas.runs.models.fed import run_input
 from edgenas.runs.models.parity_gate import reference_logits

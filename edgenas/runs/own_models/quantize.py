@@ -26,10 +26,10 @@ from edgenas.int8.graph.ir import OUTPUT, Graph
 from edgenas.int8.graph.quantize import quantize
 from edgenas.int8.graph.ranges import Ranges
 from edgenas.int8.importer.read import Imported, import_onnx
-from edgenas.runs.max_drop import keep_noisiest, measured_cost
-from edgenas.runs.own_data import Given, Wanted, read_examples
-from edgenas.runs.own_model import open_models
-from edgenas.runs.quantized_file import (
+from edgenas.runs.own_models.data import Given, Wanted, read_examples
+from edgenas.runs.own_models.file import open_models
+from edgenas.runs.own_models.max_drop import keep_noisiest, measured_cost
+from edgenas.runs.own_models.quantized import (
     ENGINE_OF,
     Int8File,
     accuracy_of,

@@ -15,7 +15,7 @@ from edgenas.core.progress import Progress
 from edgenas.core.records import to_json
 from edgenas.reporting.compared import ComparisonData
 from edgenas.reporting.document import ReportData
-from edgenas.runs.comparison import compare, document
+from edgenas.runs.boards.comparison import compare, document
 from edgenas.runs.config import read_config
 from edgenas.runs.run import RunContext
 

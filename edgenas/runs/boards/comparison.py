@@ -16,7 +16,7 @@ from edgenas.core.intervals import ratio, typical_ratio
 from edgenas.core.records import Interval, from_json, to_json
 from edgenas.reporting.compared import ComparedChoice, ComparisonData, Crossed, FinishedBoard
 from edgenas.reporting.document import ReportData
-from edgenas.runs.engines import EngineChoice
+from edgenas.runs.boards.engines import EngineChoice
 from edgenas.runs.run import RunContext
 from edgenas.runs.sources.board_document import report_data
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgenas.core.errors import InputError
 from edgenas.core.progress import Progress
-from edgenas.runs.application_folder import (
+from edgenas.runs.deploy.folder import (
     SELF_TEST_S,
     Application,
     Deployed,

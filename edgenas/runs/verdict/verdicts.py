@@ -30,7 +30,7 @@ from edgenas.core.records.verdicts import seal, search_sha256
 from edgenas.core.run_options import OPTIONS, option_of
 from edgenas.runs import artifacts
 from edgenas.runs.config import RunConfig
-from edgenas.runs.reservations import broken_promises, of_accuracy, reservations
+from edgenas.runs.verdict.reservations import broken_promises, of_accuracy, reservations
 
 # Of a verification by an edgenas that kept no hashes.
 WITHOUT_HASHES = (

@@ -18,17 +18,20 @@ from edgenas.core.errors import EdgeNasError, InputError, RunFolderError
 from edgenas.core.files.run_folder import RunFolder, write_bytes, write_json
 from edgenas.core.progress import Labelled, Progress
 from edgenas.core.records import RunVerdict, to_json
-from edgenas.runs import boards_file, comparison, search, start_checks
-from edgenas.runs import engines as engine_choice
-from edgenas.runs.boards_file import BoardsFile, Place
-from edgenas.runs.boards_turn import InTurn
+from edgenas.runs import search
+from edgenas.runs.boards import comparison
+from edgenas.runs.boards import engines as engine_choice
+from edgenas.runs.boards import file as boards_file
+from edgenas.runs.boards.engines import EngineChoice
+from edgenas.runs.boards.file import BoardsFile, Place
+from edgenas.runs.boards.turn import InTurn
 from edgenas.runs.config import read_config
-from edgenas.runs.engines import EngineChoice
 from edgenas.runs.named_paths import absolute
 from edgenas.runs.open import locked, open_run
 from edgenas.runs.run import RunContext
 from edgenas.runs.sources.board_evaluations import to_evaluate
-from edgenas.runs.verdicts import verdict
+from edgenas.runs.start import checks as start_checks
+from edgenas.runs.verdict.verdicts import verdict
 from edgenas.targets.config import resolve
 from edgenas.targets.local import LocalTarget
 

@@ -13,7 +13,7 @@ from edgenas.core.errors import ExportError, InputError
 from edgenas.int8.checks.parity import float_step
 from edgenas.int8.exporters.flatbuffer import load_schema
 from edgenas.int8.exporters.metadata import read_metadata
-from edgenas.runs.own_data import Wanted
+from edgenas.runs.own_models.data import Wanted
 
 _CLASSIFIES = "What is verified or deployed takes one image and gives a score a class."
 

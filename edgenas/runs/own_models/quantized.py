@@ -24,7 +24,7 @@ from edgenas.int8.graph import integer_reference
 from edgenas.int8.graph.ir import INPUT, OUTPUT, Graph
 from edgenas.int8.graph.quantize import Scheme, find_scheme, quantize, stored_scheme
 from edgenas.int8.graph.ranges import Ranges
-from edgenas.runs.own_data import Examples
+from edgenas.runs.own_models.data import Examples
 
 ENGINE_OF = {".onnx": "onnxruntime", ".tflite": "litert"}
 

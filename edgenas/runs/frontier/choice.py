@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgenas.core.records.intervals import wilson
-from edgenas.runs.stored_front import Front, FrontPoint
+from edgenas.runs.frontier.stored import Front, FrontPoint
 
 
 @dataclass(frozen=True)

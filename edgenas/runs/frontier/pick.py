@@ -11,8 +11,8 @@ from edgenas.core.goals import limit_text
 from edgenas.core.records import to_json
 from edgenas.core.records.goals import Limit
 from edgenas.optimize.limits import keeps
-from edgenas.runs.pick_choice import PickChoice, choose, reason
-from edgenas.runs.stored_front import Front, FrontPoint, MeasuredPoint
+from edgenas.runs.frontier.choice import PickChoice, choose, reason
+from edgenas.runs.frontier.stored import Front, FrontPoint, MeasuredPoint
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,17 @@ from edgenas.core.records import ImageInput
 from edgenas.int8.checks.parity import find_tolerance
 from edgenas.int8.engines.facts import find_engine
 from edgenas.int8.engines.host import logits, version
-from edgenas.runs.application_folder import (
+from edgenas.runs.deploy.deliver import place_of, put
+from edgenas.runs.deploy.folder import (
     SELF_TEST_IMAGES,
     Application,
     Deployed,
     SelfTest,
     packed_images,
 )
-from edgenas.runs.deliver import place_of, put
-from edgenas.runs.own_data import Given, input_of, names_of, read_examples
-from edgenas.runs.own_model import ENGINES, open_models
-from edgenas.runs.own_network import OwnNetwork, read_network
+from edgenas.runs.own_models.data import Given, input_of, names_of, read_examples
+from edgenas.runs.own_models.file import ENGINES, open_models
+from edgenas.runs.own_models.network import OwnNetwork, read_network
 from edgenas.targets.config import Access
 
 

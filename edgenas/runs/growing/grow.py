@@ -18,14 +18,14 @@ from edgenas.optimize.growth import most_valuable, widest_scaled
 from edgenas.optimize.layout import Predictors
 from edgenas.predictors.base import Additive
 from edgenas.runs import search
-from edgenas.runs.models import grown
+from edgenas.runs.growing import grown
 from edgenas.runs.open import open_run
 from edgenas.runs.run import RunContext
 from edgenas.spaces.hidden_blocks import hidden_blocks
 from edgenas.spaces.resizing import scaled, wider
 
 if TYPE_CHECKING:
-    from edgenas.runs.models.growth import Growing
+    from edgenas.runs.growing.rounds import Growing
     from edgenas.supernet.blocks import Subnet
     from edgenas.supernet.network import Supernet
     from edgenas.targets.config import Access
@@ -204,7 +204,7 @@ def _growing(
     epochs: int | None,
     time_s: float | None,
 ) -> Growing:
-    from edgenas.runs.models.growth import Growing, timed_epoch_s
+    from edgenas.runs.growing.rounds import Growing, timed_epoch_s
     from edgenas.supernet.settings import default_settings
 
     config = context.config
@@ -225,7 +225,7 @@ def _compared(
     context: RunContext, growing: Growing, supernet: Supernet, seed: Architecture, start: Start
 ) -> tuple[Growth, Subnet | None]:
     """Return what came of every way, and the weights of the best; None where it is as it was."""
-    from edgenas.runs.models import growth as ways
+    from edgenas.runs.growing import rounds as ways
     from edgenas.supernet.recalibrate import calibrated_subnet
 
     subnets: dict[Way, Subnet] = {}
