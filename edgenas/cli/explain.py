@@ -53,6 +53,12 @@ CONFIDENCE = 0.95  # of the intervals of a table's predictor; a run has its own
     multiple=True,
     help="From 1 on. Twice: compare.",
 )
+@click.option(
+    "--derived",
+    multiple=True,
+    metavar="'COLUMN = FORMULA'",
+    help="Of a predictor file, with --rows: a column that others decide; effects take it along.",
+)
 @click.option("--all", "show_all", is_flag=True, help="Print all of it, not one screen.")
 @click.option("--layers", is_flag=True, help="Print what int8 costs every layer of the winner.")
 @overwrite_option
@@ -67,6 +73,7 @@ def explain(
     *,
     table: Path | None,
     row_numbers: tuple[int, ...],
+    derived: tuple[str, ...],
     show_all: bool,
     layers: bool,
     overwrite: bool,
@@ -90,11 +97,13 @@ def explain(
     """
     if run.is_file() and (save_ms is not None or layers):
         raise InputError("--save and --layers are for run folders.", f"Leave them out for {run}.")
-    if not run.is_file() and (table is not None or row_numbers):
-        raise InputError("--rows and --row are for predictor files.", f"Leave them out for {run}.")
+    if not run.is_file() and (table is not None or row_numbers or derived):
+        raise InputError(
+            "--rows, --row and --derived are for predictor files.", f"Leave them out for {run}."
+        )
     if run.is_file():
         document = commands.explain_table(
-            run, CONFIDENCE, table, row_numbers, png, overwrite=overwrite
+            run, CONFIDENCE, table, row_numbers, png, overwrite=overwrite, derived=derived
         )
     else:
         document = _explained(run, options, save_ms, png, layers=layers, overwrite=overwrite)

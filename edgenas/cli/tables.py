@@ -34,6 +34,7 @@ OF_TABLES = {  # options of fit
     "categorical": "--categorical",
     "exclude": "--exclude",
     "keep": "--keep",
+    "derived": "--derived",
     "terms": "--terms",
     "bootstrap": "--bootstrap",
     "priors": "--prior",
@@ -101,6 +102,13 @@ class RowNumbers(click.ParamType):
     default=(),
     help="Columns to use although they look like no features: they count rows, name networks or "
     "runs, or say the response over again.",
+)
+@click.option(
+    "--derived",
+    multiple=True,
+    metavar="'COLUMN = FORMULA'",
+    help="Of a table: a column that others decide, such as 'params = 12 * layers * width**2'; "
+    "effects take it along. Again for each further one.",
 )
 @click.option(
     "--terms", help='auto, main, annealed, foxnas, or a formula such as "a + log(b)".  [auto]'
@@ -188,6 +196,7 @@ def _fit_table(source: Path, options: dict[str, Any]) -> edgenas.TableRegression
         exclude=_named(options["exclude"], table),
         keep=_named(options["keep"], table),
         bootstrap=options["bootstrap"],
+        derived=options["derived"],
     )
 
 

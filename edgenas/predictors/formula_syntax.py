@@ -31,6 +31,13 @@ LARGEST_NUMBER = 1e12
 
 _OPERATORS = {"+", "-", "*", "/", "**", ":", "(", ")", ","}
 _LAYOUT = {tokenize.NEWLINE, tokenize.NL, tokenize.ENDMARKER}
+_BINARY: dict[type[ast.operator], np.ufunc] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.divide,
+    ast.Pow: np.power,
+}
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.UAdd, ast.Load)
 
 
@@ -70,6 +77,50 @@ def check_factor(factor: str, table: Mapping[str, Any]) -> None:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
         raise _unusable(factor, "cannot be read") from problem
     _check(tree, factor, table)
+
+
+def evaluate(factor: str, table: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the columns of numbers in arithmetic of those of `table`, and what it comes to,
+    float64 [n].
+
+    Raises
+    ------
+    PredictorError : as of `check_size` and `check_factor`; it has no column, or a category.
+    """
+    check_size(factor)
+    check_factor(factor, table)
+    tree = ast.parse(factor, mode="eval").body
+    named: list[str] = []
+    with np.errstate(all="ignore"):  # whether it is finite is for the caller to say
+        values = _value(tree, factor, table, named)
+    if not named:
+        raise _unusable(factor, "has no column")
+    return tuple(dict.fromkeys(named)), np.asarray(values, np.float64)
+
+
+def _value(node: ast.expr, factor: str, table: Mapping[str, np.ndarray], named: list[str]) -> Any:
+    """Return what a part of a checked factor comes to; the columns in it are added to `named`."""
+    if isinstance(node, ast.Name):
+        if table[node.id].dtype.kind != "f":
+            raise _unusable(factor, f"has '{node.id}', which is no column of numbers")
+        named.append(node.id)
+        return table[node.id]
+    if isinstance(node, ast.UnaryOp):
+        value = _value(node.operand, factor, table, named)
+        return -value if isinstance(node.op, ast.USub) else value
+    if isinstance(node, ast.BinOp):
+        sides = (_value(side, factor, table, named) for side in (node.left, node.right))
+        return _BINARY[type(node.op)](*sides)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        name, argument = node.func.id, node.args[0]
+        if name == "C":
+            raise _unusable(factor, "has a category, which is no column of numbers")
+        if name == "Q" and isinstance(argument, ast.Constant):
+            return _value(ast.Name(str(argument.value)), factor, table, named)
+        value = _value(argument, factor, table, named)
+        return value if name == "I" else getattr(np, name)(value)
+    number = _number(node)
+    return float("nan") if number is None else float(number)
 
 
 def check_width(formula: str, terms: Sequence[Sequence[str]], table: Mapping[str, Any]) -> None:

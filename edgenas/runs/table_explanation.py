@@ -25,22 +25,29 @@ def explained(
     *,
     overwrite: bool = False,
     references: dict[str, str] | None = None,
+    derived: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Return the explanation of the predictor in a file.
 
     references : the category of each column that others are compared with.
     table, rows : whose rows, from 1 on, are broken down; of two, the second is compared with the
-    first. png : folder of the plots.
+    first. png : folder of the plots. derived : columns that others decide, as of a fit, which the
+    rows of `table` have to bear out.
     """
-    if bool(rows) != (table is not None) or len(rows) > MOST_ROWS:
+    if derived and table is None:
+        raise InputError("--derived needs rows that bear it out.", "Say --rows TABLE.csv.")
+    asked = bool(rows or derived)
+    if asked != (table is not None) or len(rows) > MOST_ROWS:
         raise InputError(
             "A breakdown takes a table and one or two of its rows.",
             f"Say: edgenas explain {predictor} --rows TABLE.csv --row 1 --row 2",
         )
     fitted = TableRegression.read(predictor)
+    read = None if table is None else read_table(table)
+    if read is not None and derived:
+        fitted = effects.with_derived(fitted, read, derived)
     report = effects.explanation(fitted, confidence, references)
-    if table is not None:
-        read = read_table(table)
+    if read is not None and rows:
         at = [row - 1 for row in rows]
         if len(at) == MOST_ROWS:
             told = waterfall.comparison(fitted, read, (at[0], at[1]))

@@ -314,3 +314,35 @@ def test_rows_written_otherwise_that_drop_a_text_are_named(tmp_path: Path) -> No
     document = json.loads(run(fit, path, "--response", "score", "--json"))
     assert "arch" in document["left_out"]
     assert any("row 18: 'broken'" in x and "--drop-rows 18" in x for x in document["warnings"])
+
+
+def test_a_column_that_is_said_to_be_derived_follows_where_effects_are_told(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(5)
+    lines = ["width,layers,parts,energy"]
+    for _ in range(40):
+        width, layers = int(rng.integers(1, 9)), int(rng.integers(1, 7))
+        parts = layers * width**2 + 90 * width**0.5
+        energy = 20 + 6 * width + 4 * layers + 0.05 * parts + rng.normal(0, 0.3)
+        lines.append(f"{width},{layers},{parts:.3f},{energy:.4f}")
+    measured, predictor = tmp_path / "measured.csv", tmp_path / "energy.json"
+    measured.write_text("\n".join(lines))
+    said = ("--derived", "parts = layers * width**2 + 90 * sqrt(width)")
+    fitted = json.loads(
+        run(fit, measured, "--response", "energy", *said, "-o", predictor, "--json")
+    )
+    told = json.loads(run(explain, predictor, "--rows", measured, *said, "--json"))["result"][0]
+    for report in (fitted, told):
+        (derived,) = report["derived"]
+        assert (derived["column"], derived["causes"]) == ("parts", ["layers", "width"])
+        changes = [effect["change"].partition(":")[0] for effect in report["effects"]]
+        assert set(changes) == {"width", "layers"}
+    assert told["effects"] == fitted["effects"]
+    for words, why in (
+        ((fit, measured, "--response", "energy", "--derived", "parts = width"), "gives back"),
+        ((fit, measured, "--response", "energy", "--terms", "width", *said), "A formula says"),
+        ((explain, predictor, *said), "needs rows"),
+    ):
+        with pytest.raises(EdgeNasError, match=why):
+            run(*words)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgenas.core.errors import PredictorError
-from edgenas.predictors.tables import derived_columns, waterfall
+from edgenas.predictors.tables import derived_columns, effects, waterfall
 from edgenas.predictors.tables.effects import explanation
 from edgenas.predictors.tables.regression import TableRegression, load
 from edgenas.reporting.plots import of_tables
@@ -114,3 +114,65 @@ def test_what_others_decide_is_found_as_sum_and_as_product() -> None:
     for one in found.values():
         assert one.of(columns) == pytest.approx(columns[one.column])
     assert derived_columns.find({x: columns[x] for x in ("a", "b", "free")}, ("a", "b")) == ()
+
+
+FORMULA = "area = a * b + 40 * sqrt(b)"
+
+
+def _sizes() -> Columns:
+    rng = np.random.default_rng(8)
+    rows = {"a": rng.integers(1, 9, 60) * 1.0, "b": rng.integers(1, 9, 60) * 1.0}
+    rows["area"] = rows["a"] * rows["b"] + 40 * np.sqrt(rows["b"])
+    rows["score"] = 30 * rows["a"] + rows["b"] + 0.1 * rows["area"] + rng.normal(0, 0.1, 60)
+    return rows
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["in the fit", "in the explanation"])
+def test_a_column_follows_the_formula_that_is_given(later: bool) -> None:
+    rows = _sizes()
+    fitted = TableRegression("main").fit(
+        rows, "score", keep=["area"], derived=[] if later else [FORMULA]
+    )
+    fitted = load(json.loads(json.dumps(fitted.to_json())))
+    if later:
+        assert explanation(fitted, 0.95)["derived"] != [FORMULA]
+        fitted = effects.with_derived(fitted, rows, [FORMULA])
+    report = explanation(fitted, 0.95)
+    (told,) = report["derived"]
+    assert (told["kind"], told["causes"], told["r2"]) == ("formula", ("a", "b"), 1.0)
+    changes = {one["change"]: one["effect"] for one in report["effects"]}
+    assert len(changes) == 2
+    b, a = np.array([1.0, 8.0]), np.full(2, 4.5)
+    ends = fitted.predict({"a": a, "b": b, "area": a * b + 40 * np.sqrt(b)})
+    assert changes["b: 8 instead of 1 (area following)"] == pytest.approx(ends[1] - ends[0])
+    assert "'area' is a * b + 40 * sqrt(b)" in " ".join(report["notes"])
+
+
+def test_a_formula_is_scaled_to_its_column() -> None:
+    rows = _sizes()
+    (known,) = derived_columns.given(rows, tuple(rows), ["area = 3 * (a * b / 40 + sqrt(b)) - 1"])
+    assert known.of(rows) == pytest.approx(rows["area"])
+    assert known.weights == pytest.approx((40 / 3,)) and known.constant == pytest.approx(40 / 3)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("area", "does not say what a column is made of"),
+        ("area = ", "does not say what a column is made of"),
+        ("area = a *", "cannot be read"),
+        ("area = depth * b", "no column 'depth'"),
+        ("area = engine", "'engine', which is no column of numbers"),
+        ("area = C(a)", "category, which is no column"),
+        ("width = a * b", "no column 'width'"),
+        ("area = a", "gives back .* of how it varies"),
+        ("area = 12", "has no column"),
+        ("area = log(a - 1)", "no finite number in every row"),
+        ("area = area * 1", "derived itself"),
+        ("area = __import__('os')", "not allowed|calls what is none of"),
+    ],
+)
+def test_a_formula_that_says_nothing_true_is_refused(said: str, why: str) -> None:
+    rows = {**_sizes(), "engine": np.array(["fast", "slow"] * 30)}
+    with pytest.raises(PredictorError, match=why):
+        TableRegression("main").fit(rows, "score", derived=[said])

@@ -12,8 +12,9 @@ import numpy as np
 from edgenas.core.errors import PredictorError
 
 # 2 has the spread of the noise; files of 1 have one noise for all rows. 3 has cells, 4
-# logarithms of the response, 5 slots behind gates and cells cut forwards.
-FORMAT_VERSION, FIRST_VERSION = 5, 1
+# logarithms of the response, 5 slots behind gates and cells cut forwards, 6 formulas of derived
+# columns.
+FORMAT_VERSION, FIRST_VERSION = 6, 1
 AGAIN = "Fit it again: edgenas fit."
 Fitted = TypeVar("Fitted")
 

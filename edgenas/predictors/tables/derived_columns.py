@@ -2,7 +2,7 @@
 
 Such a column has no effect of its own that rows could tell: it never changes alone. It is found by
 a sum or a product of powers of few other columns that gives nearly all of it back, and then follows
-its causes where their effects are said.
+its causes where their effects are said. Or it is said to be so: "params = 12 * layers * width**2".
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ from typing import Literal
 
 import numpy as np
 
+from edgenas.core.errors import PredictorError, nearest
+from edgenas.predictors import formula_syntax
+
 # Shares of the variance that causes give back: NEARLY is said, and followed.
 NEARLY, EXACTLY = 0.97, 0.999999
 MOST_CAUSES, FEWEST_ROWS, MOST_COLUMNS = 4, 12, 60
+EXACT_RTOL = 1e-9  # a formula that is so near needs no scale
 # With fewer rows a column, any column is nearly said by the others.
 ROWS_A_COLUMN = 3
 # A cause must take this share off what is left without it; rounding leaves less than NOTHING.
@@ -26,20 +30,25 @@ WORTHWHILE, NOTHING = 0.5, 1e-18
 class Derived:
     """One column that others decide.
 
-    causes : those. kind : "product" of `weights` as powers, "sum" of `weights` as factors.
-    constant : the factor, or addend, behind them. r2 : the share of the variance, of the logarithm
-    in a product, that they give back.
+    causes : those. kind : "product" of `weights` as powers, "sum" of `weights` as factors, or
+    "formula", of which the one of `weights` is the factor. constant : the factor, or addend, behind
+    them. r2 : the share of the variance, of the logarithm in a product, that they give back.
+    formula : as it was given, "" if none was.
     """
 
     column: str
     causes: tuple[str, ...]
-    kind: Literal["sum", "product"]
+    kind: Literal["sum", "product", "formula"]
     weights: tuple[float, ...]
     constant: float
     r2: float
+    formula: str = ""
 
     def of(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the column as its causes in `columns` have it, float64 [n]."""
+        if self.kind == "formula":
+            _, values = formula_syntax.evaluate(self.formula, columns)
+            return np.asarray(self.constant + self.weights[0] * values)
         causes = np.column_stack([columns[name] for name in self.causes])
         if self.kind == "sum":
             return np.asarray(causes @ self.weights + self.constant)
@@ -47,7 +56,11 @@ class Derived:
 
     def sentence(self) -> str:
         """Return in words what it is made of."""
-        if self.kind == "product":
+        if self.kind == "formula":
+            made = self.formula
+            if self.weights != (1.0,) or self.constant != 0:
+                made = f"{self.constant:.3g} + {self.weights[0]:.3g}·({self.formula})"
+        elif self.kind == "product":
             made = " · ".join(
                 name if abs(power - 1) < 0.005 else f"{name}^{power:.2g}"
                 for name, power in zip(self.causes, self.weights, strict=True)
@@ -64,12 +77,97 @@ class Derived:
         )
 
 
-def find(columns: Mapping[str, np.ndarray], names: Sequence[str]) -> tuple[Derived, ...]:
+def find(
+    columns: Mapping[str, np.ndarray], names: Sequence[str], said: Sequence[str] = ()
+) -> tuple[Derived, ...]:
     """Return which of the numeric columns `names`, float64 [n] each, others decide.
 
     Causes take few values, what is made of them many: columns are tried from the most values down,
-    and a column that was found is no cause.
+    and a column that was found is no cause. said : of `given`; these come first.
     """
+    known = given(columns, names, said)
+    decided = {column.column for column in known}
+    return (*known, *_sought(columns, [name for name in names if name not in decided]))
+
+
+def given(
+    columns: Mapping[str, np.ndarray], names: Sequence[str], said: Sequence[str]
+) -> tuple[Derived, ...]:
+    """Return what is `said` of the numeric columns `names`: "COLUMN = FORMULA" each, of arithmetic
+    as in formulas of terms. What the formula comes to may be scaled and shifted.
+
+    Raises
+    ------
+    PredictorError : it cannot be read, is of other columns or of derived ones, or gives back less
+        than 97 % of the column.
+    """
+    found: list[Derived] = []
+    for text, (column, formula) in zip(said, sides(said), strict=True):
+        causes, values = _evaluated(text, formula, columns)
+        for name in (column, *causes):
+            if name not in names:
+                hint = nearest(name, names)
+                raise PredictorError(f"'{name}' is no column of numbers that is fitted.", hint)
+        decided = {known.column for known in found} | {column}
+        for name in causes:
+            if name in decided:
+                raise PredictorError(
+                    f"'{column}' is said to be made of '{name}', which is derived itself.",
+                    f"Write what '{name}' is made of in its place.",
+                )
+        found.append(_scaled(column, causes, formula, columns[column], values))
+    return tuple(found)
+
+
+def sides(said: Sequence[str]) -> list[tuple[str, str]]:
+    """Return column and formula of each "COLUMN = FORMULA"; `PredictorError` if it is none."""
+    found = []
+    for text in said:
+        column, _, formula = (part.strip() for part in text.rpartition("="))
+        if not column or not formula:
+            raise PredictorError(
+                f"'{text[:200]}' does not say what a column is made of.",
+                'Write: --derived "params = 12 * layers * width**2".',
+            )
+        found.append((column, formula))
+    return found
+
+
+def _evaluated(
+    text: str, formula: str, columns: Mapping[str, np.ndarray]
+) -> tuple[tuple[str, ...], np.ndarray]:
+    try:
+        causes, values = formula_syntax.evaluate(formula, columns)
+    except PredictorError as problem:
+        raise PredictorError(f"--derived '{text[:80]}': {problem}", problem.hint) from problem
+    if values.dtype.kind != "f" or not np.isfinite(values).all():
+        raise PredictorError(f"'{formula[:80]}' is no finite number in every row.")
+    return causes, values
+
+
+def _scaled(
+    column: str, causes: tuple[str, ...], formula: str, target: np.ndarray, values: np.ndarray
+) -> Derived:
+    """Return the column as formula `values` [n] give `target` [n] back."""
+    total = float(np.sum((target - target.mean()) ** 2))
+    factor, constant = 1.0, 0.0
+    if not np.allclose(values, target, rtol=EXACT_RTOL, atol=0.0) and np.ptp(values) > 0:
+        off = values - values.mean()
+        factor = float(off @ target / (off @ off))
+        constant = float(target.mean() - factor * values.mean())
+    left = float(np.sum((target - constant - factor * values) ** 2))
+    r2 = 1 - left / total if total > 0 else 0.0
+    if r2 < NEARLY:
+        raise PredictorError(
+            f"'{column}' is not '{formula[:80]}': that gives back {max(r2, 0.0):.1%} of how it "
+            f"varies, and {NEARLY:.0%} are needed.",
+            "Mend the formula, or leave it out: fit finds sums and products by itself.",
+        )
+    return Derived(column, causes, "formula", (factor,), constant, r2, formula)
+
+
+def _sought(columns: Mapping[str, np.ndarray], names: Sequence[str]) -> tuple[Derived, ...]:
+    """Return the columns that a sum or a product of others gives back."""
     varied = [name for name in names if np.ptp(columns[name]) > 0]
     if not varied or len(columns[varied[0]]) < FEWEST_ROWS or len(varied) > MOST_COLUMNS:
         return ()

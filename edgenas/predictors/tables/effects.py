@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from copy import copy
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from edgenas.core.errors import PredictorError
-from edgenas.predictors.tables import log_response
+from edgenas.core.tables.columns import as_column
+from edgenas.predictors.tables import derived_columns, log_response
 from edgenas.predictors.tables.cells import NO_OPERATION
 from edgenas.predictors.tables.regression import TableRegression
 from edgenas.predictors.tables.report import notes
@@ -83,6 +85,31 @@ def explanation(
         "together": _together(model, base, confidence),
         "breakdown": [],
     }
+
+
+def with_derived(
+    model: TableRegression, table: Mapping[str, Any], said: Sequence[str]
+) -> TableRegression:
+    """Return `model`, with columns that others decide as is `said` and as complete rows of `table`
+    bear out (`derived_columns.find`).
+
+    Raises
+    ------
+    PredictorError : they do not; the predictor has no profile.
+    """
+    profile = model.fitted.profile
+    if profile is None:
+        raise PredictorError(
+            "A predictor of a formula, of priors, or of an earlier edgenas has no derived columns.",
+            "Fit it again: edgenas fit.",
+        )
+    kept = model.complete(table)
+    read = model.fitted.encoded.read(table)
+    columns = {name: as_column(read[name])[kept] for name in profile.deciles if name in read}
+    known = derived_columns.find(columns, tuple(columns), said)
+    told = copy(model)
+    told.fitted = replace(model.fitted, profile=replace(profile, derived=known))
+    return told
 
 
 def _differences(model: TableRegression, table: dict[str, np.ndarray]) -> np.ndarray:

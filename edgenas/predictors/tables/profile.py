@@ -119,11 +119,14 @@ def of(
     sample: tuple[Rows, np.ndarray],
     means: np.ndarray,
     fitted: Regression,
+    *,
+    derived: Sequence[str] = (),
 ) -> Profile:
     """Return the profile of the rows.
 
     sample : rows, all of them or a random part, that shares and relations between columns are of,
     and their terms, float64 [m, p]. means : float64 [p], of the terms over all rows.
+    derived : what is said of columns that others decide (`derived_columns.given`).
     """
     part, matrix = sample
     slopes = _slopes(atoms, matrix, part.columns)
@@ -138,7 +141,7 @@ def of(
         },
         frequent=common,
         shares=_shares(parts(atoms, matrix, part.columns, slopes), fitted),
-        derived=derived_columns.find(part.columns, rows.numeric),
+        derived=derived_columns.find(part.columns, rows.numeric, derived),
         vif=derived_columns.inflation(part.columns, rows.numeric),
         slopes=slopes,
     )

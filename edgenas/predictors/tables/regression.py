@@ -30,6 +30,7 @@ from edgenas.predictors.regression import Regression
 from edgenas.predictors.tables import (
     build,
     code_columns,
+    derived_columns,
     encodings,
     fast_means,
     formulas,
@@ -112,6 +113,7 @@ class TableRegression:
         bootstrap: int = 0,
         logarithm: bool | None = None,
         encoded: Encoded | None = None,
+        derived: Sequence[str] = (),
     ) -> TableRegression:
         """Fit `response`, a column of `table` (a mapping of columns or a DataFrame).
 
@@ -122,22 +124,22 @@ class TableRegression:
             (`magnitude.choose`); None lets the rows tell, if there are no priors.
         encoded : how columns are to be read; None finds out (`encodings.find`, `codes.read`), if
             terms are no formula.
+        derived : columns that others decide, each "COLUMN = FORMULA" (`derived_columns.given`):
+            where effects are said, they follow. Others are found.
 
         The other arguments are those of `choose_rows`. Raises `PredictorError` on what cannot be
         fitted.
         """
         started = time.perf_counter()
-        if self.priors and (bootstrap or self.terms not in ("auto", "main")):
+        if self.priors and (bootstrap or derived or self.terms not in ("auto", "main")):
             raise PredictorError(
-                "A prior is adapted with the terms auto or main, and without a bootstrap.",
-                "Leave out --terms and --bootstrap, or --prior.",
+                "A prior is adapted with terms auto or main, without a bootstrap or --derived.",
+                "Leave out --terms, --bootstrap and --derived, or --prior.",
             )
         columns, read = as_columns(table), encoded or PLAIN
-        # what priors read is a feature here too
-        keep = (
-            *keep,
-            *(x for prior in self.priors.values() for x in prior.columns if x in columns),
-        )
+        # what priors read, or what is said to be derived, is a feature here too
+        of_priors = (x for prior in self.priors.values() for x in prior.columns if x in columns)
+        keep = (*keep, *of_priors, *(column for column, _ in derived_columns.sides(derived)))
         if self.priors:
             read = encodings.merged([prior.fitted.encoded for prior in self.priors.values()])
         elif encoded is None and self.terms in build.VOCABULARIES:
@@ -152,13 +154,12 @@ class TableRegression:
             keep=read.named(keep),
             cost=cost,
         )
-        if len(rows.response) < regression.LEAST_ROWS:
+        if (runs := len(rows.response)) < regression.LEAST_ROWS:
             raise PredictorError(
-                f"{response}: {len(rows.response)} rows are too few to fit ({rows.skipped} were "
-                f"skipped), at least {regression.LEAST_ROWS} are needed.",
+                f"{response}: {runs} rows are too few to fit ({rows.skipped} were skipped), at "
+                f"least {regression.LEAST_ROWS} are needed.",
                 " ".join([*rows.warnings, "Measure more."]),
             )
-        runs = len(rows.response)
         if not self.priors and self.terms in build.VOCABULARIES:
             rows = rows.averaged()
         numbers = rows.numeric
@@ -166,6 +167,9 @@ class TableRegression:
             logarithm = False
         elif encoded is None and self.terms in build.VOCABULARIES:
             rows = code_columns.read(rows)
+        if derived and self.terms not in build.VOCABULARIES:
+            raise PredictorError("A formula says what columns do: no column follows others in it.")
+        derived_columns.given(rows.columns, rows.numeric, derived)  # refused before the fit
         many = not (self.priors or bootstrap) and many_rows.needed(self.terms, rows)
         some = many_rows.sample(rows) if many else rows
         made = build.make(self.terms, some, self.seed, cell, logarithm)
@@ -195,11 +199,7 @@ class TableRegression:
             duplicates=runs - many_rows.distinct(rows, None if many else data.matrix),
             runs=0 if rows.runs is None else runs,
             inference=self._bootstrap(rows, data, bootstrap, cell) if bootstrap else None,
-            constant={
-                name: float(rows.columns[name][0])
-                for name in rows.numeric
-                if np.ptp(rows.columns[name]) == 0
-            },
+            constant=rows.constant,
             seconds=time.perf_counter() - started,
             regression=self.regression.to_json(),
             priors={name: prior.to_json() for name, prior in self.priors.items()},
@@ -209,7 +209,9 @@ class TableRegression:
             codes=tuple(name for name in numbers if name not in rows.numeric),
             profile=None
             if made.formula or self.priors
-            else profile.of(made.atoms, rows, (some, data.matrix), means, self.regression),
+            else profile.of(
+                made.atoms, rows, (some, data.matrix), means, self.regression, derived=derived
+            ),
         )
         return self
 
@@ -380,7 +382,7 @@ class TableRegression:
         return load(read_json(path, "A predictor is what edgenas fit TABLE.csv writes with -o."))
 
     def _repr_html_(self) -> str:
-        errors, what = self.regression.heldout, f"{self.fitted.response}: {self.regression.n} rows"
+        errors, what = self.heldout, f"{self.fitted.response}: {self.regression.n} rows"
         names = ("rmse", "mape", "kendall_tau", "coverage")
         cells = [] if errors is None else [f"{getattr(errors, name):.4g}" for name in names]
         return html_table(f"{what}; errors on rows left out", names, [cells] if cells else [])

@@ -53,6 +53,12 @@ class Rows:
     network: np.ndarray | None = None
     runs: Runs | None = None
 
+    @property
+    def constant(self) -> dict[str, float]:
+        """The value of each numeric column that never varies."""
+        numbers = {name: self.columns[name] for name in self.numeric}
+        return {name: float(x[0]) for name, x in numbers.items() if np.ptp(x) == 0}
+
     def some(self, part: np.ndarray) -> Rows:
         """Return these rows alone; `part` is int64 [m]."""
         columns = {name: values[part] for name, values in self.columns.items()}
