@@ -8,7 +8,7 @@ import pytest
 from edgenas.core.errors import PredictorError
 from edgenas.predictors.base import TrainingData
 from edgenas.predictors.linear import estimator
-from edgenas.predictors.tables import build
+from edgenas.predictors.tables import build, left_out
 from edgenas.predictors.tables.rows import choose_rows
 from edgenas.predictors.transfer import adapt
 
@@ -81,7 +81,7 @@ def test_terms_are_chosen_again_without_each_row():
         },
         "score",
     )
-    error = build.left_out("auto", rows, 0)
+    error = left_out.error("auto", rows, 0)
     others = (rows.response.sum() - rows.response) / 11
     alone = np.sqrt(np.mean((rows.response - others) ** 2))
     assert 0.95 * alone < error < 1.5 * alone

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from edgenas.core.errors import PredictorError
 from edgenas.core.tables.columns import first_rows
 from edgenas.predictors.base import Runs, TrainingData
-from edgenas.predictors.linear import estimator, monotone, shrinkage
-from edgenas.predictors.linear.effect_widths import Refound
-from edgenas.predictors.tables import (
-    choose_terms,
-    formulas,
-    log_response,
-    main_terms,
-    power_sums,
-)
+from edgenas.predictors.linear import monotone, shrinkage
+from edgenas.predictors.tables import choose_terms, formulas, log_response, main_terms
 from edgenas.predictors.tables import terms as atoms
 from edgenas.predictors.tables.cells import Cell
 from edgenas.predictors.tables.main_terms import Vocabulary
@@ -94,69 +87,6 @@ def make(
         runs=runs,
     )
     return Terms("", found.atoms, found.cell, data, found.gates)
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """Rows that were left out of all choices: their means, and standard errors over the residual
-    one, float64 [m]. It predicts these rows and no others."""
-
-    mean: np.ndarray
-    relative_error: np.ndarray
-
-    def predict(self, matrix: np.ndarray) -> np.ndarray:
-        return self.mean
-
-    def error(self, matrix: np.ndarray) -> np.ndarray:
-        return self.relative_error
-
-
-def chosen_again(
-    terms: str, rows: Rows, seed: int, logarithm: bool
-) -> Callable[[np.ndarray], LeftOut]:
-    """Return what predicts rows left out with terms, cuts and levels chosen again without them.
-
-    Rows that are few choose what suits them; errors and intervals are honest only if that is done
-    without the rows that are predicted (CV+; Barber et al. 2021).
-    """
-
-    def refit(kept: np.ndarray) -> LeftOut:
-        made = make(terms, rows.some(np.flatnonzero(kept)), seed, logarithm=logarithm)
-        matrix = made.of(rows.some(np.flatnonzero(~kept)).columns)
-        fitted = estimator.of(made.data).fit()
-        return LeftOut(fitted.predict(matrix), fitted.error(matrix))
-
-    return refit
-
-
-def sum_again(made: Terms, rows: Rows) -> Callable[[np.ndarray], LeftOut] | None:
-    """Return what predicts rows left out with the sum of products chosen again without them, all
-    else as it was `made`; None if there is none."""
-    places = [place for place, atom in enumerate(made.atoms) if atom.kind == "powers"]
-    summed = power_sums.of(made.atoms, rows.columns, rows.response) if places else None
-    if summed is None:
-        return None
-    recipe, again = estimator.of(made.data), Refound(places[0], summed.values)
-
-    def refit(kept: np.ndarray) -> LeftOut:
-        matrix = again.matrix(made.data.matrix, np.flatnonzero(kept))
-        fitted = replace(recipe, rows=matrix).refit(kept)
-        return LeftOut(fitted.predict(matrix[~kept]), fitted.error(matrix[~kept]))
-
-    return refit
-
-
-def left_out(terms: str, rows: Rows, seed: int) -> float:
-    """Return the RMSE of rows left out one by one, their terms chosen again without each."""
-    n = len(rows.response)
-    off = np.empty(n)
-    for row in range(n):
-        others = rows.some(np.delete(np.arange(n), row))
-        made = make(terms, others, seed)
-        one = made.of(rows.some(np.array([row])).columns)
-        mean = estimator.of(made.data).fit().predict(one)
-        off[row] = rows.response[row] - mean[0]
-    return float(np.sqrt(np.mean(off**2)))
 
 
 def _vocabulary(

@@ -26,7 +26,6 @@ from edgenas.predictors.base import HeldOut, Prediction, TrainingData
 from edgenas.predictors.linear import bootstrap as selection
 from edgenas.predictors.linear import sealed
 from edgenas.predictors.linear.one_thread import one_thread
-from edgenas.predictors.regression import Regression
 from edgenas.predictors.tables import (
     build,
     code_columns,
@@ -34,6 +33,7 @@ from edgenas.predictors.tables import (
     encodings,
     fast_means,
     formulas,
+    left_out,
     log_response,
     many_rows,
     profile,
@@ -53,9 +53,6 @@ from edgenas.predictors.tables.rows import (
 )
 from edgenas.predictors.tables.slots import Gates
 from edgenas.predictors.transfer import adapt, hardware
-
-# Terms are chosen again for rows left out where so few rows choose them; fewer choose none.
-FEWEST, FEW, FEW_FOLDS = 12, 40, 5
 
 
 class TableRegression:
@@ -181,7 +178,10 @@ class TableRegression:
             if many:
                 self.regression, means = many_rows.fit(made, rows, self.seed)
             else:
-                self.regression, means = self._fitted(rows, made, cell), data.matrix.mean(axis=0)
+                self.regression = left_out.fit(
+                    self.terms, rows, made, self.seed, known=cell is not None
+                )
+                means = data.matrix.mean(axis=0)
         self.fitted = Fitted(
             response=response,
             terms=self.terms,
@@ -400,7 +400,7 @@ class TableRegression:
         names, sources = tuple(self.priors), self._sources(rows.columns)
         expected = hardware.expect(names, sources, self.boards) if self.boards else None
         few = len(rows.response) <= adapt.FEW
-        scratch = build.left_out(self.terms, rows, self.seed) if few else None
+        scratch = left_out.error(self.terms, rows, self.seed) if few else None
         found = adapt.adapt(data, sources, names, self.seed, expected, scratch=scratch)
         if found.used == "transfer":
             self.regression = found.predictor
@@ -408,17 +408,6 @@ class TableRegression:
         if expected is not None and expected.slopes is not None and not found.hardware:
             told += " The rows do without it: it is not used."
         return Adapted(found.used, found.errors, found.gain, found.warning, told, found.likeness)
-
-    def _fitted(self, rows: Rows, made: build.Terms, cell: Cell | None) -> Regression:
-        """Return the regression; where rows are few, its errors are of all that chose its terms."""
-        data = made.data
-        if self.terms != "auto" or cell is not None or not FEWEST <= len(rows.response) < FEW:
-            return regression.fit(data, self.seed, refit=build.sum_again(made, rows))
-        try:
-            again = build.chosen_again(self.terms, rows, self.seed, data.logarithm)
-            return regression.fit(data, self.seed, refit=again, folds=FEW_FOLDS)
-        except PredictorError:  # without a fold nothing varies: the terms as they are say more
-            return regression.fit(data, self.seed)
 
     def _bootstrap(
         self, rows: Rows, fitted: TrainingData, replicates: int, cell: Cell | None
