@@ -8,7 +8,7 @@ import pytest
 from edgenas.core.errors import PredictorError
 from edgenas.predictors.base import TrainingData
 from edgenas.predictors.linear import estimator
-from edgenas.predictors.tables import build, left_out
+from edgenas.predictors.tables import left_out
 from edgenas.predictors.tables.rows import choose_rows
 from edgenas.predictors.transfer import adapt
 
