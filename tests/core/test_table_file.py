@@ -34,6 +34,11 @@ def test_a_column_of_row_numbers_has_a_name_of_its_own(tmp_path: Path) -> None:
     assert list(read(tmp_path, "a ms\n1 5 1.5\n2 6 2.5\n", "r.txt")) == ["column 1", "a", "ms"]
 
 
+def test_a_name_has_the_spaces_that_somebody_types(tmp_path: Path) -> None:
+    text = "depth\u200b,latency\u00a0ms, top\u202f1 \n2,7.4,70\n4,8.1,71\n"
+    assert list(read(tmp_path, text)) == ["depth", "latency ms", "top 1"]
+
+
 @pytest.mark.parametrize(
     ("cells", "values"),
     [

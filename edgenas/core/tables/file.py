@@ -39,6 +39,11 @@ SUFFIXES = (*TEXT, *JSON, *PARQUET, *WORKBOOK)
 ROWS_AT_ONCE = 10_000
 NAMED_COMMENTS = 3  # comment lines that are quoted in a note
 _UNNAMED = re.compile(r"Unnamed: \d+")
+# Spaces that look like one, and marks that look like nothing: nobody types them.
+_LIKE_A_SPACE = str.maketrans(
+    dict.fromkeys("\u00a0\u2007\u2009\u202f", " ") | dict.fromkeys("\u200b\ufeff")
+)
+_CELLS = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 _DASHES = re.compile(r"[-\u2013\u2014]+")
 # pandas' own errors of parsing, and those of parquet files, are ValueErrors.
 UNREADABLE = (
@@ -100,6 +105,12 @@ def read_table(path: Path, without: Collection[int] = ()) -> Table:
         raise
     except UNREADABLE as problem:
         text = " ".join(str(problem).split())[:200].rstrip(".")
+        if cells_of := _CELLS.search(text):
+            names, line, more = cells_of.groups()
+            raise PredictorError(
+                f"Line {line} of {path} has {more} cells; its first line names {names} columns.",
+                "Name each column, or take the line out.",
+            ) from problem
         raise PredictorError(f"Cannot read {path} as a table: {text}.") from problem
     if frame.empty:
         raise PredictorError(f"{path} has no rows.")
@@ -270,7 +281,8 @@ def _above_names(lines: Sequence[str]) -> str:
 
 def _named(path: Path, frame: Any, notes: list[str]) -> Any:
     """Return the frame with stripped names; what has neither name nor content is left out."""
-    names = ["" if _UNNAMED.fullmatch(str(x)) else str(x).strip() for x in frame.columns]
+    names = [str(x).translate(_LIKE_A_SPACE).strip() for x in frame.columns]
+    names = ["" if _UNNAMED.fullmatch(name) else name for name in names]
     empty = [bool(values.isna().all()) for _, values in frame.items()]
     blank = [name == "" and nothing for name, nothing in zip(names, empty, strict=True)]
     if any(blank):
