@@ -94,6 +94,15 @@ def test_images_that_are_kept_to_test_are_told(folder: Path) -> None:
     ]
 
 
+def test_a_class_without_test_images_is_told(folder: Path) -> None:
+    fill(folder / "train" / "green", 6, (0, 255, 0))
+    progress = Listening()
+    base.load(f"imagefolder:{folder}", seed=0, progress=progress)
+    assert "test has no images of green: no accuracy on test says anything of that class." in (
+        progress.warnings
+    )
+
+
 def test_split_folders_have_several_names_and_images_several_formats(folder: Path) -> None:
     (folder / "train").rename(folder / "Training")
     (folder / "test").rename(folder / "testing")
