@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from edgenas.core.records import Layer
 from edgenas.core.records.codec import to_json
-from edgenas.core.records.hardware import HardwareEstimate
+from edgenas.core.records.hardware import Folding, HardwareEstimate
 from edgenas.hardware.dataflow import UnitKind
 from edgenas.hardware.pipeline import Pipeline
 
@@ -28,19 +28,50 @@ _WINDOW: UnitKind = "ConvolutionInputGenerator"
 
 
 def folding_config(layers: Sequence[Layer], estimate: HardwareEstimate) -> bytes:
-    """Return folding_config.json of a network and its pipeline, of the same layers."""
+    """Return folding_config.json of a network and its pipeline, of the same layers.
+
+    Units that FINN adds between those of the estimate have to keep up with them, which they do not
+    with FINN's defaults of one channel at a time: padding in front of a window takes as many as the
+    window, and what copies a stream for two readers as many as the faster of these. A window that
+    feeds several pixels of a kernel at once is a parallel one (FINN's set_folding.py).
+    """
     document: dict[str, Any] = {"Defaults": {}}
+    padded = 0
     for (kind, number), index in numbered(layers).items():
         layer, folding = layers[index], estimate.layers[index].folding
         if kind == _WINDOW:
-            at_once = folding.pe if layer.kind == "depthwise" else folding.simd
-            document[f"{kind}_rtl_{number}"] = {"SIMD": at_once, "ram_style": "auto"}
+            at_once = _read_at_once(layer, folding)
+            if layer.padded_before or layer.padded_after:
+                document[f"FMPadding_rtl_{padded}"] = {"SIMD": at_once}
+                padded += 1
+            parallel = layer.kind == "depthwise" and folding.simd > 1
+            attributes = {"SIMD": at_once, "parallel_window": int(parallel), "ram_style": "auto"}
+            document[f"{kind}_rtl_{number}"] = attributes
         elif layer.kind in ("add", "global_pool"):
             document[f"{kind}_hls_{number}"] = {"PE": folding.pe}
         else:
             attributes = {"PE": folding.pe, "SIMD": folding.simd, "ram_style": "auto"}
             document[f"{kind}_hls_{number}"] = attributes
+    for number, at_once in enumerate(_copied_at_once(layers, estimate)):
+        document[f"DuplicateStreams_hls_{number}"] = {"PE": at_once}
     return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def _read_at_once(layer: Layer, folding: Folding) -> int:
+    """Return how many channels of its input a layer reads in one cycle."""
+    return folding.simd if layer.kind in ("conv", "linear") else folding.pe
+
+
+def _copied_at_once(layers: Sequence[Layer], estimate: HardwareEstimate) -> Iterator[int]:
+    """Yield the channels at once of each tensor that several layers read, in order."""
+    for made in layers:
+        rates = [
+            _read_at_once(layer, of.folding)
+            for layer, of in zip(layers, estimate.layers, strict=True)
+            if made.name in layer.inputs
+        ]
+        if len(rates) > 1:
+            yield max(rates)
 
 
 def pipeline_file(layers: Sequence[Layer]) -> bytes:

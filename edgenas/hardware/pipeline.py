@@ -1,7 +1,9 @@
 """A network as a pipeline of units: the cheapest folding of each layer, and what all of them take.
 
 A throughput limits the cycles of each unit by itself, so it only rules foldings out; of those that
-are left the one with the fewest LUTs is taken, layer by layer, which is the best for the whole.
+are left the one with the fewest LUTs is taken, layer by layer, which gives the fewest LUTs of the
+whole. Block RAMs and DSPs follow from it: a network that takes too many of them may have another
+folding, of more LUTs, that fits.
 """
 
 from __future__ import annotations
@@ -174,11 +176,15 @@ def check_layers(layers: Sequence[Layer], where: str) -> None:
     """Raise `InputError` for a layer that has no unit in such a pipeline; where : in words."""
     for layer in layers:
         if layer.kind not in (*_MATRICES, "add", "global_pool"):
-            raise InputError(
-                f"{where} has squeeze-excite layers, such as {layer.name}, for which a dataflow "
-                "pipeline has no unit.",
-                "Choose a space without them, such as --space mbv3-tiny.",
-            )
+            what = f"{layer.kind.replace('_', '-')} layers"
+        elif layer.groups > 1:
+            what = "convolutions in groups of channels"
+        else:
+            continue
+        raise InputError(
+            f"{where} has {what}, such as {layer.name}, for which a dataflow pipeline has no unit.",
+            "Choose a space without them, such as --space mbv3-tiny.",
+        )
 
 
 def divisors(number: int) -> tuple[int, ...]:

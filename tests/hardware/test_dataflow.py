@@ -160,3 +160,12 @@ def test_squeeze_excite_has_no_unit() -> None:
     gate = Layer("gate", "squeeze_excite", ("input",), 8, 8, 4, 4, squeeze_channels=8)
     with pytest.raises(InputError, match="squeeze-excite"):
         check_layers([gate], "The space")
+
+
+def test_grouped_convolutions_and_pools_have_no_unit_and_are_called_what_they_are() -> None:
+    grouped = replace(layer(3, 8, 8, 4), groups=2)
+    with pytest.raises(InputError, match="convolutions in groups"):
+        check_layers([grouped], "The space")
+    pooled = Layer("pool", "max_pool", ("input",), 8, 8, 4, 2, 2, 2)
+    with pytest.raises(InputError, match="has max-pool layers, such as pool"):
+        check_layers([pooled], "The space")

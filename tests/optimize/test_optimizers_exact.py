@@ -95,6 +95,14 @@ def test_limits_that_cannot_be_met_together_are_proved_so():
     assert " by " in caught.value.message
 
 
+def test_a_limit_that_the_least_sum_exceeds_by_rounding_alone_is_refused_in_words():
+    sums = Sums(np.zeros((1, 2)), (np.array([[[0.1, 1.0], [0.2, 2.0]]]),) * 3)  # 0.1 * 3 > 0.3
+    responses = (Response("cost", at_most=0.3), Response("value", goal="max"))
+    problem = Problem((1, 2, 2, 2), responses, sums.values, sums=sums)
+    with pytest.raises(InfeasibleError, match=r"the least that exists is 0\.3"):
+        exact.optimize(problem, seed=0, budget=100)
+
+
 def test_too_small_a_budget_is_not_called_optimal():
     problem = random_problem(4)
     assert len(front_by_enumeration(problem)) > 5

@@ -85,7 +85,8 @@ class _Front:
             useful = nondominated(part)
             spare = bounds - (rest - self._offsets[size])
             costs, points = self._merge(costs, points, part[useful], useful, spare)
-        return costs, points
+        within = (costs <= self._bounds).all(axis=1)  # sums that are whole keep them exactly
+        return costs[within], points[within]
 
     def _merge(
         self,
