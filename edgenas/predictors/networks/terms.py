@@ -4,7 +4,8 @@ A row of terms is `size_row` plus one `stage_row` a stage, so that every predict
 in the terms is a sum over stages, and a search can solve it exactly. The sets:
 
 physical : work of a network (latency, memory, energy), from its layers.
-choices : what was chosen (accuracy), from depths, kernel sizes and expand ratios.
+choices : what was chosen (accuracy), from depths, kernel sizes and expand ratios; of bits the noise
+    of rounding.
 size : what a model file holds (its bytes), from the layers: weights, channels and layers.
 """
 
@@ -20,7 +21,12 @@ import numpy as np
 
 from edgenas.core.errors import PredictorError, nearest
 from edgenas.core.records import Layer, Option, StageChoice
-from edgenas.core.records.networks import EXPAND_RATIO, KERNEL_SIZE
+from edgenas.core.records.networks import (
+    ACTIVATION_BITS,
+    EXPAND_RATIO,
+    KERNEL_SIZE,
+    WEIGHT_BITS,
+)
 
 LARGEST_USUAL_KERNEL = 5
 _LABELS = {EXPAND_RATIO: "expand", KERNEL_SIZE: "kernel"}  # of choices, in the names of terms
@@ -89,7 +95,8 @@ def term_set(
     options : that the space offers, by choice; none for the kernel sizes and expand ratios that
         most have. In "physical" each kernel size above 5 has a term of its own, for engines have
         fast kernels for the usual sizes and whatever is left for the others. In "choices" each
-        choice has its terms: sums of its numbers, or how many blocks have each of its words.
+        choice has its terms: sums of its numbers, or how many blocks have each of its words; of
+        bits the power of the noise that rounding to them adds, 4^-bits (Bennett 1948).
 
     Raises
     ------
@@ -105,14 +112,16 @@ def term_set(
         kinds = (*kinds, *(f"depthwise{k}x{k}_mmac" for k in unusual))
         stage_terms = partial(_work_and_unusual, unusual)
     if stage_terms is _choices and options:
-        counted = _counted(options)
+        rounded = tuple(name for name in (ACTIVATION_BITS, WEIGHT_BITS) if name in options)
+        counted = _counted({name: of for name, of in options.items() if name not in rounded})
         amounts = (
             "inner_blocks",
             *(f"inner_{label}_{unit}" for label, unit, _, _ in counted),
             *(f"first_{label}" for label, _, _, _ in counted),
         )
-        kinds = (*amounts, *(f"log1p_{amount}" for amount in amounts))
-        stage_terms = partial(_choices_of, tuple((of, word) for _, _, of, word in counted))
+        logarithms = (f"log1p_{amount}" for amount in amounts)
+        kinds = (*amounts, *logarithms, *(f"{name}_noise" for name in rounded))
+        stage_terms = partial(_choices_of, tuple((of, word) for _, _, of, word in counted), rounded)
     return TermSet(name, n_stages, kinds, present, cost, stage_terms, size_terms)
 
 
@@ -136,9 +145,12 @@ def _counted(
 
 
 def _choices_of(
-    counted: Sequence[tuple[str, Option | None]], layers: Sequence[Layer], choice: StageChoice
+    counted: Sequence[tuple[str, Option | None]],
+    rounded: Sequence[str],
+    layers: Sequence[Layer],
+    choice: StageChoice,
 ) -> tuple[float, ...]:
-    """Amounts of every choice, and their logarithms."""
+    """Amounts of every choice, and their logarithms; of bits the noise of all blocks."""
     chosen = choice.choices
     amounts = [
         [
@@ -149,7 +161,8 @@ def _choices_of(
     ]
     inner = (sum(of[1:]) for of in amounts)
     both = (choice.depth - 1, *inner, *(of[0] for of in amounts))
-    return (*both, *(math.log1p(amount) for amount in both))
+    noise = (sum(4.0 ** -int(bits) for bits in chosen[name]) for name in rounded)
+    return (*both, *(math.log1p(amount) for amount in both), *noise)
 
 
 def _work(layers: Sequence[Layer], choice: StageChoice) -> tuple[float, ...]:
