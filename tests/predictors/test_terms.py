@@ -73,6 +73,29 @@ def test_choices_of_a_known_stage():
     }
 
 
+def test_bits_count_as_the_noise_that_rounding_to_them_adds():
+    """Held against the mean squared error of numbers that are really rounded."""
+    bits = (2, 3, 4, 8)
+    options = {"activation_bits": bits, "weight_bits": bits}
+    terms = term_set("choices", 3, 1, {"expand_ratio": (1, 6), "kernel_size": (3,), **options})
+    numbers = np.random.default_rng(0).uniform(0, 1, 100_000)
+    errors, noises = [], []
+    for of in bits:
+        step = 2.0**-of
+        errors.append(np.mean((np.floor(numbers / step) * step + step / 2 - numbers) ** 2))
+        choice = StageChoice.of(
+            {"kernel_size": (3, 3), "expand_ratio": (6, 6), "activation_bits": (8, 8),
+             "weight_bits": (of, of)}
+        )  # fmt: skip
+        values = terms.stage_row(SPACE.stage_layers(16, 1, StageChoice((3, 3), (6, 6))), choice)
+        named = dict(zip(terms.names, values, strict=True))
+        noises.append(named["stage1.weight_bits_noise"])
+        assert named["stage1.activation_bits_noise"] == pytest.approx(2 * 4.0**-8)
+    ratios = np.array(noises) / errors
+    assert ratios == pytest.approx(ratios[0], rel=0.02)
+    assert not any("bits" in name for name in terms.names if not name.endswith("_noise"))
+
+
 def test_one_resolution_has_no_size_terms():
     assert "resolution_px" not in term_set("choices", 3, 1).names
     assert "resolution_px" in term_set("choices", 3, 2).names
