@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from edgenas.core import plugins
+from edgenas.core.metrics import ResponseKind
 from edgenas.core.records import (
     AlikeNetworks,
     Answers,
@@ -251,20 +252,44 @@ class PassCondition:
 
 @dataclass(frozen=True)
 class BudgetChoice:
-    """Which network of the frontier `edgenas pick` gives from a latency limit on.
+    """Which network of the frontier `edgenas pick` gives from a limit on.
 
-    from_ms : the least limit; it holds up to that of the next choice. predicted : by response, in
-    its unit. measured_ms : its latency; passed : in the run's verification. reason : why it is the
-    one, in a sentence. changes : against the present winner, in words.
+    from_limit : the least limit; it holds up to that of the next choice. predicted : by response,
+    in its unit. measured : of the limited response; passed : in the run's verification. reason :
+    why it is the one, in a sentence. changes : against the present winner, in words.
     """
 
-    from_ms: float
+    from_limit: float
     network: str
     predicted: dict[str, Interval] = field(hash=False)
-    measured_ms: float | None = None
+    measured: float | None = None
     passed: bool = False
     reason: str = ""
     changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """What `edgenas pick` gives for every limit on one response of a run.
+
+    run : its folder. response : the limited one; kinds has it and every predicted response.
+    winner : what the others are compared with; "" without one. limit : the run's own, in the
+    response's unit; None where it had none. choices : by rising limit, one at least. how : where
+    values that are not predicted come from ("measured", "looked up").
+    """
+
+    run: str
+    response: str
+    kinds: dict[str, ResponseKind] = field(hash=False)
+    winner: str
+    limit: float | None
+    choices: tuple[BudgetChoice, ...]
+    how: str = "measured"
+
+    @property
+    def kind(self) -> ResponseKind:
+        """The limited response."""
+        return self.kinds[self.response]
 
 
 @dataclass(frozen=True)
@@ -305,8 +330,8 @@ class ReportData:
     limit_ms : on latency; None where there was no limit.
     winner : the network to deploy, or the best that failed; None if none was verified.
     baseline, networks : what the accuracies are held against, see `records.Verification`.
-    budgets : what `edgenas pick` gives for each latency limit, by rising limit. drawn : networks of
-        these, the winner first.
+    budgets : what `edgenas pick` gives for every latency limit; None without a frontier. drawn :
+        networks of these, the winner first.
     choice : why it is the winner, in a sentence; "" without one. decided_by : the response that set
         it apart, see `records.choice`.
     infeasible : the network of least predicted latency, when no network meets the limit.
@@ -358,7 +383,7 @@ class ReportData:
     networks: AlikeNetworks | None = None
     choice: str = ""
     decided_by: str = ""
-    budgets: tuple[BudgetChoice, ...] = ()
+    budgets: Budgets | None = None
     drawn: tuple[DrawnNetwork, ...] = ()
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from edgenas.core.records import RunVerdict, SearchResult, TableRow, Verification, VerifiedRow
 from edgenas.core.records.tables import LookedUp, TableCard
-from edgenas.reporting.document import PredictorReport
+from edgenas.reporting.document import Budgets, PredictorReport
 
 _LOOKED_UP = RunVerdict("looked up")
 
@@ -15,7 +15,9 @@ _LOOKED_UP = RunVerdict("looked up")
 class ReplayData:
     """Everything that the page shows.
 
-    now : the run's verdict. seconds : by step. command : does the same again.
+    now : the run's verdict. seconds : by step. command : does the same again. budgets : what
+    `edgenas pick` gives for every limit on what the objective is traded for; None where more of
+    that is better, or nothing is.
     """
 
     run: str
@@ -31,3 +33,4 @@ class ReplayData:
     warnings: tuple[str, ...] = ()
     reused: tuple[str, ...] = ()
     now: RunVerdict = _LOOKED_UP
+    budgets: Budgets | None = None

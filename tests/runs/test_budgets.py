@@ -3,36 +3,52 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from edgenas.cli.main import edgenas as command_line
 from edgenas.core.errors import InfeasibleError
 from edgenas.core.files.run_folder import RunFolder, write_json
 from edgenas.core.records import (
     Answers,
     Architecture,
+    Candidate,
     Evaluation,
     Int8Layer,
     Int8Layers,
+    Interval,
     SearchResult,
+    TableRow,
     to_json,
 )
 from edgenas.core.records.goals import Limit
+from edgenas.core.records.tables import TableCard, TableResponse
+from edgenas.reporting.compared import ComparisonData
 from edgenas.reporting.document import MarginalEffect, ReportData
+from edgenas.reporting.pages import budget
+from edgenas.reporting.pages.comparison import render as render_comparison
 from edgenas.reporting.pages.report import render
 from edgenas.reporting.plots import of_network
 from edgenas.runs.config import RunConfig, write_config
-from edgenas.runs.frontier.budgets import budget_choices, drawn_networks
+from edgenas.runs.frontier.budgets import budgets, drawn_networks
 from edgenas.runs.frontier.pick import pick
-from edgenas.runs.frontier.stored import Front, read_front
+from edgenas.runs.frontier.stored import Front, FrontPoint, read_front
 from edgenas.runs.store import Store
 from helpers.browser import Browser, barriers, browser_or_skip
+from helpers.comparison_sample import comparison
 from helpers.html_page import HOSTILE, Page
 from helpers.reporting_sample import SPACE, sample
+
+
+class ComparisonPage(Page):
+    first_heading = "The winners side by side"
+
 
 N_IMAGES = 30_000  # so that noise decides between neighbours alone
 
@@ -72,15 +88,21 @@ def front(
 def interactive(data: ReportData, front: Front, search: SearchResult[Architecture]) -> ReportData:
     assert data.winner is not None
     winner = data.winner.predicted.architecture
-    budgets = budget_choices(front, SPACE, winner)
+
+    def changes(point: FrontPoint) -> tuple[str, ...]:
+        assert point.architecture is not None
+        return SPACE.changes(winner, point.architecture)
+
+    offered = budgets(front, "latency_ms", str(winner), changes, 0.2)
+    assert offered is not None
     named = {str(one.architecture): one.architecture for one in search.frontier}
     wanted = [("winner", winner), ("smallest", SPACE.smallest()), ("largest", SPACE.largest())]
-    wanted += [("", named[one.network]) for one in budgets if one.network in named]
+    wanted += [("", named[one.network]) for one in offered.choices if one.network in named]
     noise = Int8Layer(SPACE.layers(winner)[0].name, "conv", 40.0, 30.0, 0.0, 0.0)
     int8 = Int8Layers("a" * 64, "u8s8", 400, 0.97, 0.96, 24.3, 0.02, (noise,))
     breakdown = (MarginalEffect("stage 1", 0.1, 0.0, 0.2, "ms"),)
     drawn = drawn_networks(SPACE, wanted, breakdown, int8)
-    return replace(data, budgets=budgets, drawn=drawn, predictors=data.predictors[:1])
+    return replace(data, budgets=offered, drawn=drawn, predictors=data.predictors[:1])
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +127,8 @@ def picked(front: Front, limit: float) -> str | None:
 def embedded(html: str) -> dict[str, list[dict[str, object]]]:
     """Return the choices by budget as the page's script reads them."""
     found = [json.loads(text) for text in Page(html).data]
-    return next(one for one in found if isinstance(one.get("choices"), list))
+    (run,) = next(one["runs"] for one in found if isinstance(one, dict) and "runs" in one)
+    return run
 
 
 def test_the_page_has_what_pick_gives_at_twenty_budgets(
@@ -115,7 +138,7 @@ def test_the_page_has_what_pick_gives_at_twenty_budgets(
     assert len({str(one["network"]) for one in choices}) > 3
     seen = set()
     for limit in limits(search):
-        within = [one for one in choices if float(str(one["from_ms"])) <= limit]
+        within = [one for one in choices if float(str(one["from"])) <= limit]
         expected = picked(front, limit)
         assert (within[-1]["network"] if within else None) == expected
         seen.add(expected)
@@ -136,11 +159,111 @@ def test_a_network_is_drawn_with_what_each_block_takes(interactive: ReportData) 
 
 
 def test_names_reach_the_script_as_data_alone(interactive: ReportData) -> None:
-    first = replace(interactive.budgets[0], network=HOSTILE, reason=HOSTILE, changes=(HOSTILE,))
-    hostile = replace(interactive, run=HOSTILE, budgets=(first,), drawn=(), predictors=())
+    assert interactive.budgets is not None
+    first = interactive.budgets.choices[0]
+    first = replace(first, network=HOSTILE, reason=HOSTILE, changes=(HOSTILE,))
+    hostile_budgets = replace(interactive.budgets, run=HOSTILE, choices=(first,))
+    hostile = replace(interactive, budgets=hostile_budgets, drawn=(), predictors=())
     page = Page(render(hostile))
     assert page.only_own_scripts_run()
     assert not any("<" in text for text in page.data)
+
+
+@pytest.fixture(scope="module")
+def compared(interactive: ReportData, front: Front) -> tuple[ComparisonData, dict[str, Front]]:
+    """The run on two boards, of which one takes twice as long."""
+    data, (first, second, _) = interactive, comparison().boards
+    assert data.budgets is not None and data.search is not None
+    winner, offered = data.budgets.winner, data.budgets
+    slow = {one.name: twice(one) for one in (*front.points, *front.proposed)}
+    slower = replace(
+        front,
+        run=Path("runs/slow board"),
+        points=tuple(slow[one.name] for one in front.points),
+        proposed=tuple(slow[one.name] for one in front.proposed),
+    )
+    slow_offered = budgets(slower, "latency_ms", winner, lambda _: (), 0.4)
+    boards = (
+        replace(first, data=replace(first.data, budgets=offered)),
+        replace(second, data=replace(second.data, budgets=slow_offered)),
+    )
+    fronts = {first.target: front, second.target: slower}
+    return replace(comparison(), boards=boards, choices=(), speeds={}, crossed=()), fronts
+
+
+def twice(point: FrontPoint) -> FrontPoint:
+    """Return a network that takes twice as long."""
+    latency = point.predicted["latency_ms"]
+    slow = Interval(2 * latency.mean, 2 * latency.lower, 2 * latency.upper)
+    return replace(point, predicted={**point.predicted, "latency_ms": slow})
+
+
+def test_a_comparison_has_what_pick_gives_on_each_board(
+    compared: tuple[ComparisonData, dict[str, Front]], search: SearchResult[Architecture]
+) -> None:
+    data, fronts = compared
+    page = ComparisonPage(render_comparison(data))
+    found = [json.loads(text) for text in page.data]
+    told = next(one for one in found if isinstance(one, dict) and "runs" in one)
+    assert [run["name"] for run in told["runs"]] == list(fronts)
+    assert told["runs"][1]["command"][0] == "edgenas pick 'runs/slow board' --max-latency "
+    for run in told["runs"]:
+        for limit in limits(search):
+            within = [one["network"] for one in run["choices"] if one["from"] <= limit]
+            assert (within[-1] if within else None) == picked(fronts[run["name"]], limit)
+
+
+@pytest.mark.slow
+def test_in_a_browser_one_limit_asks_every_board(
+    compared: tuple[ComparisonData, dict[str, Front]],
+    search: SearchResult[Architecture],
+    tmp_path: Path,
+) -> None:
+    data, fronts = compared
+    path = tmp_path / "compared.html"
+    path.write_text(render_comparison(data), "utf-8")
+    with browser_or_skip(path) as page:
+        for limit in limits(search):
+            page.fill("#budget-limit", repr(limit))
+            shown = page.locator(".budget-answer .net").all_text_contents()
+            none = "No network of the frontier is within this limit."
+            assert shown == [picked(front, limit) or none for front in fronts.values()]
+        titles = page.locator(".budget-answer h4").all_text_contents()
+        assert titles == list(fronts)
+        assert barriers(page) == []
+
+
+def test_a_limit_on_another_response_is_told_in_its_unit(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "it's a run")
+    write_config(folder, RunConfig(), "0")
+    networks = [TableRow(index, index + 1, {"op": str(index)}) for index in range(6)]
+    flops = [1.5e6 + 1.7e6 * index for index in range(6)]
+    points = tuple(
+        Candidate.of(one, {"flops": Interval(x, 0.9 * x, 1.1 * x), "top1": Interval(y, y, y)})
+        for one, x, y in zip(networks, flops, (50.0, 52.0, 51.0, 60.0, 61.0, 70.0), strict=True)
+    )
+    responses = (
+        TableResponse("flops", "flops", "", "min", "flops", 6, 1.5e6, 1e7),
+        TableResponse("top1", "top1", "%", "max", "top1", 6, 50.0, 70.0),
+    )
+    search = SearchResult("exact", 1, (), 0.9, points, points, True, 0.0, 6, 0.1)
+    search = replace(search, objectives=("top1",), cost="flops", traded=("flops", "top1"))
+    card = TableCard("board", "table", "", "", {}, 6, 6, 6, 6.0, {}, responses)
+    write_json(folder.search, to_json(search))
+    write_json(folder.table, to_json(card))
+    offered = budgets(read_front(folder.path), "flops", "", lambda _: (), None)
+    assert offered is not None
+    document = budget.document({"board": offered}, {})
+    assert (document["label"], document["unit"], document["limit"]) == ("Flops", "million", None)
+    (run,) = document["runs"]
+    assert len(run["choices"]) == 5  # the third is never the best
+    for number in (1.5, 1.651, 3.6, 5.3, 7.26, 9.4, 12.0):
+        limit = number * document["factor"]
+        within = [one["network"] for one in run["choices"] if one["from"] <= limit]
+        words = shlex.split(str(number).join(run["command"]))
+        told = CliRunner().invoke(command_line, [*words[1:], "--json"])
+        network = json.loads(told.output).get("network") if told.exit_code == 0 else None
+        assert network == (within[-1] if within else None), told.output
 
 
 @pytest.fixture
@@ -156,11 +279,11 @@ def test_in_a_browser_the_slider_gives_what_pick_gives(
 ) -> None:
     with browser as page:
         for limit in limits(search):
-            page.fill("#budget-ms", repr(limit))
-            shown = page.text_content("#budget-network")
+            page.fill("#budget-limit", repr(limit))
+            shown = page.text_content(".budget-answer .net")
             expected = picked(front, limit) or "No network of the frontier is within this limit."
             assert shown == expected, limit
-        assert page.text_content("#budget-command").startswith("edgenas pick runs/digits-local")
+        assert page.text_content(".budget-answer code").startswith(f"edgenas pick {front.run} ")
         assert browser.requested == [browser.url]
         assert browser.problems == []
 
@@ -184,9 +307,9 @@ def test_in_a_browser_a_brush_picks_in_every_plot_and_keys_move_the_budget(
         )
         assert "0.12" in fits and "1" in fits
         page.focus("#budget")
-        before = page.input_value("#budget-ms")
+        before = page.input_value("#budget-limit")
         page.keyboard.press("ArrowLeft")
-        assert float(page.input_value("#budget-ms")) < float(before)
+        assert float(page.input_value("#budget-limit")) < float(before)
 
 
 @pytest.mark.slow
@@ -232,5 +355,5 @@ def test_in_a_browser_any_metric_goes_on_an_axis_and_any_choice_colours(browser:
         assert len(set(colours)) > 2
         across.select_option("")
         page.wait_for_selector("#tradeoff .drawn text:has-text('Latency on the target')")
-        page.fill("#budget-ms", "0.15")
+        page.fill("#budget-limit", "0.15")
         assert browser.problems == [] and moved.count() == before

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edgenas.cli.main import edgenas
+import edgenas
+from edgenas.cli.main import edgenas as command_line
 from edgenas.core import plugins
 from edgenas.core.errors import EdgeNasError, InfeasibleError, InputError
 from edgenas.core.progress import Silent
@@ -20,6 +21,8 @@ from edgenas.optimize.table import TableProblem
 from edgenas.runs import search
 from edgenas.runs.open import open_run
 from edgenas.runs.run import RunContext
+from helpers.browser import barriers, browser_or_skip
+from helpers.html_page import Page
 
 OPERATIONS = ("none", "skip", "conv1", "conv3")
 COST = {"none": 0.0, "skip": 0.1, "conv1": 0.5, "conv3": 2.0}
@@ -102,6 +105,65 @@ def test_never_says_that_it_was_measured(searched: tuple[Path, Path, dict[str, A
     shown = page.split("<script>")[0]
     assert "Passed" not in shown and "src=" not in shown
     assert "true front" in page and "predicted front" in page
+
+
+class TablePage(Page):
+    first_heading = "The predicted front beside the true one"
+
+
+def limit_answers(run: Path) -> dict[str, Any]:
+    """Return what the page's script reads of limits."""
+    found = map(json.loads, TablePage((run / "report.html").read_text("utf-8")).data)
+    return next(one for one in found if isinstance(one, dict) and "runs" in one)
+
+
+def picked(run: Path, limit_ms: float) -> str | None:
+    try:
+        return edgenas.open_run(run).pick(max_latency_ms=limit_ms).picked.point.name
+    except InfeasibleError:
+        return None
+
+
+def limits_of(run: Path) -> list[float]:
+    """Return twenty limits from below the fastest network to above the slowest."""
+    bounds = [one["from"] for one in limit_answers(run)["runs"][0]["choices"]]
+    return [float(f"{x:.4g}") for x in np.linspace(0.9 * bounds[0], 1.05 * bounds[-1], 20)]
+
+
+def test_the_page_has_what_pick_gives_at_twenty_limits(
+    searched: tuple[Path, Path, dict[str, Any]],
+) -> None:
+    _, run, document = searched
+    budgets = limit_answers(run)
+    (of,) = budgets["runs"]
+    assert budgets["limit"] == 5.0 and budgets["unit"] == "ms" and of["how"] == "looked up"
+    expected = [picked(run, limit) for limit in limits_of(run)]
+    assert None in expected and len(set(expected)) > 8
+    for limit, network in zip(limits_of(run), expected, strict=True):
+        within = [one["network"] for one in of["choices"] if one["from"] <= limit]
+        assert (within[-1] if within else None) == network
+    winner = document["winner"]["choices"]
+    for one in of["choices"]:
+        row = dict(part.split("=") for part in one["network"].split(": ")[1].split(", "))
+        changed = {f"{n}: {row[n]} instead of {winner[n]}" for n in row if row[n] != winner[n]}
+        assert set(one["changes"]) == changed
+
+
+@pytest.mark.slow
+def test_in_a_browser_the_slider_gives_what_pick_gives(
+    searched: tuple[Path, Path, dict[str, Any]],
+) -> None:
+    run = searched[1]
+    browser = browser_or_skip(run / "report.html")
+    with browser as page:
+        for limit in limits_of(run):
+            page.fill("#budget-limit", repr(limit))
+            expected = picked(run, limit) or "No network of the frontier is within this limit."
+            assert page.text_content(".budget-answer .net") == expected, limit
+            command = page.text_content(".budget-answer code")
+            assert command == f"edgenas pick {run} --max-latency {limit:g}ms"
+        assert browser.requested == [browser.url] and browser.problems == []
+        assert barriers(page) == []
 
 
 def test_resuming_reuses_what_was_found(searched: tuple[Path, Path, dict[str, Any]]) -> None:
@@ -287,9 +349,9 @@ def test_the_command_line_shows_a_replay(
     searched: tuple[Path, Path, dict[str, Any]],
 ) -> None:
     target, run, _ = searched
-    shown = CliRunner().invoke(edgenas, ["report", str(run)])
-    card = CliRunner().invoke(edgenas, ["probe", str(target)])
-    document = CliRunner().invoke(edgenas, ["probe", str(target), "--json"])
+    shown = CliRunner().invoke(command_line, ["report", str(run)])
+    card = CliRunner().invoke(command_line, ["probe", str(target)])
+    document = CliRunner().invoke(command_line, ["probe", str(target), "--json"])
 
     assert shown.exit_code == 0 and "REPLAY: replayed from board.csv" in shown.stdout
     assert "PASS" not in shown.stdout

@@ -7,8 +7,9 @@ from typing import Any
 
 from edgenas.core.records import Interval
 from edgenas.reporting.compared import ComparedChoice, ComparisonData, FinishedBoard
+from edgenas.reporting.pages import budget
 from edgenas.reporting.pages.plots import PagePlots
-from edgenas.reporting.pages.report import candidate_figures, environment, style
+from edgenas.reporting.pages.report import PLACE, candidate_figures, environment, style
 from edgenas.reporting.plots import of_comparison, of_fronts
 from edgenas.reporting.words import comparison, numbers
 
@@ -26,6 +27,7 @@ def render(data: ComparisonData) -> str:
         differences=comparison.differences(data),
         winner_table=_winner_table(data.boards),
         crossed=_crossed(data),
+        **budget.parts({one.target: one.data.budgets for one in data.boards}, {"frontiers": PLACE}),
         frontiers=plots.inline(of_comparison.frontiers(data)),
         overlays=[
             plots.inline(plot)

@@ -66,7 +66,9 @@ async function draw(box, change = spec => spec) {
     brush.setAttribute("aria-hidden", "true");
   }
   if (drawn.view.signal && "brush" in drawn.view.getState().signals) linkBrush(drawn.view, spec);
-  if (name === "tradeoff") drawn.view.addEventListener("click", (_, item) => clicked(item));
+  if (budgets && name in budgets.plots) {
+    drawn.view.addEventListener("click", (_, item) => { if (!shownAxes.x) clicked(item && item.datum, budgets.plots[name]); });
+  }
   return drawn.view;
 }
 
@@ -78,14 +80,16 @@ function recordsOf(spec) {
 }
 
 function linkBrush(view, spec) {
+  const hint = "Drag a rectangle in the plot to pick its networks in every other plot.";
+  const said = document.getElementById("brushed");
+  if (said && !said.textContent) said.textContent = hint;
   const records = recordsOf(spec).filter(one => one.net !== undefined && one.x !== undefined);
   view.addSignalListener("brush", (_, brush) => {
     const inside = one => ["x", "y"].every(
       axis => !brush[axis] || (one[axis] >= Math.min(...brush[axis]) && one[axis] <= Math.max(...brush[axis])));
     const any = brush.x || brush.y;
     const picked = any ? [...new Set(records.filter(inside).map(one => one.net))] : [];
-    const said = document.getElementById("brushed");
-    if (said) said.textContent = any ? `${picked.length} networks are picked in every plot.` : "";
+    if (said) said.textContent = any ? `${picked.length} networks are picked in every plot.` : hint;
     for (const other of views.values()) {
       try { other.signal("picked", any && !picked.length ? [""] : picked).runAsync(); } catch (_) { /* a plot without networks */ }
     }
@@ -193,70 +197,97 @@ function orderControl(box) {
 }
 
 // The budget ------------------------------------------------------------------------------------
+// A limit is what its text says, in the unit of the page: `edgenas pick` reads the same number.
 const budgets = read("budgets");
 const drawnNetworks = read("networks");
-let budgetMs = budgets ? budgets.limit_ms : null;
+const startText = !budgets ? "" : budgets.limit === null ? shortest(budgets.most) : String(budgets.limit);
+let limitText = startText;
 
-function choiceAt(ms) {
+function shortest(value) { return String(Number(value.toPrecision(4))); }
+
+function choiceAt(run, limit) {
   let found = null;
-  for (const one of budgets.choices) if (one.from_ms <= ms) found = one;
+  for (const one of run.choices) if (one.from <= limit) found = one;
   return found;
 }
 
-function showBudget() {
-  if (!budgets || !budgets.choices.length) return;
-  const one = choiceAt(budgetMs), out = document.getElementById("budget-answer");
-  const text = String(Number(budgetMs.toPrecision(4)));
+function showAnswer(box, run, one, limit) {
+  const out = box.querySelector("dl");
+  const add = (name, value) => { out.append(make("dt", name), make("dd", value)); };
   out.replaceChildren();
-  const add = (name, value, kind = "dd") => { out.append(make("dt", name), make(kind, value)); };
-  document.getElementById("budget-network").textContent = one ? one.network : "No network of the frontier is within this limit.";
+  box.querySelector(".net").textContent = one ? one.network : "No network of the frontier is within this limit.";
   if (one) {
-    const ms = one.measured_ms;
-    for (const [name, value] of one.shown) add(name, value);
-    add("Measured", ms === null ? "not measured" : one.measured + (one.passed && ms <= budgetMs ? ", verified within this limit" : ms > budgetMs ? ", over this limit" : ", not verified"));
-    add("Against the winner", one.changes.length ? one.changes.join("; ") : one.network === budgets.winner ? "it is the winner" : "—");
+    const value = one.measured;
+    for (const [name, text] of one.shown) add(name, text);
+    const within = run.how !== "measured" ? ", within this limit" : one.passed ? ", verified within this limit" : ", not verified";
+    add(`${budgets.label}, ${run.how}`, value === null ? "not " + run.how : one.measured_text + (value > limit ? ", over this limit" : within));
+    add("Against the winner", one.changes.length ? one.changes.join("; ") : one.network === run.winner ? "it is the winner" : "—");
     add("Why this one", one.reason);
   }
-  document.getElementById("budget-command").textContent = budgets.command.replace("LIMIT", text + "ms");
-  const view = views.get("tradeoff");
-  if (view && !shownAxes.x && !shownAxes.y) {
-    view.data("budget", [{x: budgetMs, text: "budget " + text + " ms"}]);
-    view.data("chosen", one && one.at ? [one.at] : []);
-    view.runAsync();
-  }
-  if (one) showNetwork(one.network);
+  box.querySelector("code").textContent = run.command.join(limitText);
 }
 
-function setBudget(ms, from) {
-  if (!Number.isFinite(ms) || ms <= 0) return;
-  const range = document.getElementById("budget"), field = document.getElementById("budget-ms");
-  budgetMs = ms;
-  if (from !== range) range.value = String(Math.round(1000 * (ms - budgets.least_ms) / (budgets.most_ms - budgets.least_ms)));
-  if (from !== field) field.value = String(Number(ms.toPrecision(4)));
-  range.setAttribute("aria-valuetext", Number(ms.toPrecision(4)) + " milliseconds");
+function showBudget() {
+  if (!budgets) return;
+  const limit = Number(limitText) * budgets.factor; // in the response's own unit
+  const chosen = budgets.runs.map(run => choiceAt(run, limit));
+  document.querySelectorAll(".budget-answer").forEach((box, i) => showAnswer(box, budgets.runs[i], chosen[i], limit));
+  for (const [name, scale] of Object.entries(budgets.plots)) {
+    const view = views.get(name);
+    if (!view || (name === "tradeoff" && (shownAxes.x || shownAxes.y))) continue;
+    view.data("budget", [{x: limit * scale, text: `budget ${limitText} ${budgets.unit}`.trim()}]);
+    view.data("chosen", chosen.filter(one => one && one.at[name]).map(one => one.at[name]));
+    view.runAsync();
+  }
+  if (budgets.runs.length === 1 && chosen[0]) showNetwork(chosen[0].network);
+}
+
+function setBudget(text, from) {
+  const value = Number(text);
+  if (!text || !Number.isFinite(value) || value <= 0) return;
+  const range = document.getElementById("budget"), field = document.getElementById("budget-limit");
+  limitText = String(value);
+  if (from !== range) range.value = String(Math.round(1000 * placeOf(value)));
+  if (from !== field) field.value = limitText;
+  range.setAttribute("aria-valuetext", `${limitText} ${budgets.unit}`.trim());
   showBudget();
 }
 
-function clicked(item) {
-  const datum = item && item.datum;
-  if (budgets && !shownAxes.x && datum && datum.net && Number.isFinite(datum.x)) {
-    setBudget(Math.max(datum.x_upper || datum.x, datum.x) * 1.0001);
-  }
+// The slider goes by factors where runs are far apart, so that each has its part of it.
+const byFactors = budgets !== null && budgets.least > 0 && budgets.most > 10 * budgets.least;
+function placeOf(value) {
+  const {least, most} = budgets;
+  return byFactors ? Math.log(value / least) / Math.log(most / least) : (value - least) / (most - least);
+}
+function limitAt(place) {
+  const {least, most} = budgets;
+  return byFactors ? least * (most / least) ** place : least + (most - least) * place;
+}
+
+function clicked(datum, scale) {
+  if (!datum || !datum.tip || !Number.isFinite(datum.x)) return;
+  const runs = budgets.runs.filter(run => run.name === datum.series), among = runs.length ? runs : budgets.runs;
+  const choice = among.flatMap(run => run.choices).find(one => one.network === datum.net);
+  const limit = (choice ? choice.from : Math.max(datum.x_upper || datum.x, datum.x) / scale) / budgets.factor;
+  const rounded = Number(limit.toPrecision(4)), digit = 10 ** (Math.floor(Math.log10(limit)) - 3);
+  setBudget(shortest(rounded < limit ? rounded + digit : rounded));
 }
 
 function startBudget() {
   const box = document.getElementById("budget-box");
-  if (!box || !budgets || !budgets.choices.length) return;
-  const range = document.getElementById("budget"), field = document.getElementById("budget-ms");
+  if (!box || !budgets) return;
+  const range = document.getElementById("budget"), field = document.getElementById("budget-limit");
   box.hidden = false;
-  range.addEventListener("input", () => setBudget(budgets.least_ms + (budgets.most_ms - budgets.least_ms) * Number(range.value) / 1000, range));
-  field.addEventListener("input", () => setBudget(Number(field.value), field));
-  document.getElementById("budget-copy").addEventListener("click", () => {
-    const code = document.getElementById("budget-command");
-    getSelection().selectAllChildren(code);
-    if (navigator.clipboard) navigator.clipboard.writeText(code.textContent).catch(() => {});
-  });
-  setBudget(budgetMs === null ? budgets.most_ms : budgetMs);
+  range.addEventListener("input", () => setBudget(shortest(limitAt(Number(range.value) / 1000)), range));
+  field.addEventListener("input", () => setBudget(field.value, field));
+  for (const answer of box.querySelectorAll(".budget-answer")) {
+    answer.querySelector("button").addEventListener("click", () => {
+      const code = answer.querySelector("code");
+      getSelection().selectAllChildren(code);
+      if (navigator.clipboard) navigator.clipboard.writeText(code.textContent).catch(() => {});
+    });
+  }
+  setBudget(startText);
 }
 
 // The network -----------------------------------------------------------------------------------

@@ -18,12 +18,16 @@ from edgenas.reporting.pages import budget, classes, script
 from edgenas.reporting.pages.facts import facts
 from edgenas.reporting.pages.plots import PagePlots
 from edgenas.reporting.plots import of_fronts, of_measuring, of_report, of_roofline, of_shapes
+from edgenas.reporting.plots.fronts import axis
 from edgenas.reporting.words import int8_layers, numbers, roofline
 from edgenas.reporting.words.verdict import verdict
 
 MEASURED, VALIDATION = "Latency, measured (95 %)", "Accuracy on the validation images (95 %)"
 # The figure that shows what decided between candidates.
 DECIDING = {SCORE: VALIDATION, "latency_ms": MEASURED, "quality": MEASURED}
+
+# Where the limit is on a plot of accuracy against latency.
+PLACE = (axis(REGISTRY["latency_ms"], 1.0), axis(REGISTRY[SCORE], 1.0))
 
 
 def render(data: ReportData) -> str:
@@ -50,7 +54,8 @@ def render(data: ReportData) -> str:
             (plots.inline(plot), of_measuring.CAPTIONS[plot.name])
             for plot in of_measuring.conditions(data.conditions, data.measurements)
         ],
-        **budget.parts(data, plots),
+        **budget.parts({data.target: data.budgets}, {"tradeoff": PLACE}),
+        **budget.networks(data, plots),
         **classes.parts(data, plots),
         **_int8(data),
         **_roofline(data, plots),

@@ -9,6 +9,7 @@ from typing import Any
 from edgenas.core.metrics import of_column
 from edgenas.core.records import Candidate, Interval, TableRow, TableTruth, VerifiedRow
 from edgenas.core.records.tables import LookedUp, TableResponse
+from edgenas.reporting.pages import budget
 from edgenas.reporting.pages.plots import PagePlots
 from edgenas.reporting.pages.report import (
     effect_table,
@@ -22,6 +23,8 @@ from edgenas.reporting.plots.plot import Plot
 from edgenas.reporting.replayed import ReplayData
 from edgenas.reporting.words import numbers
 
+FRONT = "front"  # begins the names of the plots of it
+
 
 def render(data: ReplayData) -> str:
     """Return the page as HTML; the same data gives the same bytes."""
@@ -33,6 +36,7 @@ def render(data: ReplayData) -> str:
         headline=headline(data),
         sentence=sentence(data),
         facts=_facts(data),
+        **budget.parts({data.card.target: data.budgets}, _places(data)),
         fronts=[plots.inline(plot) for plot in fronts(data)],
         predictors=[predictor_figures(predictor, plots) for predictor in data.predictors],
         effect_table=effect_table(data.predictors),
@@ -135,7 +139,20 @@ def fronts(data: ReplayData) -> list[Plot]:
     """Draw the predicted front and the true one in all pairs of the responses traded."""
     if not data.search.traded:
         return []
-    return front_kinds.plots("front", _front(data))
+    return front_kinds.plots(FRONT, _front(data))
+
+
+def _places(data: ReplayData) -> dict[str, budget.Place]:
+    """Return the axes of the plots of the front that the limit goes across."""
+    if data.budgets is None:
+        return {}
+    axes = [_axis(data, name) for name in data.search.traded]
+    pairs = front_kinds.pairs(FRONT, axes)
+    return {
+        name: (axes[across], axes[up])
+        for name, (across, up) in pairs.items()
+        if axes[across].name == data.budgets.response
+    }
 
 
 def _front(data: ReplayData) -> FrontData:
@@ -151,6 +168,7 @@ def _front(data: ReplayData) -> FrontData:
         failed=_found(data, [one for one in others if not one.passed]),
         winner=next(iter(_found(data, [winner])), None) if winner else None,
         measured_name="looked up",
+        moved="" if data.budgets is None else data.budgets.response,
         verified_name="candidate, looked up",
     )
 
@@ -177,13 +195,14 @@ def _found(data: ReplayData, findings: Iterable[VerifiedRow]) -> tuple[FrontMark
 def _mark(data: ReplayData, network: TableRow, values: dict[str, float]) -> FrontMark:
     at = tuple(Interval(values[n], values[n], values[n]) for n in data.search.traded)
     said = (f"{r.label} {shown(r, values[r.name])}" for r in _traded(data))
-    return FrontMark(at, f"{network}\nlooked up: {', '.join(said)}")
+    return FrontMark(at, f"{network}\nlooked up: {', '.join(said)}", str(network))
 
 
 def _predicted(data: ReplayData, one: Candidate[TableRow]) -> FrontMark:
     at = tuple(one.predicted[name] for name in data.search.traded)
     said = (f"{r.label} {_interval(r, one.predicted[r.name])}" for r in _traded(data))
-    return FrontMark(at, f"{one.architecture}\npredicted: {', '.join(said)}")
+    tip = f"{one.architecture}\npredicted: {', '.join(said)}"
+    return FrontMark(at, tip, str(one.architecture))
 
 
 def _traded(data: ReplayData) -> list[TableResponse]:

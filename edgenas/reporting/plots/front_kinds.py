@@ -24,9 +24,14 @@ _PALEST, _FULL = (201, 214, 224), (0, 114, 178)  # a network's colour, from wors
 
 def plots(name: str, data: FrontData) -> list[Plot]:
     """Return the plots of a front: one scatter of two responses; of more, all pairs and lines."""
-    pairs = itertools.combinations(range(len(data.axes)), 2)
-    drawn = [scatter(f"{name}-{i}-{j}", data, *_across_up(data.axes, i, j)) for i, j in pairs]
+    drawn = [scatter(one, data, *pair) for one, pair in pairs(name, data.axes).items()]
     return [*drawn, parallel(f"{name}-parallel", data)] if len(data.axes) > 2 else drawn
+
+
+def pairs(name: str, axes: Sequence[FrontAxis]) -> dict[str, tuple[int, int]]:
+    """Return, by the name of its plot, which axis goes across and which up, of each two."""
+    numbered = itertools.combinations(range(len(axes)), 2)
+    return {f"{name}-{i}-{j}": _across_up(axes, i, j) for i, j in numbered}
 
 
 def scatter(name: str, data: FrontData, across: int = 0, up: int = 1) -> Plot:
@@ -49,6 +54,8 @@ def scatter(name: str, data: FrontData, across: int = 0, up: int = 1) -> Plot:
     pair.marks("failed", data.failed, LOOKS["failed"])
     pair.marks("winner", won, LOOKS["winner"])
     pair.limits()
+    if data.moved == data.axes[across].name:
+        pair.moved()
     return pair.finished(name)
 
 
@@ -110,6 +117,10 @@ class _Pair:
                 if limit is not None:
                     draw(axis.shown(limit), RED, (6, 4))
                     self._looks["limit"] = line_look(RED)
+
+    def moved(self) -> None:
+        """Leave room for the limit that the page moves, and for the network that it gives."""
+        self._axes.budget(None, "", INK)
 
     def finished(self, name: str) -> Plot:
         """Return the plot with its legend."""

@@ -59,7 +59,8 @@ class FrontData:
 
     front : the trade-offs that were found, as predicted or as looked up. true_front : those that
     exist, where a table tells. verified : candidates as measured, `winner` the one that won, and
-    `failed` those that broke a limit. measured : other networks that were measured.
+    `failed` those that broke a limit. measured : other networks that were measured. moved : the
+    response whose limit the page moves; "" for none.
     """
 
     axes: tuple[FrontAxis, ...]
@@ -72,6 +73,7 @@ class FrontData:
     front_name: str = "predicted front"
     measured_name: str = "measured"
     verified_name: str = "verified"
+    moved: str = ""
 
     @property
     def marks(self) -> tuple[FrontMark, ...]:

@@ -281,13 +281,18 @@ class Axes:
         if text:
             self.above(value, text, colour)
 
-    def budget(self, limit: float | None, text: str, colour: str) -> None:
-        """Draw a limit on x, and a ring about one point, both of which the page moves."""
+    def budget(self, limit: float | None, text: str, colour: str, row: int = 0) -> None:
+        """Draw a limit on x, and a ring about each chosen point, all of which the page moves.
+
+        row : of the text, from the bottom, above the axes.
+        """
         self._datasets[BUDGET] = [] if limit is None else [{"x": limit, "text": text}]
         self._datasets[CHOSEN] = []
         at = alt.Chart(alt.NamedData(name=BUDGET))
         rule = at.mark_rule(color=colour, strokeWidth=1.5, strokeDash=[6, 4], aria=False)
-        said = at.mark_text(color=colour, align="right", baseline="bottom", dx=4, dy=-4, aria=False)
+        said = at.mark_text(
+            color=colour, align="right", baseline="bottom", dx=4, dy=-4 - 14 * row, aria=False
+        )
         ring = alt.Chart(alt.NamedData(name=CHOSEN)).mark_point(
             size=420, stroke=INK, strokeWidth=2, filled=False, aria=False
         )

@@ -9,9 +9,9 @@ from edgenas.core.records.goals import SCORE
 from edgenas.reporting.compared import ComparedChoice, ComparisonData, FinishedBoard
 from edgenas.reporting.plots.front_kinds import COLOURS, DASHES
 from edgenas.reporting.plots.kinds import CROSS, STAR, draw_budget, row_axes, short, with_limits
-from edgenas.reporting.plots.marks import Axes, Look, Record, line_look, span
+from edgenas.reporting.plots.marks import Axes, Look, Record, span
 from edgenas.reporting.plots.of_report import rising
-from edgenas.reporting.plots.plot import INK, Plot
+from edgenas.reporting.plots.plot import INK, PAPER, Plot
 from edgenas.reporting.words import numbers
 from edgenas.reporting.words.bars import stage_first
 
@@ -34,17 +34,20 @@ def frontiers(data: ComparisonData) -> Plot | None:
     budgets = _budgets(boards)
     across = span("Latency on the board (ms)", xs, max(latencies) > _LOG_FROM * min(latencies) > 0)
     axes = Axes(with_limits(across, list(budgets)), span("Accuracy (%)", ys), 560, 360)
-    looks = {}
+    looks: dict[str, Look] = {}
+    marks: list[Record] = []
     for number, (board, line) in enumerate(zip(boards, lines, strict=True)):
         colour = COLOURS[number % len(COLOURS)]
         axes.line(line, colour, steps="step-after", dash=DASHES[number % len(DASHES)], width=2.2)
-        looks[board.target] = line_look(colour)
+        looks[board.target] = Look("circle", 30, colour, PAPER)
+        marks += _marks(board, line)
+    axes.points(marks, looks)
+    axes.budget(None, "", INK, row=len(budgets))
     for number, winner in winners:
         colour = COLOURS[number % len(COLOURS)]
         passed = boards[number].data.status == "pass"
         look = Look(STAR, 260, colour, INK) if passed else Look(CROSS, 110, colour, INK)
         axes.lone(winner, look)
-    axes.points([], looks)
     for row, (limit, colour) in enumerate(budgets.items()):  # may be near each other
         draw_budget(axes, limit, f"budget {numbers.milliseconds(limit)}", colour, row)
     return Plot("frontiers", axes.chart())
@@ -147,6 +150,26 @@ def _frontier(board: FinishedBoard) -> list[tuple[float, float]]:
     return rising((one["latency_ms"].mean, 100 * one[SCORE].mean) for one in candidates)
 
 
+def _marks(board: FinishedBoard, line: Sequence[tuple[float, float]]) -> list[Record]:
+    """Return the networks of a board's frontier that its line joins."""
+    assert board.data.search
+    at = {
+        (one["latency_ms"].mean, 100 * one[SCORE].mean): one for one in board.data.search.frontier
+    }
+    return [
+        {
+            "x": x,
+            "y": y,
+            "series": board.target,
+            "net": str(at[x, y].architecture),
+            "tip": f"{at[x, y].architecture}\npredicted on {board.target}: "
+            f"{numbers.with_bounds(at[x, y]['latency_ms'])} ms, accuracy "
+            f"{numbers.percent_bounds(at[x, y][SCORE])}",
+        }
+        for x, y in line
+    ]
+
+
 def _winner(board: FinishedBoard) -> Record | None:
     winner = board.data.winner
     if winner is None or winner.measured_latency_ms is None or winner.device_accuracy is None:
@@ -157,7 +180,13 @@ def _winner(board: FinishedBoard) -> Record | None:
         f"measured {numbers.milliseconds(winner.measured_latency_ms.median)}, accuracy "
         f"{numbers.percent(winner.device_accuracy, winner.n_images)}"
     )
-    return {"x": winner.measured_latency_ms.median, "y": 100 * winner.device_accuracy, "tip": tip}
+    return {
+        "x": winner.measured_latency_ms.median,
+        "y": 100 * winner.device_accuracy,
+        "series": board.target,
+        "net": str(winner.predicted.architecture),
+        "tip": tip,
+    }
 
 
 def _budgets(boards: Sequence[FinishedBoard]) -> dict[float, str]:

@@ -2,50 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from edgenas.core.records import Architecture, Int8Layers, Layer
 from edgenas.core.records.goals import Limit
-from edgenas.reporting.document import BudgetChoice, DrawnBlock, DrawnNetwork, MarginalEffect
+from edgenas.reporting.document import (
+    BudgetChoice,
+    Budgets,
+    DrawnBlock,
+    DrawnNetwork,
+    MarginalEffect,
+)
 from edgenas.runs.frontier.choice import reason
 from edgenas.runs.frontier.pick import pick
-from edgenas.runs.frontier.stored import Front
+from edgenas.runs.frontier.stored import Front, FrontPoint
 from edgenas.spaces.base import MobileSpace
 
-LATENCY = "latency_ms"
 MOST_DRAWN = 40  # networks that the page can draw
 
 
-def budget_choices(
-    front: Front, space: MobileSpace, winner: Architecture
-) -> tuple[BudgetChoice, ...]:
-    """Return what `pick` gives from each latency limit on, by rising limit.
+def budgets(
+    front: Front,
+    response: str,
+    winner: str,
+    changes: Callable[[FrontPoint], Sequence[str]],
+    limit: float | None,
+) -> Budgets | None:
+    """Return what `pick` gives for every limit on a response, None where that is not predicted.
 
-    What it gives changes only at the limits where another network's bound is within, so that these
-    answers are those of every limit. winner : what the others are compared with.
+    What it gives changes only at the limits where another network's bound is within, so that the
+    answers at these are those of every limit.
+
+    response : less of it is better. winner : what the others are compared with. changes : what a
+    network has otherwise than the winner, in words. limit : the run's own.
     """
-    if LATENCY not in front.points[0].predicted:
-        return ()
     points = (*front.points, *front.proposed)
-    known = {point.predicted[LATENCY].upper for point in points if LATENCY in point.predicted}
+    bounds = {point.predicted[response].upper for point in points if response in point.predicted}
+    if response not in front.points[0].predicted:
+        return None
     choices: list[BudgetChoice] = []
-    for limit in sorted(known):
-        picked = pick(front, {LATENCY: Limit(LATENCY, at_most=limit)})
-        name, other = picked.point.name, picked.point.architecture
+    for bound in sorted(bounds):
+        picked = pick(front, {response: Limit(response, at_most=bound)})
+        name = picked.point.name
         if choices and choices[-1].network == name:
             continue
         choices.append(
             BudgetChoice(
-                limit,
+                bound,
                 name,
                 dict(picked.point.predicted),
-                picked.measured.get(LATENCY),
+                picked.measured.get(response),
                 name in front.passed,
                 reason(front, picked.choice),
-                () if other is None else space.changes(winner, other),
+                tuple(changes(picked.point)),
             )
         )
-    return tuple(choices)
+    kinds = {name: front.known[name] for name in front.points[0].predicted}
+    run = str(front.run)
+    return Budgets(run, response, kinds, winner, limit, tuple(choices), front.how)
 
 
 def drawn_networks(

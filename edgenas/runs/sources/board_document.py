@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from edgenas.core.records import (
@@ -23,8 +24,8 @@ from edgenas.reporting.document import (
 from edgenas.reporting.pages.report import render
 from edgenas.runs.artifacts import Explanation
 from edgenas.runs.command import command
-from edgenas.runs.frontier.budgets import budget_choices, drawn_networks
-from edgenas.runs.frontier.stored import read_front
+from edgenas.runs.frontier.budgets import budgets, drawn_networks
+from edgenas.runs.frontier.stored import FrontPoint, read_front
 from edgenas.runs.models import int8_layers, roofline_file
 from edgenas.runs.run import RunContext
 from edgenas.runs.start import warm_start
@@ -95,15 +96,22 @@ def _interactive(context: RunContext, winner: Architecture) -> dict[str, Any]:
         str(one.architecture): one.architecture for one in (*result.frontier, *result.candidates)
     }
     front = read_front(context.folder.path)
-    budgets = budget_choices(front, context.space, winner)
+
+    def changes(point: FrontPoint) -> Sequence[str]:
+        other = point.architecture
+        return () if other is None else context.space.changes(winner, other)
+
+    limit_ms = None if result.limit_ms is None else context.verified().limit_ms
+    found = budgets(front, "latency_ms", str(winner), changes, limit_ms)
+    choices = () if found is None else found.choices
     smallest, largest = (context.space.smallest(), context.space.largest())
     wanted = [("winner", winner), ("smallest", smallest), ("largest", largest)]
-    wanted += [("", by_name[one.network]) for one in budgets if one.network in by_name]
+    wanted += [("", by_name[one.network]) for one in choices if one.network in by_name]
     latency = next((p for p in context.read(Explanation) if p.response == "latency_ms"), None)
     breakdown = () if latency is None else latency.breakdown
     int8 = int8_layers.stored(context)
     return {
-        "budgets": budgets,
+        "budgets": found,
         "drawn": drawn_networks(context.space, wanted, breakdown, int8),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from edgenas.core.metrics import of_column
@@ -15,10 +16,13 @@ from edgenas.core.records import (
 )
 from edgenas.core.records.tables import TableCard
 from edgenas.core.versions import installed
+from edgenas.reporting.document import Budgets
 from edgenas.reporting.pages.table import render
 from edgenas.reporting.replayed import ReplayData
 from edgenas.runs.artifacts import Explanation
 from edgenas.runs.command import command
+from edgenas.runs.frontier.budgets import budgets
+from edgenas.runs.frontier.stored import FrontPoint, read_front
 from edgenas.runs.run import RunContext
 from edgenas.runs.sources.table_run import TableRun
 
@@ -117,5 +121,31 @@ def page(context: RunContext, replay: TableRun) -> str:
             seconds=notes.seconds,
             warnings=notes.warnings,
             reused=notes.reused,
+            budgets=_budgets(context, replay),
         )
     )
+
+
+def _budgets(context: RunContext, replay: TableRun) -> Budgets | None:
+    """Return what `edgenas pick` gives for every limit on what the objective is traded for."""
+    result, _, _ = _found(context, replay)
+    if not result.frontier:
+        return None
+    front = read_front(context.folder.path)
+    cost = front.known.get(front.cost)
+    if cost is None or cost.goal != "min":
+        return None
+    winner: Any = context.winner()
+    won: TableRow | None = None if winner is None else winner.candidate.architecture
+    choices = {
+        str(x.architecture): x.architecture.choices for x in (*result.frontier, *result.candidates)
+    }
+
+    def changes(point: FrontPoint) -> Sequence[str]:
+        if won is None:
+            return ()
+        pairs = ((name, value, won.choices[name]) for name, value in choices[point.name].items())
+        return [f"{name}: {value} instead of {was}" for name, value, was in pairs if value != was]
+
+    limits = (one.at_most for one in result.limits if one.response == cost.name)
+    return budgets(front, cost.name, "" if won is None else str(won), changes, next(limits, None))
