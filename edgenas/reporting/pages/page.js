@@ -17,12 +17,22 @@ const make = (tag, text = "", attributes = {}) => {
   return made;
 };
 
-// Records by columns, networks by the numbers of their names: see plots.py
+// Records by columns, networks by the numbers of their names: see plots.py and columns.py
 const names = read("names") || [];
 const datasets = new Map(); // "plot/dataset" -> its records
+const DIGITS = Array.from({length: 94}, (_, i) => String.fromCharCode(33 + i)).filter(one => !"\"\\<>&'".includes(one)).join("");
+function unpacked(column, length) {
+  if (Array.isArray(column)) return column;
+  const at = i => column.at ? DIGITS.indexOf(column.at[i]) : 0;
+  if (column.values) return Array.from({length}, (_, i) => column.values[at(i)]);
+  if (!column.patterns) return Array(length).fill(column.all);
+  const numbers = column.numbers.split(" ");
+  let next = 0;
+  return Array.from({length}, (_, i) => column.patterns[at(i)].replace(/\0/g, () => numbers[next++]));
+}
 function unpack(packed) {
   if (packed.same) return datasets.get(packed.same);
-  const columns = Object.entries(packed.columns).map(([key, of]) => [key, of.texts ? of.at.map(i => of.texts[i]) : of]);
+  const columns = Object.entries(packed.columns).map(([key, of]) => [key, unpacked(of, packed.length)]);
   return Array.from({length: packed.length}, (_, i) => {
     const one = {};
     for (const [key, of] of columns) if (of[i] !== null) one[key] = key === "net" ? names[of[i]] : of[i];
@@ -98,6 +108,9 @@ function linkBrush(view, spec) {
 
 // Axes: a plot drawn again with another metric or kind of axis, or coloured by a choice -------------
 const facts = read("network-facts");
+for (const kind of facts ? [facts.metrics, facts.choices] : []) {
+  for (const [label, column] of Object.entries(kind)) kind[label] = unpacked(column, facts.networks.length);
+}
 const factRow = new Map((facts ? facts.networks : []).map((number, row) => [names[number], row]));
 const shownAxes = {x: "", y: "", colour: ""}; // of the trade-off, by label; "" as it was drawn first
 

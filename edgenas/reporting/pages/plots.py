@@ -11,6 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from edgenas.reporting.pages.columns import packed
 from edgenas.reporting.pages.script import data
 from edgenas.reporting.plots.plot import Plot
 
@@ -40,8 +41,13 @@ class PagePlots:
 
     def facts(self, facts: dict[str, Any]) -> Markup:
         """Return what is known of networks; these by their numbers, as in the plots."""
-        networks = [self._number(one) for one in facts["networks"]]
-        return data(FACTS, {**facts, "networks": networks})
+        columns = {
+            kind: {label: packed(column) for label, column in facts[kind].items()}
+            for kind in ("metrics", "choices")
+        }
+        return data(
+            FACTS, {"networks": [self._number(one) for one in facts["networks"]], **columns}
+        )
 
     def names(self) -> Markup:
         """Return the names of the networks that the plots have by their numbers."""
@@ -64,11 +70,8 @@ class PagePlots:
         if key == _NETWORK:
             return [None if one is None else self._number(one) for one in values]
         if key == _TIP:  # it begins with the network's name, on a line of its own
-            return [_without_name(one) for one in records]
-        texts = {one: i for i, one in enumerate(dict.fromkeys(values)) if isinstance(one, str)}
-        if texts and len(texts) * 2 < len(values) and len(texts) == len(set(values)):
-            return {"texts": list(texts), "at": [texts[str(one)] for one in values]}
-        return values
+            return packed([_without_name(one) for one in records])
+        return packed(values)
 
     def _number(self, name: str) -> int:
         return self._numbers.setdefault(name, len(self._numbers))
