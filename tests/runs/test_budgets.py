@@ -35,6 +35,7 @@ from edgenas.reporting.pages import budget
 from edgenas.reporting.pages.comparison import render as render_comparison
 from edgenas.reporting.pages.report import render
 from edgenas.reporting.plots import of_network
+from edgenas.reporting.plots.of_report import tradeoff
 from edgenas.runs.config import RunConfig, write_config
 from edgenas.runs.frontier.budgets import budgets, drawn_networks
 from edgenas.runs.frontier.pick import pick
@@ -310,6 +311,43 @@ def test_in_a_browser_a_brush_picks_in_every_plot_and_keys_move_the_budget(
         before = page.input_value("#budget-limit")
         page.keyboard.press("ArrowLeft")
         assert float(page.input_value("#budget-limit")) < float(before)
+
+
+@pytest.mark.slow
+def test_in_a_browser_a_mark_tells_its_network_as_text_and_as_blocks(
+    browser: Browser, interactive: ReportData
+) -> None:
+    marks = "#tradeoff .hero .drawn svg .mark-symbol path[aria-roledescription]"
+    tips = [one["tip"] for one in tradeoff(interactive).specification["datasets"]["marks"]]
+    by_name = {str(one.architecture): one.architecture for one in interactive.measurements}
+    with browser as page:
+        labels = page.locator(marks).evaluate_all(
+            "all => all.map(one => one.getAttribute('aria-label'))"
+        )
+        assert sorted(labels) == sorted(tips)  # what is packed in the page is what it was
+        assert page.is_hidden("#told")
+        page.focus("#tradeoff .hero .plot")
+        seen = set()
+        for _ in range(12):
+            page.keyboard.press("ArrowRight")
+            text = page.text_content("#told")
+            seen.add(text)
+            assert text in tips and page.is_visible("#told")
+            network = by_name.get(text.split("\n")[0])
+            if network is not None:
+                wide = page.locator("#told rect").evaluate_all(
+                    "all => all.map(x => x.width.baseVal.value)"
+                )
+                kernels = [k for stage in network.stages for k in stage.kernel_sizes]
+                assert [x / 2.5 for x in wide] == kernels
+        assert len(seen) == 12
+        page.keyboard.press("Escape")
+        assert page.is_hidden("#told")
+        page.locator(marks).nth(5).hover(force=True)
+        page.wait_for_selector("#told.visible rect")
+        page.fill("#budget-limit", "0.15")
+        assert page.locator(".budget-answer .net rect").count() > 2
+        assert browser.problems == [] and browser.requested == [browser.url]
 
 
 @pytest.mark.slow

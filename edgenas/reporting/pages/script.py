@@ -18,13 +18,16 @@ from edgenas.reporting.pages.vega import vega
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
+PARTS = ("page.js", "told.js", "budget.js", "start.js")  # of edgenas's own, in their order
 PACKED = "vega"  # the id of the element with Vega
 
 
 @lru_cache(maxsize=1)
 def scripts() -> tuple[str, ...]:
     """Return the scripts of every page, in their order."""
-    own = resources.files(__package__).joinpath("page.js").read_text("utf-8")
+    folder = resources.files(__package__)
+    parts = [folder.joinpath(name).read_text("utf-8") for name in PARTS]
+    own = "\n".join(["(() => {", '"use strict";', *parts, "})();"])
     return vega(), own
 
 
