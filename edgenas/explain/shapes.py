@@ -21,7 +21,7 @@ def shapes(predictor: Additive, changes: Sequence[Change], confidence: float) ->
 
     changes : of one number to the next one, in their order; others are left out.
     """
-    scale, unit = (POINTS, "points") if predictor.unit == "fraction" else (1.0, predictor.unit)
+    scale, unit = scale_and_unit(predictor)
     curves = []
     for of, steps in itertools.groupby(changes, key=lambda one: one.of):
         chain = _chain(list(steps))
@@ -35,6 +35,11 @@ def shapes(predictor: Additive, changes: Sequence[Change], confidence: float) ->
         x = (chain[0].values[0], *(one.values[1] for one in chain))
         curves.append(ShapeCurve(of, x, effect, lower, upper))
     return Shapes(unit, tuple(curves))
+
+
+def scale_and_unit(predictor: Additive) -> tuple[float, str]:
+    """Return what effects are multiplied by to be shown, and the unit that they then have."""
+    return (POINTS, "points") if predictor.unit == "fraction" else (1.0, predictor.unit)
 
 
 def _chain(steps: list[Change]) -> list[Change]:

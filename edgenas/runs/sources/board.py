@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from edgenas.explain.choices import Change, changes
 from edgenas.explain.diagnostics import breakdown
 from edgenas.explain.savings import extrapolations
 from edgenas.explain.shapes import shapes
+from edgenas.explain.together import interactions
 from edgenas.optimize import certainty
 from edgenas.optimize.certainty import Certainty
 from edgenas.optimize.term_rows import TermRows
@@ -227,7 +229,9 @@ class Board:
         predictor = self.explained()[metric]
         if not isinstance(predictor, Additive):
             return None
-        return shapes(predictor, changes, self.run.config.confidence)
+        confidence, networks = self.run.config.confidence, list(self.explained_rows(metric))
+        together = interactions(self._rows(metric), predictor, networks, confidence)
+        return replace(shapes(predictor, changes, confidence), together=together)
 
     def breakdown(self, metric: str, matrix: np.ndarray) -> tuple[MarginalEffect, ...]:
         """Return what each stage of the winner adds."""
