@@ -97,7 +97,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _report(path: Path, style: Style) -> Report:
-    document, network = _object(path), _network(path)
+    document, network = _object(path), _exported(*_belongs_to(path))
     if "fclk[mhz]" in document or any(key in document for key in _IMAGES_PER_S):
         return Report(network.name, cycles=_cycles(document, network, style, path))
     return Report(network.name, units=_units(document, network, style, path))
@@ -112,8 +112,17 @@ def _object(path: Path) -> dict[str, Any]:
     return document
 
 
-def _network(report: Path) -> _Network:
-    """Return the network that a report belongs to."""
+def read_files(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the files that `read_reports` reads, those of networks among them; raises as it."""
+    found = []
+    for file in (file for path in paths for file in _files(path)):
+        folder, name = _belongs_to(file)
+        found += [file, folder / f"{name}{_LAYERS}", folder / f"{name}{_FOLDING}"]
+    return tuple(found)
+
+
+def _belongs_to(report: Path) -> tuple[Path, str]:
+    """Return the folder and the name of the network that a report belongs to."""
     folders = [report, *report.absolute().parents][1:4]
     for folder in folders:
         named = sorted(folder.glob(f"*{_LAYERS}"))
@@ -122,7 +131,7 @@ def _network(report: Path) -> _Network:
         of_name = [name for name in names if f"{name}.finn" in parts]
         of_name = of_name or [name for name in names if report.name.startswith(f"{name}.")]
         for name in of_name or (names if len(names) == 1 else []):
-            return _exported(folder, name)
+            return folder, name
         if names:
             raise InputError(
                 f"{report} may belong to any of {len(names)} networks in {folder}.",

@@ -2,6 +2,9 @@
 
 An objective is on the predicted mean, a limit on the prediction bound of its side. Both are
 columns of the problem; the bounds are not sums over stages, so their sums take the least margin.
+
+Images/s as an objective are no sum, either: the resources of a network are, at each throughput. So
+each size stands in the problem once for every throughput, as fast as foldings go.
 """
 
 from __future__ import annotations
@@ -14,9 +17,12 @@ import numpy as np
 
 from edgenas.core.errors import InputError, PredictorError
 from edgenas.core.metrics import REGISTRY, Count, ResponseKind
+from edgenas.core.records import Architecture
 from edgenas.core.records.goals import Limit, Objective
 from edgenas.optimize.layout import Grid, OptionRows, Predictors, matrix_of, option_rows, summands
+from edgenas.optimize.optimizers.base import Point
 from edgenas.optimize.optimizers.problem import Problem, Response, Sums
+from edgenas.optimize.speeds import THROUGHPUT, AtSpeeds
 from edgenas.optimize.term_rows import like_layers
 from edgenas.predictors.base import Additive
 
@@ -34,10 +40,30 @@ class Column:
 
 @dataclass(frozen=True)
 class FrontLayout(Grid):
-    """A grid and the `Problem` over its points; `columns` are in the order of its responses."""
+    """A grid and the `Problem` over its points; `columns` are in the order of its responses.
+
+    speeds : how many throughputs each size stands for, the fastest first.
+    """
 
     problem: Problem
     columns: tuple[Column, ...]
+    speeds: int = 1
+
+    def architecture(self, point: Point) -> Architecture:
+        """Return the architecture of a point, whatever its throughput."""
+        return super().architecture((point[0] // self.speeds, *point[1:]))
+
+    def point(self, architecture: Architecture) -> Point:
+        """Return the point of an architecture, at the greatest throughput that keeps the limits; at
+        the least where none does."""
+        size, *options = super().point(architecture)
+        if self.speeds == 1:
+            return size, *options
+        sizes = np.arange(size * self.speeds, (size + 1) * self.speeds)
+        points = np.array([(one, *options) for one in sizes.tolist()], np.int64)
+        within = self.problem.feasible(self.problem.evaluate(points))
+        fastest = int(within.argmax()) if within.any() else self.speeds - 1
+        return int(sizes[fastest]), *options
 
     def all_costs(self, values: np.ndarray) -> np.ndarray:
         """Return the means of all responses, limited ones too, as costs [n, n_responses]."""
@@ -67,13 +93,18 @@ def lay_out_front(
     for column in columns:
         _check_known(predictors, column.kind)
     grid = grid or Grid.of(predictors.space)
-    values = _Values(predictors, grid, columns)
-    options = (len(grid.space.resolutions), *(len(choices) for choices in grid.choices))
+    pipeline = predictors.filled
+    by_speed = pipeline is not None and THROUGHPUT in {one.response for one in objectives}
+    at_speeds = AtSpeeds.of(grid, pipeline) if pipeline is not None and by_speed else None
+    values = _Values(predictors, grid, columns, at_speeds)
+    speeds = 1 if at_speeds is None else len(at_speeds.cycles)
+    sizes = len(grid.space.resolutions) * speeds
+    options = (sizes, *(len(choices) for choices in grid.choices))
     sums = values.sums() if values.separable else None
     if sums is not None:
         _check_not_constant(columns, sums)
     problem = Problem(options, tuple(c.response for c in columns), values.evaluate, sums=sums)
-    return FrontLayout(grid.space, grid.choices, problem, columns)
+    return FrontLayout(grid.space, grid.choices, problem, columns, speeds)
 
 
 def _columns(objectives: Sequence[Objective], limits: Mapping[str, Limit]) -> tuple[Column, ...]:
@@ -112,15 +143,28 @@ def spread(costs: np.ndarray, count: int) -> np.ndarray:
 class _Values:
     """The values of points: of each response its mean, and its bounds where they are limited."""
 
-    def __init__(self, predictors: Predictors, grid: Grid, columns: tuple[Column, ...]) -> None:
+    def __init__(
+        self,
+        predictors: Predictors,
+        grid: Grid,
+        columns: tuple[Column, ...],
+        at_speeds: AtSpeeds | None,
+    ) -> None:
         self._predictors, self._grid, self._columns = predictors, grid, columns
+        self._speeds = 1 if at_speeds is None else len(at_speeds.cycles)
         self._options: dict[str, OptionRows] = {
             source: option_rows(predictors.rows(source), grid.choices)
             for source in {column.kind.source for column in columns}
             if source not in ("layers", "hardware")
         }
         exact = {column.kind.name for column in columns} & predictors.counts.keys()
-        self._counts = {name: _count_sums(grid, predictors.counts[name]) for name in exact}
+        of_speeds = {} if at_speeds is None else at_speeds.sums()
+        self._counts = {
+            name: of_speeds[name]
+            if name in of_speeds
+            else _repeated(_count_sums(grid, predictors.counts[name]), self._speeds)
+            for name in exact
+        }
 
     @property
     def separable(self) -> bool:
@@ -130,8 +174,10 @@ class _Values:
 
     def evaluate(self, points: np.ndarray) -> np.ndarray:
         """Return the values of points, int64 [n, 1 + n_stages], as float64 [n, n_columns]."""
+        sized = points.copy()
+        sized[:, 0] //= self._speeds
         matrices = {
-            source: matrix_of(points, self._predictors.rows(source), options)
+            source: matrix_of(sized, self._predictors.rows(source), options)
             for source, options in self._options.items()
         }
         values = np.empty((len(points), len(self._columns)))
@@ -154,12 +200,14 @@ class _Values:
         """Return the columns as sums; of an upper bound, sums that are within the limit if it is;
         of a lower bound, with the least margin that any point has."""
         each = [self._column_sums(column) for column in self._columns]
+        names = [column.kind.name for column in self._columns]
         return Sums(
             np.hstack([one.offsets for one in each]),
             tuple(
                 np.concatenate(parts, axis=2)
                 for parts in zip(*(one.parts for one in each), strict=True)
             ),
+            frozenset(i for i, name in enumerate(names) if name in self._counts),
         )
 
     def _column_sums(self, column: Column) -> Sums:
@@ -178,7 +226,15 @@ class _Values:
             shift = limit - predictor.ceiling(limit, confidence)
         stages = range(len(self._grid.choices))
         parts = tuple(np.array([size[stage] for size in added])[:, :, None] for stage in stages)
-        return Sums(offsets[:, None] + shift, parts)
+        return _repeated(Sums(offsets[:, None] + shift, parts), self._speeds)
+
+
+def _repeated(sums: Sums, speeds: int) -> Sums:
+    """Return sums in which each size stands `speeds` times."""
+    if speeds == 1:
+        return sums
+    parts = tuple(part.repeat(speeds, axis=0) for part in sums.parts)
+    return Sums(sums.offsets.repeat(speeds, axis=0), parts)
 
 
 def _count_sums(grid: Grid, count: Count) -> Sums:

@@ -14,6 +14,7 @@ from edgenas.core.errors import PredictorError
 from edgenas.core.metrics import REGISTRY, Count
 from edgenas.core.records import Architecture, Candidate, Interval, StageChoice
 from edgenas.core.records.goals import SCORE
+from edgenas.hardware.pipeline import Pipeline
 from edgenas.optimize.optimizers.base import Point, StageProblem
 from edgenas.optimize.term_rows import TermRows, canonical, distinct_choices
 from edgenas.predictors.base import Additive, FittedPredictor
@@ -26,6 +27,8 @@ class Predictors:
 
     others : predictors of further responses, by name; each in the unit of its response.
     of_hardware : how the responses that the target's model of hardware knows follow from layers.
+    filled : the pipeline whose networks are each folded as fast as its resources let them; None
+        where they are not.
     """
 
     space: MobileSpace
@@ -34,6 +37,7 @@ class Predictors:
     confidence: float
     others: Mapping[str, FittedPredictor] = field(default_factory=dict)
     of_hardware: Mapping[str, Count] = field(default_factory=dict)
+    filled: Pipeline | None = None
 
     def __post_init__(self) -> None:
         for name, predictor in self.fitted.items():

@@ -19,6 +19,7 @@ from edgenas.core.records.goals import SCORE, Limit, Objective
 from edgenas.core.run_options import OPTIONS, RunOptions, option_of
 from edgenas.int8.engines.scheme import Scheme
 from edgenas.runs import space_file
+from edgenas.runs.fpga import reports as reports_file
 from edgenas.runs.named_paths import absolute, anchored
 from edgenas.spaces.files import is_file
 from edgenas.targets.table import target_file
@@ -32,10 +33,12 @@ class RunConfig(RunOptions):
     """What one run was asked to do: its options, and what was settled beside them.
 
     space_sha256 : of the file that defines the space, where --space names a file.
+    reports_sha256 : of the synthesis reports that the file of an FPGA names; None without.
     scheme : int8 scheme that the first probe took in place of the usual one; None for that.
     """
 
     space_sha256: str | None = None
+    reports_sha256: str | None = None
     scheme: Scheme | None = None
 
     def __post_init__(self) -> None:
@@ -258,7 +261,8 @@ def begun(asked: dict[str, Any]) -> RunConfig:
             "--epochs and --time both say how long to train.",
             "Leave one of them out: --time plans the epochs.",
         )
-    return RunConfig(**with_supernet({**_start(asked), **asked}))
+    config = RunConfig(**with_supernet({**_start(asked), **asked}))
+    return dataclasses.replace(config, reports_sha256=reports_file.sha256(config.target))
 
 
 def _start(asked: dict[str, Any]) -> dict[str, str]:
@@ -298,6 +302,7 @@ def resumed(folder: RunFolder, asked: dict[str, Any]) -> RunConfig:
                 f"This run was started {began}, not with {option} {value}.",
                 f"Leave {option} out, or start a new run with another --out.",
             )
+    reports_file.require_unchanged(folder, stored.target, stored.reports_sha256)
     return dataclasses.replace(stored, **asked)
 
 

@@ -39,6 +39,7 @@ from edgenas.int8.engines.scheme import Scheme
 from edgenas.runs import artifacts, sources, space_file
 from edgenas.runs.artifacts import Record
 from edgenas.runs.config import AUTO, RunConfig, write_config
+from edgenas.runs.fpga import pipeline as fpga_pipeline
 from edgenas.runs.store import Store
 from edgenas.runs.verdict import verdicts
 from edgenas.spaces.bits import elastic_bits
@@ -187,7 +188,7 @@ class RunContext:
     @cached_property
     def target(self) -> Target:
         """The machine that measures; what it was probed to be need not be asked again."""
-        from edgenas.runs.fpga_calibration import calibrated
+        from edgenas.runs.fpga.calibration import calibrated
         from edgenas.targets.config import resolve
 
         config = self.config
@@ -320,7 +321,8 @@ class RunContext:
                 loaded[name] = load_predictor(read_json(path), self.config.predictor)
         latency, accuracy = loaded.pop("latency_ms"), loaded.pop(SCORE)
         confidence, counts = self.config.confidence, self.hardware_counts()
-        return Predictors(self.space, latency, accuracy, confidence, loaded, counts)
+        filled = fpga_pipeline.filled(self.pipeline)
+        return Predictors(self.space, latency, accuracy, confidence, loaded, counts, filled)
 
     @property
     def pipeline(self) -> Pipeline | None:
@@ -330,8 +332,7 @@ class RunContext:
         if not is_fpga(self.config.target):
             return None
         pipeline: Pipeline = self.target.pipeline  # type: ignore[attr-defined]
-        asked = self.config.limits().get("images_per_s")
-        return pipeline if asked is None or not asked.at_least else pipeline.at(asked.at_least)
+        return fpga_pipeline.asked_for(pipeline, self.config)
 
     def hardware_counts(self) -> Mapping[str, metrics.Count]:
         """Return how the responses of hardware follow from layers; {} of a board."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgenas.core.errors import InputError
+from edgenas.core.errors import InputError, RunFolderError
 from edgenas.core.progress import Silent
 from edgenas.core.records import Layer
 from edgenas.hardware.dataflow import Style
@@ -16,7 +16,8 @@ from edgenas.hardware.devices import DEVICES
 from edgenas.hardware.pipeline import Factors, Pipeline
 from edgenas.hardware.reports import Report, read_reports
 from edgenas.runs import search
-from edgenas.runs.fpga_calibration import Calibration, calibrate, calibrated
+from edgenas.runs.fpga.calibration import Calibration, calibrate, calibrated
+from edgenas.runs.open import open_run
 from edgenas.spaces import mbv3_tiny
 from edgenas.targets import config
 from tests.helpers.finn_reports import NOISE, TRUTH, build, export, synthesised
@@ -123,3 +124,29 @@ def test_a_run_refuses_a_wrong_report_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no report"):
         search.search(run, {"target": str(path)}, Silent(), resume=False)
     assert not list(run.rglob("supernet*"))
+
+
+@pytest.mark.parametrize("changed", ["report", "folding", "named", "same"])
+def test_a_run_is_not_gone_on_with_by_other_reports(changed: str, tmp_path: Path) -> None:
+    report, folder = made(tmp_path, range(1))[0] / "report", tmp_path / "run"
+    path = tmp_path / "own.toml"
+    text = 'kind = "fpga"\n[fpga]\ndevice = "pynq-z2"\n'
+    path.write_text(f'{text}reports = ["net0.finn"]', "utf-8")
+    with open_run(folder, {"target": str(path)}, Silent(), resume=False) as context:
+        assert context.config.reports_sha256
+    if changed == "named":
+        path.write_text(text, "utf-8")
+    elif changed != "same":
+        file = {
+            "report": report / "post_synth_resources.json",
+            "folding": tmp_path / "net0.folding_config.json",
+        }[changed]
+        file.write_text(file.read_text("utf-8").replace("1", "2", 1), "utf-8")
+    if changed == "same":
+        with open_run(folder, {}, Silent(), resume=True):
+            return
+    with (
+        pytest.raises(RunFolderError, match=r"reports that .* are others than those with which"),
+        open_run(folder, {}, Silent(), resume=True),
+    ):
+        pass

@@ -68,7 +68,11 @@ def test_what_cannot_be_met_is_refused_before_anything_is_done(
     ("asked", "message"),
     [
         ({"constraints": ("images_per_s>=1e6",)}, r"No folding.*stem takes.*images_per_s>=\d+"),
-        ({"objectives": ("images_per_s",)}, "images_per_s is no objective"),
+        (
+            {"objectives": ("images_per_s", "luts")},
+            "images_per_s and luts cannot both be objectives.*Limit one of them",
+        ),
+        ({"constraints": ("images_per_s<=1000",)}, "images_per_s has no upper limit"),
         ({"space": "mbv3-cpu"}, "'mbv3-cpu' has squeeze-excite layers"),
         ({"engine": "litert"}, "in onnxruntime"),
     ],

@@ -50,10 +50,12 @@ class Sums:
 
     offsets : float64 [n_sizes, n_responses], by the option of variable 0.
     parts : one for each further variable, float64 [n_sizes, n_options, n_responses].
+    exact : columns that are the true values, so that they decide a limit by themselves.
     """
 
     offsets: np.ndarray
     parts: tuple[np.ndarray, ...]
+    exact: frozenset[int] = frozenset()
 
     def values(self, points: np.ndarray) -> np.ndarray:
         """Return the sums of points, int64 [n, n_variables], as float64 [n, n_responses]."""

@@ -31,17 +31,21 @@ class SumsFront:
 def sums_front(problem: Problem, *, within_limits: bool = True) -> SumsFront:
     """Return the points that no other matches in all objectives and limited responses.
 
+    Of several objectives, responses whose sums decide their limit do not count: what keeps it keeps
+    it. Of one they do, so that there are further points to choose from.
+
     within_limits : only those whose sums meet the limits; otherwise the limits count as goals,
         and nothing else does.
     """
     sums = problem.sums
     assert sums is not None
     columns, signs, bounds = _criteria(problem, within_limits)
-    front = _Front(sums, columns, signs, bounds)
+    counting = _counting(problem, columns) if within_limits else range(len(columns))
+    front = _Front(sums, columns, signs, bounds, list(counting))
     whole = [front.of_size(size) for size in range(problem.options[0])]
     points = np.concatenate([points for _, points in whole])
     costs = np.concatenate([costs for costs, _ in whole])
-    return SumsFront(points[nondominated(costs)], front.complete)
+    return SumsFront(points[nondominated(costs[:, list(counting)])], front.complete)
 
 
 def least(sums: Sums, column: int, sign: float) -> float:
@@ -64,10 +68,28 @@ def _criteria(problem: Problem, within_limits: bool) -> tuple[list[int], np.ndar
     return list(columns), np.array(signs), np.array(list(bounds.values()))
 
 
+def _counting(problem: Problem, columns: list[int]) -> list[int]:
+    """Return the places of the criteria that tell whole points apart."""
+    goals = problem.objectives
+    assert problem.sums is not None
+    if len(goals) < 2:
+        return list(range(len(columns)))
+    settled = problem.sums.exact.difference(goals)
+    return [place for place, column in enumerate(columns) if column not in settled]
+
+
 class _Front:
+    """counting : places of the criteria that whole points are told apart by."""
+
     def __init__(
-        self, sums: Sums, columns: list[int], signs: np.ndarray, bounds: np.ndarray
+        self,
+        sums: Sums,
+        columns: list[int],
+        signs: np.ndarray,
+        bounds: np.ndarray,
+        counting: list[int],
     ) -> None:
+        self._counting = counting
         self._offsets = sums.offsets[:, columns] * signs
         self._parts = [part[:, :, columns] * signs for part in sums.parts]
         self._bounds = bounds
@@ -80,28 +102,35 @@ class _Front:
         bounds = self._bounds + ROUNDING * largest
         rest = self._offsets[size] + sum(part.min(axis=0) for part in parts)
         costs, points = self._offsets[size][None], np.full((1, 1), size)
-        for part in parts:
+        every = list(range(costs.shape[1]))
+        for place, part in enumerate(parts, 1):
+            counting = self._counting if place == len(parts) else every
             rest = rest - part.min(axis=0)
-            useful = nondominated(part)
             spare = bounds - (rest - self._offsets[size])
-            costs, points = self._merge(costs, points, part[useful], useful, spare)
-        within = (costs <= self._bounds).all(axis=1)  # sums that are whole keep them exactly
-        return costs[within], points[within]
+            if place == len(parts):
+                spare = self._bounds  # sums that are whole keep them exactly
+            fits = np.flatnonzero((costs.min(axis=0, initial=np.inf) + part <= spare).all(axis=1))
+            useful = fits[nondominated(part[fits])]
+            costs, points = self._merge((costs, points), part, useful, spare, counting)
+        return costs, points
 
     def _merge(
         self,
-        costs: np.ndarray,
-        points: np.ndarray,
+        partial: tuple[np.ndarray, np.ndarray],
         part: np.ndarray,
         options: np.ndarray,
         spare: np.ndarray,
+        counting: list[int],
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Append each option to each partial point; keep what no other dominates.
+        """Append each of some options to each partial point; keep what no other dominates.
 
+        partial : costs and points so far. part : what options add. options : which of them.
         spare : what the costs may be, so that the variables to come can still keep the limits.
+        counting : columns of the costs by which one dominates another.
         """
+        (costs, points), part = partial, part[options]
         kept_costs, kept_points = np.empty((0, costs.shape[1])), np.empty((0, 2), np.int64)
-        rows = max(1, _PAIRS // len(part))
+        rows = max(1, _PAIRS // max(1, len(part)))
         for start in range(0, len(costs), rows):
             totals = (costs[start : start + rows, None] + part).reshape(-1, costs.shape[1])
             pairs = np.column_stack(np.divmod(np.arange(len(totals)), len(part)))
@@ -109,7 +138,7 @@ class _Front:
             within = (totals <= spare).all(axis=1)
             kept_costs = np.concatenate((kept_costs, totals[within]))
             kept_points = np.concatenate((kept_points, pairs[within]))
-            kept = self._thin(kept_costs, nondominated(kept_costs))
+            kept = self._thin(kept_costs, nondominated(kept_costs[:, counting]))
             kept_costs, kept_points = kept_costs[kept], kept_points[kept]
         chosen = np.column_stack((points[kept_points[:, 0]], options[kept_points[:, 1]]))
         return kept_costs, chosen

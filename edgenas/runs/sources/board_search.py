@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from types import ModuleType
 
@@ -11,7 +12,7 @@ import numpy as np
 from edgenas.core import plugins
 from edgenas.core.errors import InfeasibleError
 from edgenas.core.records import Candidate, SearchResult, alike_networks
-from edgenas.core.records.goals import SCORE, Limit
+from edgenas.core.records.goals import SCORE, Limit, Objective
 from edgenas.explain.slow_kernels import slow_kernels
 from edgenas.optimize.front import FrontLayout, lay_out_front, spread
 from edgenas.optimize.infeasible import LimitReach, reach
@@ -21,6 +22,7 @@ from edgenas.optimize.optimizers.base import Point
 from edgenas.optimize.optimizers.dominance import nondominated
 from edgenas.optimize.optimizers.problem import Archive, NoneFeasibleError
 from edgenas.optimize.optimizers.under_limit import best_under
+from edgenas.runs.config import RunConfig
 from edgenas.runs.growing import grown
 from edgenas.runs.models import frozen, kept_predictors
 from edgenas.runs.run import RunContext
@@ -184,7 +186,10 @@ def _front(context: RunContext, optimizer: ModuleType, started: float) -> Search
     limits = _limits(context, predictors)
     # images/s is no limit of its own: each layer is folded so that it keeps up
     searched = {name: limit for name, limit in limits.items() if name != "images_per_s"}
-    layout = lay_out_front(predictors, config.wanted, searched)
+    # networks are equally fast by the dozen: of these the most accurate are wanted
+    only_rate = [one.response for one in config.wanted] == ["images_per_s"]
+    wanted = (*config.wanted, Objective(SCORE, "max")) if only_rate else config.wanted
+    layout = lay_out_front(predictors, wanted, searched)
     budget = config.budget or optimizer.BUDGET
     known = warm_start.start_architectures(context, budget)
     starts = np.array([layout.point(one) for one in known], np.int64)
@@ -199,8 +204,12 @@ def _front(context: RunContext, optimizer: ModuleType, started: float) -> Search
                 **config.search_options(optimizer),
             )
     except NoneFeasibleError as failure:
-        raise _infeasible(context, reach(layout, failure.archive.points), failure) from failure
-    chosen = _candidates(layout, archive, config.top)
+        held = _at_least_rate(context, layout, predictors, searched)
+        seen = failure.archive.points
+        seen[:, 0] //= layout.speeds
+        raise _infeasible(context, reach(held, seen), failure) from failure
+    archive = _one_speed_each(layout, archive)
+    chosen = _candidates(layout, archive, config)
     frontier = _frontier(layout, archive, predictors, single)
     if known:
         kept = len(set(_as_points(starts)) & set(frontier))
@@ -220,6 +229,29 @@ def _front(context: RunContext, optimizer: ModuleType, started: float) -> Search
     )
 
 
+def _one_speed_each(layout: FrontLayout, archive: Archive) -> Archive:
+    """Return the archive with each network once, at its greatest throughput within the limits."""
+    if layout.speeds == 1:
+        return archive
+    broken = ~layout.problem.feasible(archive.values)
+    order = np.lexsort((archive.points[:, 0], broken))
+    networks = archive.points[order]
+    networks[:, 0] //= layout.speeds
+    first = np.unique(networks, axis=0, return_index=True)[1]
+    kept = np.sort(order[first])
+    return replace(archive, points=archive.points[kept], values=archive.values[kept])
+
+
+def _at_least_rate(
+    context: RunContext, layout: FrontLayout, predictors: Predictors, limits: Mapping[str, Limit]
+) -> FrontLayout:
+    """Return the layout at the least images/s that are asked for, where resources are fewest."""
+    if layout.speeds == 1 or context.pipeline is None:
+        return layout
+    counts = replace(context.pipeline, filled=None).counts()
+    return lay_out_front(replace(predictors, of_hardware=counts, filled=None), (), limits)
+
+
 def default_limit_ms(context: RunContext, predictors: Predictors) -> float:
     """Return the latency limit of a run that asks for none.
 
@@ -231,10 +263,10 @@ def default_limit_ms(context: RunContext, predictors: Predictors) -> float:
     return half_way_between(predictors, [one.architecture for one in context.measurements()])
 
 
-def _candidates(layout: FrontLayout, archive: Archive, count: int) -> list[Point]:
+def _candidates(layout: FrontLayout, archive: Archive, config: RunConfig) -> list[Point]:
     """Return the points to verify: of one objective the best, of several spread along the front."""
-    problem = layout.problem
-    if len(problem.objectives) == 1:
+    problem, count = layout.problem, config.top
+    if len(config.wanted) == 1:
         feasible = np.flatnonzero(problem.feasible(archive.values))
         costs = layout.all_costs(archive.values[feasible])  # the objective is the first of them
         chosen = feasible[np.lexsort(costs.T[::-1])[:count]]
@@ -258,7 +290,8 @@ def _frontier(
         every = exact.best_under(
             single.problem, _slowest(single), seed=0, budget=exact.BUDGET, count=1
         )
-        points = np.unique(np.vstack((points, np.array(every.frontier))), axis=0)
+        found = [layout.point(single.architecture(point)) for point in every.frontier]
+        points = np.unique(np.vstack((points, np.array(found))), axis=0)
     costs = layout.all_costs(layout.problem.evaluate(points))
     front = nondominated(costs)
     front = front[spread(costs[front], MOST_FRONTIER)]

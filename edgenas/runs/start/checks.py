@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from edgenas.core import plugins
 from edgenas.core.errors import InputError, TargetError
-from edgenas.core.metrics import REGISTRY
 from edgenas.core.run_options import option_of
-from edgenas.hardware.pipeline import check_layers
 from edgenas.int8.engines import host
 from edgenas.int8.engines.facts import find_engine
 from edgenas.runs.config import RunConfig
+from edgenas.runs.fpga import checks as fpga_checks
 from edgenas.runs.start import image_size
 from edgenas.runs.start import weights as start
 
@@ -49,7 +47,7 @@ def check_board(context: RunContext) -> None:
     start.choose(context)
     image_size.choose(context)
     _check_channels(context)
-    _check_hardware(context)
+    fpga_checks.check(context)
     _check_classes(context)
     target = context.target
     host.version(find_engine(target.engine).host_engine)
@@ -62,37 +60,6 @@ def check_board(context: RunContext) -> None:
                 f"Use {option_of(name)} {size} or less.",
             )
     _check_batch_size(context)
-
-
-def _check_hardware(context: RunContext) -> None:
-    """Refuse responses of an FPGA on a board, and on an FPGA what no pipeline can be or reach."""
-    pipeline, space = context.pipeline, context.space
-    if pipeline is None:
-        for name in sorted(context.config.responses):
-            if REGISTRY[name].source == "hardware":
-                raise InputError(
-                    f"{name} is known of an FPGA alone, and the target '{context.target.name}' is "
-                    "none.",
-                    'Give a target file of kind = "fpga": docs/how-to/fpga.md.',
-                )
-        return
-    if "images_per_s" in {one.response for one in context.config.wanted}:
-        raise InputError(
-            "images_per_s is no objective: each layer is folded for the fewest LUTs at the "
-            "images/s asked for.",
-            'Limit it, --constraint "images_per_s>=1000", and optimize luts or accuracy.',
-        )
-    check_layers(space.layers(space.largest()), f"The space '{context.config.space}'")
-    reachable, layer = pipeline.fastest(space.layers(space.smallest()))
-    if reachable < pipeline.images_per_s:
-        nearest = math.floor(reachable)
-        raise InputError(
-            f"No folding of any network of '{context.config.space}' reaches "
-            f"{pipeline.images_per_s:g} images/s at {pipeline.clock_mhz:g} MHz: unrolled as far as "
-            f"it goes, {layer.name} takes {layer.out_size}x{layer.out_size} pixels at "
-            f"{nearest:,} images/s, the nearest.",
-            f'Ask for --constraint "images_per_s>={nearest}" or less, or raise clock_mhz.',
-        )
 
 
 def check_optimizer(config: RunConfig) -> None:
