@@ -331,8 +331,7 @@ class RunContext:
 
         if not is_fpga(self.config.target):
             return None
-        pipeline: Pipeline = self.target.pipeline  # type: ignore[attr-defined]
-        return fpga_pipeline.asked_for(pipeline, self.config)
+        return fpga_pipeline.asked_for(self.target.pipeline, self.config)  # type: ignore[attr-defined]
 
     def hardware_counts(self) -> Mapping[str, metrics.Count]:
         """Return how the responses of hardware follow from layers; {} of a board."""
