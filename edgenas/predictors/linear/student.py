@@ -2,9 +2,9 @@
 
 A few timings that were taken while something else ran pull a least squares fit their way. Under
 Student's t with few degrees of freedom a row counts by (degrees + 1) / (degrees + its squared error
-over the scale), found again until it settles (Lange, Little & Taylor 1989). The error is the one that
-a row has as predicted from all others, so that a row with leverage cannot hide. Whether rows scatter
-so is told by the likelihood of these errors.
+over the scale), found again until it settles (Lange, Little & Taylor 1989). The error is the one
+that a row has as predicted from all others, so that a row with leverage cannot hide. Whether rows
+scatter so is told by the likelihood of these errors.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def find(
     variances: np.ndarray,
     noise: np.ndarray,
 ) -> Heavy | None:
-    """Return how rows [n, p] count, None unless the tails of `response` [n] pay for one parameter by
-    Schwarz's criterion.
+    """Return how rows [n, p] count, None unless the tails of `response` [n] pay for one parameter
+    by Schwarz's criterion.
 
     variances : of the levels under normal noise. noise : float64 [n], relative standard deviations.
     """
