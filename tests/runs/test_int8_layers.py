@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -293,3 +294,26 @@ def test_a_report_leaves_node_data_beside_what_is_known(run: RunContext) -> None
     node_data.write(run)
     (file,) = (run.folder.path / "node_data").iterdir()
     assert file.name.endswith(".int8-noise.json")
+
+
+def test_a_copy_for_netron_tells_each_layer_and_computes_the_same(
+    network: Graph, images: np.ndarray
+) -> None:
+    import onnx
+
+    content = plugins.load("exporters", "onnx").emit(network, calibrate(network, images), batch=1)
+    found = as_report(of(network, images))
+    told = node_data.texts(found, None)
+    copied = node_data.annotated(content, told)
+    model = onnx.load_model_from_string(copied)
+    (source,) = (one.value for one in model.metadata_props if one.key == node_data.COPY_OF)
+    assert source == hashlib.sha256(content).hexdigest()
+    nodes = {node.output[0]: node for node in model.graph.node if node.metadata_props}
+    assert nodes.keys() == {one.name for one in found.layers if one.kind != "input"}
+    for name, node in nodes.items():
+        (text,) = node.metadata_props
+        assert text.key == "edgenas: int8 noise"
+        assert text.value == f"{100 * found.noise_shares[name]:.2f} % of that at the logits"
+    assert len(copied) - len(content) < 120 * len(nodes)
+    ran = [logits(one, images[:8]) for one in (content, copied)]
+    assert np.array_equal(*ran)

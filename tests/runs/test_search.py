@@ -236,7 +236,7 @@ def test_a_film_of_the_search_replaces_only_its_own(
     assert film.read_text() == "mine"
     refused = edgenas("report", str(run), "--animate", str(tmp_path / "search.gif"))
     assert refused.returncode == 2 and "End it in .svg" in refused.stderr
-    assert 'value"' in next((run / "node_data").iterdir()).read_text("utf-8")
+    assert 'value"' in next((run / "node_data").glob("*.json")).read_text("utf-8")
 
 
 def test_runs_that_are_ticked_in_a_dashboard_are_compared_and_nothing_is_written(

@@ -106,6 +106,9 @@ class RunFolder:
         "node_data/NAME.int8-noise.json", "int8 noise by layer, as Model Explorer's node data"
     )
     time_by_node = FileOfEach("node_data/NAME.time.json", "time by layer, as such data")
+    annotated = FileOfEach(
+        "node_data/NAME.netron.onnx", "a copy of the .onnx file whose layers tell both in Netron"
+    )
     verification = File(
         "verification.json", "what was measured of the candidates, and the verdict", "verify"
     )
