@@ -37,7 +37,8 @@ def pick(
     """Say which network of a run's frontier is best within other limits, at once.
 
     The limits are on the prediction bounds, as in the search; nothing is searched or measured. Of
-    evaluated networks that are not measurably worse than the best, it is the fastest.
+    evaluated networks that are not measurably worse than the best, it is the one whose expected
+    accuracy is worth its latency: a point counts as a fifth of it.
 
     The exit code is 8 if something in the run is newer than what was verified.
 

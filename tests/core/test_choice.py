@@ -1,4 +1,4 @@
-"""Which of several verified networks is deployed: what noise allows to tell, then the fastest."""
+"""Which of several verified networks is deployed: as noise lets it tell, then by worth."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from edgenas.core.records import (
     Baseline,
     Energy,
     ExportedModel,
+    Interval,
     Verification,
     VerifiedModel,
     from_json,
     to_json,
 )
 from edgenas.core.records.choice import reason
+from edgenas.core.records.weighing import expected_accuracies
 from helpers.answers import answers, network
 
 
@@ -36,7 +38,62 @@ def test_three_of_600_images_do_not_make_a_slower_network_the_winner() -> None:
     assert (choice.decided_by, choice.alike, choice.passed) == ("latency_ms", 2, 2)
     said = reason(choice)
     assert "97.5% of 600 validation images for it, 98.0% for the best" in said
-    assert "the fastest" in said
+    assert "has 30.0% less latency" in said
+    assert choice.weighed is not None
+    assert choice.weighed.saved == pytest.approx(0.3)
+    assert -0.005 < choice.weighed.ahead < 0
+
+
+def test_one_per_cent_of_latency_does_not_outweigh_six_of_105_images() -> None:
+    # 81 and 87 right of 105 with 9 and 15 that only one has right: p = 0.31
+    flags = np.ones((2, 105), bool)
+    flags[0, :18] = flags[0, 20:26] = flags[1, :9] = flags[1, 26:35] = False
+    fast, accurate = (Answers.of(one.tolist()) for one in flags)
+    assert (fast.right, accurate.right) == (81, 87)
+    found = verification(network(0, 0.504, val=fast), network(1, 0.510, val=accurate))
+    choice = found.choice
+    assert choice is not None
+    assert (choice.winner, choice.decided_by, choice.alike) == (found.models[1], "accuracy", 2)
+    assert "more accurate than the one of least latency, for 1.2% more latency" in reason(choice)
+    # a third of the time is worth more than what six images are expected to be
+    found = verification(network(0, 0.340, val=fast), network(1, 0.510, val=accurate))
+    assert found.winner is found.models[0]
+
+
+def test_networks_that_are_as_accurate_are_told_apart_by_their_time() -> None:
+    same = answers(588, 600)
+    found = verification(network(0, 0.3, val=same), network(1, 0.25, val=same))
+    assert found.choice is not None
+    assert (found.winner, found.choice.weighed) == (found.models[1], None)
+    assert reason(found.choice).endswith(
+        "it is the fastest of these, and none is expected to be more accurate."
+    )
+
+
+def test_a_network_that_was_predicted_to_be_better_needs_fewer_images_to_win() -> None:
+    fast, accurate = answers(585, 600), answers(587, 600)
+    close = network(0, 0.21, val=fast), network(1, 0.215, val=accurate, predicted=0.9)
+    assert verification(*close).winner is close[1]
+    doubted = network(0, 0.21, val=fast), network(1, 0.215, val=accurate, predicted=0.8)
+    assert verification(*doubted).winner is doubted[0]
+
+
+def test_expected_accuracies_are_posterior_means() -> None:
+    """Against the conditional mean of a normal distribution, by linear algebra."""
+    # b = 40, c = 20, n = 200 of Agresti & Min: 0.02447 to 0.17355, so one network's variance is
+    noise = ((0.17355 - 0.02447) / 2 / 1.959964) ** 2 / 2
+    first, second = np.ones(200, bool), np.ones(200, bool)
+    second[:40], first[40:60] = False, False
+    right = [Answers.of(one.tolist()) for one in (first, second)]
+    mean, deviation = np.array([0.80, 0.75]), 0.03
+    spans = [Interval(m, m - 1.644854 * deviation, m + 1.644854 * deviation) for m in mean]
+    common = 1e4 * np.ones((2, 2))  # all are off together, by any amount
+    prior = deviation**2 * np.eye(2) + common
+    residuals = np.array([one.accuracy for one in right]) - mean
+    wanted = mean + prior @ np.linalg.solve(prior + noise * np.eye(2), residuals)
+    found = expected_accuracies(right, spans, 0.9)
+    assert found == pytest.approx(wanted, abs=1e-5)
+    assert expected_accuracies(right, [spans[0], None], 0.9) == (0.9, 0.8)
 
 
 def test_a_measurably_better_network_wins_though_it_is_slower() -> None:

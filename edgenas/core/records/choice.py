@@ -1,9 +1,10 @@
 """Which of several verified networks is deployed, and why: never by a difference that is noise.
 
-What decides comes in an order: the objective, then accuracy, then latency. Of each, networks stay
-that are not measurably worse than the best in it, and the next one decides between those. Where the
-last leaves several, the best measured of them is taken, and of those the fastest. Before all that,
-networks are passed over that get less right than was had without any training, if others do not.
+What decides comes in an order: the objective, then accuracy. Of each, networks stay that are not
+measurably worse than the best in it. Between those, what each is expected to be ahead in accuracy
+is weighed against the time that it takes (`records.weighing`); of those that only the noise of
+latencies sets apart from the best of them, the best measured is taken. Before all that, networks
+are passed over that get less right than was had without any training, if others do not.
 """
 
 from __future__ import annotations
@@ -16,6 +17,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from edgenas.core.records.answers import Answers
 from edgenas.core.records.goals import SCORE, Goal
 from edgenas.core.records.intervals import Interval
+from edgenas.core.records.weighing import (
+    Weighed,
+    expected_accuracies,
+    most_accurate,
+    said,
+    weighed,
+    worth,
+)
 
 if TYPE_CHECKING:
     from edgenas.core.records.verification import AnyVerified, Verified
@@ -28,7 +37,8 @@ class Choice(Generic[AnyVerified]):
     """The network to deploy, and what decided for it.
 
     decided_by : the response that last set it apart, "quality" where it is the better measured one,
-        "only" where it alone passed. tied : nothing set it apart, but it has the least latency.
+        "only" where it alone passed. weighed : its accuracy and time against those of another one;
+        None where nothing was left to weigh, or none is better in either.
     passed : how many networks passed. below : how many of them were passed over, because they get
         fewer validation images right than a baseline does, and others do not. alike : how many of
         the rest are not measurably worse in the objective. measurable : whether the objective has
@@ -40,7 +50,7 @@ class Choice(Generic[AnyVerified]):
 
     winner: AnyVerified
     decided_by: str
-    tied: bool
+    weighed: Weighed | None
     passed: int
     alike: int
     measurable: bool
@@ -50,11 +60,16 @@ class Choice(Generic[AnyVerified]):
 
 
 def choose(
-    models: Sequence[AnyVerified], objective: str, goal: Goal, floor: Answers | None = None
+    models: Sequence[AnyVerified],
+    objective: str,
+    goal: Goal,
+    floor: Answers | None = None,
+    confidence: float = 0.95,
 ) -> Choice[AnyVerified] | None:
     """Return which of the models that passed is deployed; None if none passed.
 
     floor : what a baseline gets right of the validation images, for the objective accuracy.
+    confidence : of the intervals of what is predicted.
     """
     passed = [model for model in models if model.passed]
     if not passed:
@@ -64,7 +79,7 @@ def choose(
     decided_by, best, alike = "latency_ms", kept[0], 1
     if len(kept) == 1:
         decided_by = SCORE if below else "only"
-    for response in dict.fromkeys((objective, SCORE, "latency_ms")):
+    for response in dict.fromkeys((objective, SCORE)):
         direction = goal if response == objective else _usual_goal(response)
         first = max(kept, key=lambda one: _ranks(one, response, direction))
         level = [one for one in kept if not _worse(one, first, response, direction)]
@@ -73,15 +88,13 @@ def choose(
         if len(level) < len(kept):
             decided_by = response
         kept = level
-    least = min(one.flaws for one in kept)
-    if any(one.flaws > least for one in kept):
-        decided_by = "quality"
-    kept = [one for one in kept if one.flaws == least]
-    winner = max(kept, key=lambda one: _ranks(one, "latency_ms", "min"))
+    winner, against = kept[0], None
+    if len(kept) > 1:
+        winner, decided_by, against = _most_worth(kept, confidence)
     return Choice(
         winner=winner,
-        decided_by="latency_ms" if len(kept) > 1 else decided_by,
-        tied=len(kept) > 1,
+        decided_by=decided_by,
+        weighed=against,
         passed=len(passed),
         alike=alike,
         measurable=_is_measurable(best, objective),
@@ -107,13 +120,50 @@ def reason(choice: Choice[Any], label: str = "accuracy") -> str:
         return f"{lead} it is {how} in {label}."
     noise = "beyond noise " if choice.measurable else ""
     level = f"{lead}, {choice.alike} do not differ in {label} {noise}{_how_far(choice)}".rstrip()
-    if choice.tied:
-        return f"{level}; nor does anything else tell the last of them apart: it is the fastest."
     if choice.decided_by == "quality":
-        return f"{level}, and of the fastest of these it is the best measured."
+        return f"{level}, and of the best that latencies do not tell apart it is the best measured."
+    if choice.weighed is not None:
+        return f"{level}: it {said(choice.weighed, 'latency')}."
     if choice.decided_by == SCORE:
         return f"{level}, and it is measurably the most accurate of these."
-    return f"{level}, and it is the fastest of these."
+    return f"{level}: it is the fastest of these, and none is expected to be more accurate."
+
+
+def _most_worth(
+    level: Sequence[AnyVerified], confidence: float
+) -> tuple[AnyVerified, str, Weighed | None]:
+    """Return the one worth most, what decided for it, and what it was weighed against."""
+    accuracies = _expected(level, confidence)
+    costs = [-_merit(one, "latency_ms", "min") for one in level]
+    reference = costs[most_accurate(accuracies, costs)]
+
+    def value(index: int, latency_ms: float) -> float:
+        return worth(accuracies[index], latency_ms, reference)
+
+    first = max(range(len(level)), key=lambda i: (value(i, costs[i]), -costs[i]))
+    least = value(first, _span(level[first], costs[first])[1])
+    near = [i for i in range(len(level)) if value(i, _span(level[i], costs[i])[0]) >= least]
+    near = list(dict.fromkeys((first, *near)))
+    chosen = min(near, key=lambda i: (level[i].flaws, -value(i, costs[i]), costs[i]))
+    against = weighed(chosen, accuracies, costs)
+    if level[chosen].flaws < level[first].flaws:
+        return level[chosen], "quality", against
+    is_ahead = against is not None and against.ahead > 0
+    return level[chosen], SCORE if is_ahead else "latency_ms", against
+
+
+def _expected(level: Sequence[Verified], confidence: float) -> tuple[float, ...]:
+    """Return the accuracy that is expected of each; all alike where it is not known."""
+    answers = [one.answers for one in level if one.answers is not None]
+    if len(answers) == len(level):
+        predicted = [one.candidate.response(SCORE) for one in level]
+        return expected_accuracies(answers, predicted, confidence)
+    values = [one.known(SCORE) for one in level]
+    return tuple(0.0 if value is None else value for value in values)
+
+
+def _span(one: Verified, latency_ms: float) -> tuple[float, float]:
+    return one.span("latency_ms") or (latency_ms, latency_ms)
 
 
 def _not_below(passed: Sequence[AnyVerified], floor: Answers | None) -> Sequence[AnyVerified]:

@@ -263,7 +263,7 @@ class Verification(Generic[AnyVerified]):
     def choice(self) -> Choice[AnyVerified] | None:
         """The passing model to deploy and why it is that one: see `choice.choose`."""
         floor = None if self.baseline is None else self.baseline.val_answers
-        return choose(self.models, self.objective, self.goal, floor)
+        return choose(self.models, self.objective, self.goal, floor, self.confidence)
 
     @property
     def winner(self) -> AnyVerified | None:

@@ -1,17 +1,24 @@
 """Which network within limits is picked, and why: by what was evaluated, as far as noise lets it.
 
 The rule is that of a verification's winner (`core.records.choice`): of networks that are not
-measurably worse than the best, the fastest. Predictions decide where they promise more than any
-evaluated network can have.
+measurably worse than the best, the one whose expected accuracy is worth its cost. Predictions
+decide where they promise more than any evaluated network can have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from edgenas.core.records.intervals import wilson
+from edgenas.core.records.weighing import (
+    Weighed,
+    expected_accuracies,
+    most_accurate,
+    said,
+    weighed,
+    worth,
+)
 from edgenas.runs.frontier.stored import Front, FrontPoint
 
 
@@ -23,6 +30,8 @@ class PickChoice:
     within : how many networks keep the limits. evaluated : those whose objective is known, best
             first. alike : names of those of them that are not measurably worse than `best`, the one
         that is best in the objective by its value alone, or as predicted if it was not evaluated.
+    weighed : accuracy and cost of `point` against those of another one of these; None where nothing
+        was to be weighed, or none is better in either.
     """
 
     point: FrontPoint
@@ -31,6 +40,7 @@ class PickChoice:
     evaluated: tuple[FrontPoint, ...]
     alike: frozenset[str]
     best: FrontPoint
+    weighed: Weighed | None = None
 
 
 def choose(front: Front, within: Sequence[FrontPoint]) -> PickChoice:
@@ -39,13 +49,15 @@ def choose(front: Front, within: Sequence[FrontPoint]) -> PickChoice:
     best = best_first[0]
     evaluated = tuple(point for point in best_first if point.name in front.evaluated)
     alike = [point for point in evaluated if not _is_worse(front, point, best)]
-    point = min(alike, key=_cost_of(front, alike)) if alike else best
+    point, against = _most_worth(front, alike) if alike else (best, None)
     if len(within) == 1:
         decided_by = "only"
     elif not alike:
         decided_by = "predicted"
+    elif len(alike) > 1 and front.cost and (against is None or against.ahead <= 0):
+        decided_by = front.cost
     else:
-        decided_by = front.cost if len(alike) > 1 and front.cost else front.objective.name
+        decided_by = front.objective.name
     return PickChoice(
         point,
         decided_by,
@@ -53,6 +65,7 @@ def choose(front: Front, within: Sequence[FrontPoint]) -> PickChoice:
         evaluated,
         frozenset(one.name for one in alike),
         best,
+        against,
     )
 
 
@@ -71,20 +84,34 @@ def _order(front: Front, point: FrontPoint) -> tuple[float, ...]:
     return (sign * _value(front, point), *costs)
 
 
-def _cost_of(front: Front, alike: Sequence[FrontPoint]) -> Callable[[FrontPoint], Any]:
-    """Return what orders networks that are alike: the cost as measured if it was of all."""
+def _most_worth(front: Front, alike: Sequence[FrontPoint]) -> tuple[FrontPoint, Weighed | None]:
+    """Return the one worth most, and what it was weighed against; the cheapest of exact values."""
     if not front.cost:
-        return lambda point: _order(front, point)
+        return min(alike, key=lambda point: _order(front, point)), None
+    costs = _costs(front, alike)
+    answers = [front.evaluated[point.name].answers for point in alike]
+    counted = [one for one in answers if one is not None]
+    if len(counted) < len(alike):
+        order = sorted(range(len(alike)), key=lambda i: (costs[i], *_order(front, alike[i])))
+        return alike[order[0]], None
+    predicted = [point.predicted.get(front.objective.name) for point in alike]
+    accuracies = expected_accuracies(counted, predicted, front.confidence)
+    reference = costs[most_accurate(accuracies, costs)]
+    chosen = max(
+        range(len(alike)), key=lambda i: (worth(accuracies[i], costs[i], reference), -costs[i])
+    )
+    return alike[chosen], weighed(chosen, accuracies, costs)
+
+
+def _costs(front: Front, alike: Sequence[FrontPoint]) -> list[float]:
+    """Return the cost of each, of which less is better: as measured if it was of all."""
     measured = {one.name: one.measured for one in front.measured}
     all_measured = all(front.cost in measured.get(point.name, {}) for point in alike)
     sign = -1.0 if front.known[front.cost].goal == "max" else 1.0
-
-    def cost(point: FrontPoint) -> tuple[float, ...]:
-        predicted = point.predicted[front.cost].mean
-        value = measured[point.name][front.cost] if all_measured else predicted
-        return (sign * value, *_order(front, point))
-
-    return cost
+    return [
+        sign * (measured[p.name][front.cost] if all_measured else p.predicted[front.cost].mean)
+        for p in alike
+    ]
 
 
 def _is_worse(front: Front, point: FrontPoint, best: FrontPoint) -> bool:
@@ -121,10 +148,13 @@ def reason(front: Front, choice: PickChoice) -> str:
         return f"{lead}, and {only} {beyond}the best in {label}."
     noise = f" beyond noise{_how_far(front, choice)}" if _is_noisy(front, choice.point) else ""
     cost = front.known[front.cost] if front.cost else None
+    level = f"{lead}; the best {alike} of these do not differ in {label}{noise}: it"
+    if choice.weighed is not None and cost is not None:
+        return f"{level} {said(choice.weighed, cost.label)}."
     which = "the fastest" if front.cost == "latency_ms" else "the first"
     if cost is not None and cost.name != "latency_ms":
         which = f"the one of {'most' if cost.goal == 'max' else 'least'} {cost.label}"
-    return f"{lead}; the best {alike} of these do not differ in {label}{noise}: it is {which}."
+    return f"{level} is {which}."
 
 
 def _were(count: int) -> str:

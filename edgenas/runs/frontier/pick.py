@@ -158,6 +158,7 @@ def _choice(front: Front, choice: PickChoice) -> dict[str, Any]:
     return {
         "reason": reason(front, choice),
         "decided_by": choice.decided_by,
+        "weighed": to_json(choice.weighed),
         "within": choice.within,
         "is_evaluated": choice.point.name in front.evaluated,
         "evaluated": [

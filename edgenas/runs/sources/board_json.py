@@ -76,6 +76,7 @@ def _choice(context: RunContext, verification: Verification) -> dict[str, Any] |
         "passed": choice.passed,
         "alike": choice.alike,
         "less_accurate_than_best": to_json(choice.behind),
+        "weighed": to_json(choice.weighed),
     }
 
 
