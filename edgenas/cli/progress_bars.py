@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -49,6 +49,9 @@ class Bars:
         finally:
             with self._lock:
                 self._finish(live, bar)
+
+    def expect(self, seconds: Mapping[str, float]) -> None:
+        """Bars tell the time of nothing that has not begun."""
 
     def message(self, text: str) -> None:
         if not is_quiet():

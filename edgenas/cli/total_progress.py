@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -33,6 +33,10 @@ class TotalProgress(Bars):
         task.show(first=True)
         yield task
         task.show()
+
+    def expect(self, seconds: Mapping[str, float]) -> None:
+        """Tell the time left by what is planned."""
+        self._forecast.expect(seconds)
 
     def close(self) -> None:
         """End the line."""

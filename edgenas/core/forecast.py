@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 # In the order of a search: how the titles of its tasks begin, and the seconds that each takes in a
 # default run (docs/benchmarks). Only their proportions count.
@@ -29,8 +29,9 @@ _SHARE_KNOWN = 0.05  # of a task, from which on its own speed tells how long it 
 class Forecast:
     """What share of a search is done and how long the rest takes, from the tasks that began.
 
-    A stage that is not reached takes as long as in a default run, as far as this search has been
-    slower or faster than that one; the one at work goes on as it did so far. A search that repeats
+    A stage that is not reached takes as long as it is planned to; without a plan as long as in a
+    default run, as far as this search has been slower or faster than that one in what is not
+    planned. The one at work goes on as it did so far. A search that repeats
     stages starts them again: its share never falls, its time left may rise.
     """
 
@@ -39,8 +40,14 @@ class Forecast:
         self._stage = -1
         self._started = clock()
         self._task_done = 0.0
-        self._spent = self._usual = 0.0  # seconds of the finished stages, here and usually
+        self._spent = self._usual = 0.0  # seconds of unplanned finished stages, here and usually
+        self._planned: dict[int, float] = {}  # seconds, by stage
+        self._spent_in: dict[int, float] = {}  # seconds of the finished tasks of a stage
         self._share = 0.0
+
+    def expect(self, seconds: Mapping[str, float]) -> None:
+        """Take note of how long stages are planned to take, by how the titles of tasks begin."""
+        self._planned |= {i: seconds[name] for i, (name, _) in enumerate(STAGES) if name in seconds}
 
     def begin(self, title: str) -> None:
         """Take note that a task begins."""
@@ -57,26 +64,41 @@ class Forecast:
 
     def _end_stage(self) -> None:
         if self._stage >= 0:
-            self._spent += self._clock() - self._started
-            self._usual += STAGES[self._stage][1]
+            spent = self._clock() - self._started
+            self._spent_in[self._stage] = self._spent_in.get(self._stage, 0.0) + spent
+            if self._stage not in self._planned:
+                self._spent += spent
+                self._usual += STAGES[self._stage][1]
         self._started, self._task_done = self._clock(), 0.0
 
     def share(self) -> float:
         """Return the share of the search that is done, 0 to 1."""
-        before = sum(seconds for _, seconds in STAGES[: max(self._stage, 0)])
-        here = STAGES[self._stage][1] * self._task_done if self._stage >= 0 else 0.0
-        self._share = max(self._share, (before + here) / sum(s for _, s in STAGES))
+        usual = [self._planned.get(i, seconds) for i, (_, seconds) in enumerate(STAGES)]
+        here = usual[self._stage] * self._task_done if self._stage >= 0 else 0.0
+        done = sum(usual[: max(self._stage, 0)]) + here
+        self._share = max(self._share, done / sum(usual))
         return self._share
 
     def seconds_left(self) -> float | None:
         """Return about how long the rest takes; None before anything is known."""
         if self._stage < 0:
             return None
-        usual, spent = STAGES[self._stage][1], self._clock() - self._started
-        is_known = self._task_done >= _SHARE_KNOWN
+        spent, is_known = self._clock() - self._started, self._task_done >= _SHARE_KNOWN
+        own_left = spent / self._task_done - spent if is_known else 0.0
+        planned = sum(self._planned_left(i) for i in self._planned if i > self._stage)
+        later = sum(
+            seconds for i, (_, seconds) in enumerate(STAGES) if i > self._stage
+            and i not in self._planned
+        )  # fmt: skip
+        if self._stage in self._planned:
+            pace = self._spent / self._usual if self._usual >= _LEAST_BASIS_S else 1.0
+            return max(own_left, self._planned_left(self._stage) - spent) + planned + pace * later
+        usual = STAGES[self._stage][1]
         if self._usual + usual * is_known < _LEAST_BASIS_S:
             return None
-        whole = spent / self._task_done if is_known else usual * self._spent / self._usual
+        whole = spent + own_left if is_known else usual * self._spent / self._usual
         pace = (self._spent + whole) / (self._usual + usual)
-        later = sum(seconds for _, seconds in STAGES[self._stage + 1 :])
-        return max(0.0, whole - spent) + pace * later
+        return max(0.0, whole - spent) + planned + pace * later
+
+    def _planned_left(self, stage: int) -> float:
+        return max(0.0, self._planned[stage] - self._spent_in.get(stage, 0.0))

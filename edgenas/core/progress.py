@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -22,6 +22,9 @@ class Progress(Protocol):
 
     def task(self, title: str, total: float) -> AbstractContextManager[Task]: ...
 
+    def expect(self, seconds: Mapping[str, float]) -> None:
+        """Take note of how long tasks are planned to take, by how their titles begin."""
+
     def message(self, text: str) -> None: ...
 
     def warning(self, text: str) -> None: ...
@@ -38,6 +41,9 @@ class Labelled:
     def task(self, title: str, total: float) -> AbstractContextManager[Task]:
         said = title if title.endswith(f" {self._label}") else f"{title} for {self._label}"
         return self._progress.task(said, total)
+
+    def expect(self, seconds: Mapping[str, float]) -> None:
+        self._progress.expect(seconds)
 
     def message(self, text: str) -> None:
         self._progress.message(f"{self._label}: {text}")
@@ -66,6 +72,9 @@ class Silent:
     @contextmanager
     def task(self, title: str, total: float) -> Iterator[Task]:
         yield SilentTask()
+
+    def expect(self, seconds: Mapping[str, float]) -> None:
+        pass
 
     def message(self, text: str) -> None:
         pass

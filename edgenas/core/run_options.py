@@ -206,7 +206,7 @@ class RunOptions:
     finetune: int | None = _option(
         None,
         "Epochs that each candidate is trained alone; kept if it is no worse",
-        "0; from ImageNet's weights what a fifth of --time has",
+        "0; from ImageNet's weights what --time has left",
         shown_by=("export",),
         may_change="always",
         is_of_tables=False,

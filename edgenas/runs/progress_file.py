@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -80,6 +80,11 @@ class _Kept:
             task = _KeptTask(self, inner, title, total)
             task.show(first=True)
             yield task
+
+    def expect(self, seconds: Mapping[str, float]) -> None:
+        if self._forecast is not None:
+            self._forecast.expect(seconds)
+        self._progress.expect(seconds)
 
     def message(self, text: str) -> None:
         self._progress.message(text)

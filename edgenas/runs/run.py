@@ -432,7 +432,7 @@ class RunContext:
         reused = tuple(dict.fromkeys((*known.reused, *self.reused)))
         by_step = {**known.step_warnings, step: tuple(warnings)}
         plan = tuple(dict.fromkeys((*known.plan, *self.planned)))
-        self.write(Notes(spent, by_step, reused, plan))
+        self.write(Notes(spent, by_step, reused, plan, known.candidates_s))
 
     def say_plan(self, sentence: str) -> None:
         """Say what is planned for the time that there is, or what it took; the notes keep it."""

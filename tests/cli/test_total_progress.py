@@ -34,6 +34,34 @@ def test_a_search_at_twice_the_usual_time_takes_twice_as_long_to_the_end() -> No
     assert forecast.share() > 0.98
 
 
+def test_planned_stages_take_what_is_planned_whatever_the_pace_of_others() -> None:
+    clock = Clock()
+    forecast = Forecast(clock)
+    forecast.begin("Measuring")
+    forecast.begin("Training the supernet")
+    forecast.expect({"Training the supernet": 300.0, "Evaluating subnets": 60.0, "Fine-tuning": 90})
+    rest = sum(s for name, s in STAGES[3:] if name not in ("Evaluating subnets", "Fine-tuning"))
+    assert forecast.seconds_left() == pytest.approx(300 + 60 + 90 + rest)
+    clock.now += 100.0
+    forecast.advance(1 / 3)
+    assert forecast.seconds_left() == pytest.approx(200 + 60 + 90 + rest)
+    clock.now += 200.0
+    forecast.begin("Measuring")  # at twice the usual time
+    clock.now += 38.1
+    forecast.advance(0.5)
+    after = rest - 38.1
+    assert forecast.seconds_left() == pytest.approx(38.1 + 60 + 90 + 2 * after, rel=0.06)
+    clock.now += 38.1
+    for _ in range(2):  # two of three candidates
+        forecast.begin("Fine-tuning")
+        clock.now += 30.0
+        forecast.advance(1.0)
+    forecast.begin("Fine-tuning")
+    pace = 76.2 / (3.0 + 38.1)  # of the measurements: the first ended at once
+    after = sum(seconds for _, seconds in STAGES[8:])
+    assert forecast.seconds_left() == pytest.approx(30 + pace * after)
+
+
 def test_a_stage_that_is_left_out_counts_as_done() -> None:
     clock = Clock()
     forecast = Forecast(clock)

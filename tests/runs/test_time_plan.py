@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from edgenas.core.progress import Silent
+from edgenas.core.records import Notes
+from edgenas.runs.config import RunConfig
 from edgenas.runs.run import RunContext
 from edgenas.runs.start import time_plan
 from edgenas.runs.start.time_plan import (
@@ -15,6 +21,7 @@ from edgenas.runs.start.time_plan import (
     enough,
     fine_tuning_epochs,
     fine_tuning_sentence,
+    kept_for_candidates,
     plan,
 )
 from helpers.learnt_run import learnt
@@ -70,6 +77,60 @@ def test_the_time_is_kept_on_a_machine_that_turns_out_slower_or_faster(
     now += 3 * tuned * slower * 8.0
     assert now <= 1.15 * time_s
     assert now >= 0.85 * time_s or (done == 40 and subnets == 64) or tuned == 20
+
+
+@pytest.mark.parametrize("factor", [1 / 3, 2.0, 3.0])
+@pytest.mark.parametrize("changes_at_s", [60.0, 150.0, 245.0, 300.0, 343.0])
+def test_the_learning_rate_falls_to_its_end_whenever_the_machine_changes_its_speed(
+    monkeypatch: pytest.MonkeyPatch, factor: float, changes_at_s: float
+) -> None:
+    now = 30.0
+    monkeypatch.setattr(time_plan.time, "monotonic", lambda: now)
+    clock, steps_per_epoch = Clock(600.0, 0.0, fine_tuning_s=120.0), 23
+    found = plan(0.9, steps_per_epoch, 0.8, 64, clock.left_s)
+    pace = Pace(clock, found.training_s / found.epochs, found.evaluating_s)
+    epochs, step, share = found.epochs, 0, 1.0
+    while step < epochs * steps_per_epoch:
+        share = 0.5 * (1 + math.cos(math.pi * step / (epochs * steps_per_epoch)))
+        now += 1.1 * 0.9 * (factor if now > changes_at_s else 1.0)
+        step += 1
+        if step % steps_per_epoch == 0:
+            epochs = pace(step // steps_per_epoch)
+    assert share < 0.1  # of the first learning rate
+
+
+def test_time_is_kept_for_candidates_only_if_two_epochs_of_them_fit() -> None:
+    clock = Clock(600.0, 0.0, fine_tuning_s=120.0)
+    kept, said = kept_for_candidates(clock, 3, 20.0)
+    assert kept == clock
+    assert said == ", then candidates trained alone (2.0 min)"
+    kept, said = kept_for_candidates(clock, 3, 20.1)
+    assert kept.fine_tuning_s == 0.0
+    assert kept.left_s - clock.left_s == pytest.approx(120.0, abs=1.0)  # the supernet has it
+    assert "no time kept for candidates alone (2 epochs of 3 candidates take 2.0 min" in said
+
+
+def test_what_was_planned_for_candidates_holds_for_the_steps_after(tmp_path: Path) -> None:
+    context: Any = Mock(config=RunConfig(time_s=600.0))
+    context.notes.return_value = Notes()
+    clock = Clock.of(context)
+    assert clock is not None
+    assert clock.fine_tuning_s == 120.0
+    context.notes.return_value = Notes(candidates_s=0.0)
+    clock = Clock.of(context)
+    assert clock is not None
+    assert clock.fine_tuning_s == 0.0
+    kept = learnt(tmp_path)
+    kept.write(replace(kept.notes(), candidates_s=0.0))
+    kept.note("train", 1.0, [])
+    assert RunContext(kept.folder, kept.config, Silent()).notes().candidates_s == 0.0
+
+
+def test_candidates_get_all_that_is_left_though_nothing_was_kept_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time_plan.time, "monotonic", lambda: 500.0)
+    assert fine_tuning_epochs(Clock(600.0, 0.0), 3, 30.0) == 1
 
 
 def test_without_time_left_no_candidate_is_trained_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,10 @@
 """What a search from trained weights does in the time that it is given: said before it begins.
 
 A step of training and an evaluation are timed on this computer as it is now. A fifth of the time
-is for training candidates alone, evaluating gets up to a third of what is left, training the rest.
-All are planned again as they go: after each epoch how many there are to be, after each subnet
-whether another one fits, and once the candidates are known, for how many epochs each is trained.
+is for training candidates alone, if two epochs of them fit into it; evaluating gets up to a third
+of what is left, training the rest. All are planned again as they go: after each epoch how many
+there are to be, after each subnet whether another one fits, and once the candidates are known, for
+how many epochs each is trained in all that is left.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 USUAL_S = 600.0
 EVALUATING = 1 / 3  # of the time, at most
 FINE_TUNING = 1 / 5  # of the time
-MOST_FINE_TUNING_EPOCHS = 20
+MOST_FINE_TUNING_EPOCHS, FEWEST_PLANNED = 20, 2
 FEWEST_SUBNETS = 16
 WATCHING = 1.1  # times a step: the epochs' results are looked at
 SPARE = 0.95  # of the time is planned
@@ -44,15 +45,15 @@ class Plan:
     training_s: float
     evaluating_s: float
 
-    def sentence(self, context: RunContext, clock: Clock) -> str:
-        """Return the plan as it is told."""
+    def sentence(self, context: RunContext, clock: Clock, candidates: str) -> str:
+        """Return the plan as it is told. candidates : what is planned of them, after the rest."""
         sizes = " and ".join(map(str, context.space.resolutions))
         epochs = f"{self.epochs} epoch{'s' * (self.epochs > 1)}"
         return (
             f"Plan for {clock.time_s / 60:.1f} min: {epochs} of "
             f"{context.data_card.n_train:,} images at {sizes} px "
             f"({self.training_s / 60:.1f} min), then {self.evaluate} subnets evaluated "
-            f"({self.evaluating_s / 60:.1f} min){_planned_fine_tuning(clock)}; measuring comes on "
+            f"({self.evaluating_s / 60:.1f} min){candidates}; measuring comes on "
             "top. It is kept to as it goes. Other: --time."
         )
 
@@ -79,7 +80,9 @@ class Clock:
         seconds = context.notes().seconds
         spent_s = sum(seconds.get(step, 0.0) for step in _TIMED_STEPS)
         time_s = config.time_s or USUAL_S
-        kept_s = FINE_TUNING * time_s if config.finetune is None else 0.0
+        kept_s = context.notes().candidates_s
+        if kept_s is None or config.finetune is not None:
+            kept_s = FINE_TUNING * time_s if config.finetune is None else 0.0
         return cls(time_s, time.monotonic() - spent_s, kept_s)
 
     @property
@@ -92,9 +95,9 @@ class Clock:
         return self.time_s - self.fine_tuning_s - self.spent_s
 
     @property
-    def fine_tuning_left_s(self) -> float:
-        """What is kept for training candidates alone, as far as the whole time still has it."""
-        return max(0.0, min(self.fine_tuning_s, self.time_s - self.spent_s))
+    def all_left_s(self) -> float:
+        """Of the whole time; all of it is for candidates once these are known."""
+        return max(0.0, self.time_s - self.spent_s)
 
     def sentence(self, what: str) -> str:
         """Return what was spent, as it is told."""
@@ -145,8 +148,18 @@ def planned(
     """Return the recipe with the epochs that fit, and what plans them again; says the plan."""
     step_s, steps_per_epoch = _step_s(context, initial, settings)
     evaluation_s = _evaluation_s(context, initial)
+    candidates = ""
+    if clock.fine_tuning_s:
+        clock, candidates = _with_candidates(context, initial, settings, clock)
     found = plan(step_s, steps_per_epoch, evaluation_s, context.config.evaluate, clock.left_s)
-    context.say_plan(found.sentence(context, clock))
+    context.say_plan(found.sentence(context, clock, candidates))
+    context.progress.expect(
+        {
+            "Training the supernet": found.training_s,
+            "Evaluating subnets": found.evaluating_s,
+            "Fine-tuning": clock.fine_tuning_s,
+        }
+    )
     if found.training_s + found.evaluating_s > clock.left_s + clock.fine_tuning_s:
         context.progress.warning(
             f"{clock.time_s:.0f} s are not enough here for one epoch and {found.evaluate} "
@@ -158,11 +171,11 @@ def planned(
 
 
 def fine_tuning_epochs(clock: Clock, candidates: int, epoch_s: float) -> int:
-    """Return for how many epochs each candidate is trained alone in the time kept for that.
+    """Return for how many epochs each candidate is trained alone in all the time that is left.
 
     epoch_s : that an epoch of one of them takes.
     """
-    return min(MOST_FINE_TUNING_EPOCHS, int(clock.fine_tuning_left_s / candidates / epoch_s))
+    return min(MOST_FINE_TUNING_EPOCHS, int(clock.all_left_s / candidates / epoch_s))
 
 
 def fine_tuning_sentence(clock: Clock, candidates: int, epoch_s: float, epochs: int) -> str:
@@ -171,7 +184,7 @@ def fine_tuning_sentence(clock: Clock, candidates: int, epoch_s: float, epochs: 
     epoch_s : as `fine_tuning_epochs` takes it; epochs : what that returned.
     """
     if not epochs:
-        left_s, all_s = clock.fine_tuning_left_s, candidates * epoch_s
+        left_s, all_s = clock.all_left_s, candidates * epoch_s
         return (
             f"Candidates are not trained alone: {left_s:.0f} s are left for that, and an epoch of "
             f"{candidates} candidate{'s' * (candidates > 1)} takes {all_s:.0f} s. Give it more "
@@ -182,10 +195,41 @@ def fine_tuning_sentence(clock: Clock, candidates: int, epoch_s: float, epochs: 
     return f"{candidates} {are} trained alone for {epochs} epoch{'s' * (epochs > 1)}{each}."
 
 
-def _planned_fine_tuning(clock: Clock) -> str:
-    if not clock.fine_tuning_s:
-        return ""
-    return f", then candidates trained alone ({clock.fine_tuning_s / 60:.1f} min)"
+def kept_for_candidates(clock: Clock, candidates: int, epoch_s: float) -> tuple[Clock, str]:
+    """Return the clock that keeps time for candidates alone only if enough fits, and what is said.
+
+    epoch_s : that an epoch of one of them takes.
+    """
+    kept_s, least_s = clock.fine_tuning_s, FEWEST_PLANNED * candidates * epoch_s
+    if kept_s >= least_s:
+        return clock, f", then candidates trained alone ({kept_s / 60:.1f} min)"
+    counted = f"{candidates} candidate{'s' * (candidates > 1)}"
+    return replace(clock, fine_tuning_s=0.0), (
+        f", no time kept for candidates alone ({FEWEST_PLANNED} epochs of {counted} take "
+        f"{least_s / 60:.1f} min, more than a fifth; what is left at the end is theirs)"
+    )
+
+
+def _with_candidates(
+    context: RunContext, initial: Supernet, settings: TrainSettings, clock: Clock
+) -> tuple[Clock, str]:
+    """Return what `kept_for_candidates` does, by a step of the run's third subnet; kept for good.
+
+    A training that goes on keeps what was planned when it began.
+    """
+    from edgenas.supernet.finetune import fine_tuning
+    from edgenas.supernet.trainer import timed_steps
+
+    if context.notes().candidates_s is not None:
+        return clock, f", then candidates trained alone ({clock.fine_tuning_s / 60:.1f} min)"
+    tuning = fine_tuning(
+        copy.deepcopy(initial), context.anchor(), context.dataset, replace(settings, epochs=1)
+    )
+    seconds = timed_steps(tuning.steps())
+    epoch_s = min(seconds[1:] or seconds) * tuning.total_steps
+    clock, candidates = kept_for_candidates(clock, context.config.top, epoch_s)
+    context.write(replace(context.notes(), candidates_s=clock.fine_tuning_s))
+    return clock, candidates
 
 
 def _begun_epochs(context: RunContext) -> int | None:
