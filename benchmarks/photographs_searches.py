@@ -53,7 +53,7 @@ def searched(asked: argparse.Namespace, limits_ms: Mapping[str, float]) -> None:
             epochs=asked.epochs,
             finetune=asked.finetune,
         )
-        row = _row(context) | {"seconds": time.process_time() - started, "epochs": asked.epochs}
+        row = row_of(context) | {"seconds": time.process_time() - started, "epochs": asked.epochs}
         row |= {"title": f"searched within {limit_ms:.2f} ms", "within": scaling}
         source = context.folder.models / row["file"]
         shutil.copyfile(source, kept.with_suffix(".onnx"))
@@ -65,7 +65,7 @@ def rounding(asked: argparse.Namespace) -> None:
     kept = asked.work / "rounding.json"
     if kept.exists():
         return
-    context = _context(asked.work / "search")
+    context = context_of(asked.work / "search")
     supernet, data, scheme = context.supernet(), context.dataset, context.target.scheme
     rng, rows = np.random.default_rng(0), []
     for _ in range(SUBNETS):
@@ -98,7 +98,7 @@ def promises(asked: argparse.Namespace, limits_ms: Mapping[str, float]) -> None:
                 supernet=str(supernet),
                 seed=seed,
             )
-            kept.write_text(json.dumps(_row(context), indent=1))
+            kept.write_text(json.dumps(row_of(context), indent=1))
 
 
 def _divide(source: Path, folder: Path, seed: int) -> None:
@@ -137,15 +137,15 @@ def _search(folder: Path, out: Path, limit_ms: float, **options: Any) -> RunCont
             **options,
         },
     )
-    return _context(out)
+    return context_of(out)
 
 
-def _context(out: Path) -> RunContext:
+def context_of(out: Path) -> RunContext:
     folder = RunFolder(out)
     return RunContext(folder, read_config(folder), Silent())
 
 
-def _row(context: RunContext) -> dict[str, Any]:
+def row_of(context: RunContext) -> dict[str, Any]:
     """Return what is known of the winner; of the first candidate where none passed."""
     winner = context.winner() or context.verified().models[0]
     architecture, promise = winner.candidate.architecture, winner.candidate.accuracy

@@ -1,18 +1,23 @@
 """A network of one's own shrunk, against uniform scalings of it; print a table.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/shrink.py FOLDER WORK [--size 96] [--seconds 120]
-     [--epochs 3] [--limits 0.35,0.55,0.8] [--shrunk]
+     [--epochs 6] [--finetune 6] [--limits 0.35,0.55,0.8]
+     [--parts network shrink untrained alone]
 
-FOLDER is an image folder as `edgenas search --data imagefolder:FOLDER` takes it. The network is
-EfficientNet-Lite0 from ImageNet's weights, trained on the images for so many CPU seconds and
-exported by torch. `edgenas shrink` trains its supernet for so many epochs; then the network for
-each limit is picked as `edgenas optimize --max-latency` does. Against each stands the network of
-full depth with one share of hidden channels in all blocks, and one resolution: of those that are no
-slower than the winner the one with the most multiply-accumulates, cut out of the same sorted
-weights and trained alone for the CPU seconds of the whole supernet; and the same choice from the
-supernet of the winner. Accuracy is of int8 files on
-the test images. Latency is thread time on one thread, of all files in turns. What is in WORK is not
-made again.
+FOLDER is an image folder as `edgenas search --data imagefolder:FOLDER` takes it. What each part
+finds is kept in WORK, so parts can be run one after the other, and a part that was stopped goes on;
+the table shows what is there, and times all files in turns.
+
+network: EfficientNet-Lite0 from ImageNet's weights, trained on the images for so many CPU seconds
+and exported by torch; it stands in the table as int8. shrink: `edgenas shrink` trains its supernet
+for so many epochs and searches within the first limit; a search within each other limit goes on in
+the same run. Winners are trained alone for --finetune epochs, as a search with --time does it.
+untrained: what parts of the network get right before any training. alone: against each winner
+stands the network of full depth with one share of hidden channels in all blocks, and one
+resolution: of those that are no slower than the winner the one with the most
+multiply-accumulates, cut out of the same sorted weights and trained alone for the CPU seconds of
+the whole supernet, and for --finetune epochs more. Measuring and evaluating count for nothing.
+Accuracy is of int8 files on the test images. Latency is thread time on one thread.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -27,22 +33,22 @@ from pathlib import Path
 import numpy as np
 import torch
 from photographs import ENGINE, SCHEME, begun, epoch_s, fixed, images_at, keep, known, training
+from photographs_searches import Spoken, context_of, row_of
 from photographs_timing import thread_ms
 
+import edgenas
 from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.progress import Silent
-from edgenas.core.records import Architecture, SearchResult, StageChoice
+from edgenas.core.records import Architecture, StageChoice
 from edgenas.core.records.intervals import wilson
 from edgenas.core.records.networks import KERNEL_SIZE
 from edgenas.data.base import Dataset
 from edgenas.int8.graph.lower import lower
 from edgenas.int8.graph.ranges import calibrate
-from edgenas.runs import artifacts
-from edgenas.runs.commands import run_step, shrink
+from edgenas.runs.commands import shrink
 from edgenas.spaces import files as space_files
 from edgenas.spaces import lite
 from edgenas.spaces.imported import EIGHTHS, HIDDEN_EIGHTHS, ImportedSpace
-from edgenas.supernet import files
 from edgenas.supernet.deploy import Deployable
 from edgenas.supernet.imagenet.weights import MEAN, STD
 from edgenas.supernet.imported.start import begin
@@ -51,75 +57,111 @@ from edgenas.supernet.recalibrate import calibrated_subnet
 from edgenas.supernet.scores import accuracy
 from edgenas.supernet.settings import transfer_settings
 
+PARTS = ("network", "shrink", "untrained", "alone")
+MODEL = "lite0.onnx"
 MOST_SLOWER = 1.02  # than the winner, of what it is held against
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("work", type=Path)
     parser.add_argument("--size", type=int, default=96, help="pixels a side")
     parser.add_argument("--seconds", type=float, default=120.0, help="CPU time of the network")
-    parser.add_argument("--epochs", type=int, default=3, help="of the supernet")
-    parser.add_argument("--shrunk", action="store_true", help="only the shrunk networks")
+    parser.add_argument("--epochs", type=int, default=6, help="of the supernet")
+    parser.add_argument("--finetune", type=int, default=6, help="epochs of each winner alone")
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
     parser.add_argument("--limits", default="0.35,0.55,0.8", help="ms")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     asked.work.mkdir(parents=True, exist_ok=True)
-    data = images_at(asked.folder, asked.size)
-    model = asked.work / "lite0.onnx"
-    if not model.exists():
-        export(model, data, asked.seconds)
-    run = asked.work / "run"
-    if not (run / "search.json").exists():
-        options = {"engine": "onnxruntime", "epochs": asked.epochs, "samples": 24, "evaluate": 32}
-        given = {**options, "data": f"imagefolder:{asked.folder}", "top": 2}
-        fed = {"mean": (MEAN,) * 3, "std": (STD,) * 3}
-        shrink(model, run, given, Silent(), preprocessing=fed)
-    folder = RunFolder(run)
-    member = space_files.find(str(next(folder.space.glob("*.json"))))
-    space = member.create(len(data.class_names), 3, asked.size)
-    assert isinstance(space, ImportedSpace)
-    names, trained = ["whole"], files.load(folder.supernet, space)
-    for limit in asked.limits.split(","):
-        names += [f"shrunk-{limit}", f"part-{limit}", f"uniform-{limit}"]
-        if not known(asked.work, f"shrunk-{limit}"):
-            run_step("optimize", run, {"max_latency_ms": float(limit)}, Silent())
-            winner = artifacts.read(folder, SearchResult).candidates[0].architecture
-            about = f"shrunk for {limit} ms", 0.0, asked.epochs
-            keep(asked.work, f"shrunk-{limit}", about, trained, winner, data)
-        if not known(asked.work, f"part-{limit}"):
-            rival = uniform_within(asked.work / f"shrunk-{limit}.onnx", trained, data)
-            about = (
-                f"uniform part of the same supernet, {eighths(rival)}/8 hidden",
-                0.0,
-                asked.epochs,
-            )
-            keep(asked.work, f"part-{limit}", about, trained, rival, data)
-    if not asked.shrunk:
-        against(asked.work, folder.imported, space, names, data, asked.epochs)
+    asked.limits = asked.limits.split(",")
+    parts = {"network": network, "shrink": shrunk, "untrained": untrained, "alone": alone}
+    for name in asked.parts:
+        parts[name](asked)
+    kinds = [(f"shrunk-{limit}", f"uniform-{limit}") for limit in asked.limits]
+    names = ["whole", *itertools.chain(*kinds)]
     show(asked.work, [name for name in names if known(asked.work, name)])
 
 
-def against(  # noqa: PLR0917 - where to, from what weights, which, on which images
-    work: Path, imported: Path, space: ImportedSpace, names: list[str], data: Dataset, epochs: int
-) -> None:
-    """Keep what the shrunk networks are held against: the network itself, and uniform scalings."""
-    started, _ = begin(imported, space, data, Silent())
-    untrained(started, data)
-    if not known(work, "whole"):
-        keep(work, "whole", ("the network itself", 0.0, 0), started, space.largest(), data)
-    seconds = epochs * epoch_s(space, data, transfer_settings(data), started, work / "timed")
-    print(f"{epochs} epochs of the supernet take {seconds:.0f} CPU s")
-    for name in names:
-        if name.startswith("uniform") and not known(work, name):
-            winner = work / f"{name.replace('uniform', 'shrunk')}.onnx"
-            rival = uniform_within(winner, started, data)
-            alone(work, name, started, rival, data, seconds)
+def network(asked: argparse.Namespace) -> None:
+    """Train EfficientNet-Lite0 on the images alone, and write it as torch does."""
+    path = asked.work / MODEL
+    if path.exists():
+        return
+    data = images_at(asked.folder, asked.size)
+    start, _ = begun(data)
+    space = lite.create(len(data.class_names), 3, data.image_size)
+    largest = space.largest()
+    one = fixed(space, largest)
+    initial = cut_out(start, one, largest)
+    recipe = replace(transfer_settings(data), random_subnets=0)
+    trained, _, _ = training(one, data, recipe, asked.seconds, initial)
+    subnet = calibrated_subnet(trained, one.largest(), data).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = torch.zeros(1, 3, data.image_size, data.image_size)
+        torch.onnx.export(subnet, (image,), str(path), dynamo=False, opset_version=17)
 
 
-def untrained(start: Supernet, data: Dataset) -> None:
+def shrunk(asked: argparse.Namespace) -> None:
+    """Shrink within each limit over one supernet, and keep the winners as they were verified."""
+    run = asked.work / "run"
+    for limit in asked.limits:
+        kept = asked.work / f"shrunk-{limit}.json"
+        if kept.exists():
+            continue
+        asked_of_it = {"max_latency_ms": float(limit), "finetune": asked.finetune, "top": 1}
+        if (run / "run.json").exists():
+            edgenas.search(out=run, resume=True, progress=Spoken(), **asked_of_it)
+        else:
+            asked_of_it |= {"engine": "onnxruntime", "epochs": asked.epochs}
+            asked_of_it |= {"samples": 24, "evaluate": 32, "data": f"imagefolder:{asked.folder}"}
+            fed = {"mean": (MEAN,) * 3, "std": (STD,) * 3}
+            shrink(asked.work / MODEL, run, asked_of_it, Spoken(), preprocessing=fed)
+        row = row_of(context_of(run))
+        row |= {"title": f"shrunk for {limit} ms", "epochs": asked.epochs, "seconds": None}
+        shutil.copyfile(run / "models" / row["file"], kept.with_suffix(".onnx"))
+        kept.write_text(json.dumps(row, indent=1))
+
+
+def started(asked: argparse.Namespace) -> tuple[Supernet, Dataset]:
+    """Return what the supernet began with, its hidden channels sorted, and the images."""
+    data, folder = images_at(asked.folder, asked.size), RunFolder(asked.work / "run")
+    member = space_files.find(str(next(folder.space.glob("*.json"))))
+    space = member.create(len(data.class_names), 3, asked.size)
+    start, _ = begin(folder.imported, space, data, Silent())
+    return start, data
+
+
+def alone(asked: argparse.Namespace) -> None:
+    """Keep what the winners are held against: the network itself, and uniform scalings of it."""
+    start, data = started(asked)
+    space = start.space
+    assert isinstance(space, ImportedSpace)
+    if not known(asked.work, "whole"):
+        keep(asked.work, "whole", ("the network itself", 0.0, 0), start, space.largest(), data)
+    recipe = transfer_settings(data)
+    seconds = asked.epochs * epoch_s(space, data, recipe, start, asked.work / "timed")
+    print(f"{asked.epochs} epochs of the supernet take {seconds:.0f} CPU s", flush=True)
+    for limit in asked.limits:
+        name, winner = f"uniform-{limit}", asked.work / f"shrunk-{limit}.onnx"
+        if known(asked.work, name) or not winner.exists():
+            continue
+        rival = uniform_within(winner, start, data)
+        one = only(space, rival)
+        initial, recipe = cut_out(start, one, rival), replace(recipe, random_subnets=0)
+        more = asked.finetune * epoch_s(one, data, recipe, initial, asked.work / "timed")
+        trained, spent, epochs = training(one, data, recipe, seconds + more, initial)
+        about = f"uniform alone, {eighths(rival)}/8 hidden", spent, epochs
+        keep(asked.work, name, about, trained, rival, data)
+
+
+def untrained(asked: argparse.Namespace) -> None:
     """Print what parts get right of the test images before any training, as float."""
+    start, data = started(asked)
     space = start.space
     assert isinstance(space, ImportedSpace)
     whole, small = data.image_size, min(space.resolutions)
@@ -134,22 +176,6 @@ def untrained(start: Supernet, data: Dataset) -> None:
     for name, part in parts.items():
         subnet = calibrated_subnet(start, part, data)
         print(f"{name}, untrained: {accuracy(subnet, data.test, data):.1%}", flush=True)
-
-
-def export(path: Path, data: Dataset, seconds: float) -> None:
-    """Train EfficientNet-Lite0 on the images alone, and write it as torch does."""
-    start, _ = begun(data)
-    space = lite.create(len(data.class_names), 3, data.image_size)
-    largest = space.largest()
-    one = fixed(space, largest)
-    initial = cut_out(start, one, largest)
-    recipe = replace(transfer_settings(data), random_subnets=0)
-    trained, _, _ = training(one, data, recipe, seconds, initial)
-    network = calibrated_subnet(trained, one.largest(), data).eval()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        image = torch.zeros(1, 3, data.image_size, data.image_size)
-        torch.onnx.export(network, (image,), str(path), dynamo=False, opset_version=17)
 
 
 def cut_out(start: Supernet, one: object, architecture: Architecture) -> Supernet:
@@ -199,25 +225,16 @@ def model_of(start: Supernet, architecture: Architecture) -> bytes:
     return Deployable(graph, calibrate(graph, noise), ENGINE).emit(SCHEME, batch=1)
 
 
-def alone(  # noqa: PLR0917 - where to, what, from what
-    work: Path, name: str, start: Supernet, rival: Architecture, data: Dataset, seconds: float
-) -> None:
-    """Train one network alone for so many CPU seconds, and keep it."""
-    space = start.space
-    assert isinstance(space, ImportedSpace)
+def only(space: ImportedSpace, architecture: Architecture) -> ImportedSpace:
+    """Return the space of one uniform scaling."""
     stages = []
-    for spec, choice in zip(space.stages, rival.stages, strict=True):
-        others = tuple((one, options[:1]) for one, options in choice.others)
+    for spec, choice in zip(space.stages, architecture.stages, strict=True):
+        others = tuple((name, options[:1]) for name, options in choice.others)
         kernel_sizes = choice.kernel_sizes[:1]
         stages.append(
             replace(spec, depths=spec.depths[-1:], kernel_sizes=kernel_sizes, others=others)
         )
-    one = replace(space, stages=tuple(stages), resolutions=(rival.resolution,))
-    recipe = replace(transfer_settings(data), random_subnets=0)
-    initial = cut_out(start, one, rival)
-    trained, spent, epochs = training(one, data, recipe, seconds, initial)
-    about = f"uniform alone, {eighths(rival)}/8 hidden", spent, epochs
-    keep(work, name, about, trained, rival, data)
+    return replace(space, stages=tuple(stages), resolutions=(architecture.resolution,))
 
 
 def show(work: Path, names: list[str]) -> None:
@@ -227,10 +244,11 @@ def show(work: Path, names: list[str]) -> None:
     for name, ms in zip(names, thread_ms(models), strict=True):
         row = json.loads((work / f"{name}.json").read_text())
         right, n = row["answers"]["right"], row["answers"]["n_images"]
+        trained = "" if row["seconds"] is None else f"{row['seconds']:.0f}"
         low, high = wilson(right, n)
         print(
             f"| {row['title']} | {row['resolution']} | {row['mmac']:.0f} | {100 * right / n:.1f} | "
-            f"{100 * low:.1f} to {100 * high:.1f} | {ms:.2f} | {row['seconds']:.0f} | "
+            f"{100 * low:.1f} to {100 * high:.1f} | {ms:.2f} | {trained} | "
             f"{row['epochs']} |"
         )
 

@@ -191,12 +191,13 @@ def bench(
     from edgenas.core.files.run_folder import write_bytes
     from edgenas.runs.own_models import bench as benchmark
 
-    baseline = None if against is None else benchmark.read_baseline(against)
     picture = None
     if png is not None:
         from edgenas.reporting.plots.plot import is_own_png
 
-        picture = claim(png, "--png", is_own_png, inputs=models, overwrite=overwrite)
+        inputs = models if against is None else (*models, against)
+        picture = claim(png, "--png", is_own_png, inputs=inputs, overwrite=overwrite)
+    baseline = None if against is None else benchmark.read_baseline(against)
     result = benchmark.bench(
         models,
         targets or ("local",),

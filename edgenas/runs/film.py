@@ -16,16 +16,17 @@ def write(run: Path, output: Path, *, overwrite: bool = False) -> str:
     Raises
     ------
     InputError : the name does not end in .svg, the run is on a measured table, or something is at
-        `output` that edgenas did not write. RunFolderError : the run is not finished.
+        `output` that edgenas did not write. RunFolderError : the run is not finished, or nothing
+        can be written there.
     """
     from edgenas.reporting.plots.film import film
 
     if output.suffix != ".svg":
         raise InputError(f"{output} is no name of an SVG.", "End it in .svg.")
+    there = claim(output, "--animate", _is_film, overwrite=overwrite)
     folder = RunFolder(run)
     if folder.config.exists():
         folder.require(folder.verification, "verify")
-    there = claim(output, "--animate", _is_film, overwrite=overwrite)
     write_text(there, film(Run(run).tradeoff))
     return str(there)
 

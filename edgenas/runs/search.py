@@ -6,13 +6,12 @@ import contextlib
 import importlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgenas.core.errors import EdgeNasError, InfeasibleError, InputError, nearest
-from edgenas.core.files.outputs import claim
-from edgenas.core.files.run_folder import write_bytes
+from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.progress import Progress
 from edgenas.core.records import DeviceProfile, VerifiedModel, to_json
 from edgenas.core.records.tables import TableCard
@@ -45,6 +44,7 @@ MOST_ROUNDS = 4
 MOST_SEARCHES = 4
 # Subnets measured at once while a wanted error is not reached.
 BATCH = 8
+CONFUSION = "confusion"  # of the winner: the name of its plot
 
 
 def search(
@@ -249,18 +249,28 @@ def explain(
     png : folder that the plots are written to; overwrite : also over files of their names that
     edgenas did not write. layers : what int8 costs each layer is wanted.
     """
+    if png is not None:
+        from edgenas.reporting.plots.plot import claim_plots
+
+        claim_plots(_plot_names(RunFolder(path)), png, overwrite=overwrite)
     with open_run(path, {}, progress, resume=True, create=False, access=access) as context:
         is_table = "export" not in context.source.steps
         if layers and is_table:
             raise InputError("A measured table has no layers.", "Leave --layers out.")
+        if save_ms is not None and is_table:
+            raise InputError("--save is not there for a measured table.", "Leave it out.")
         reports = step(context, "explain")
         verdict = context.verdict()
         best = None if is_table else context.best()
-        saved = []
-        if save_ms is not None and is_table:
-            raise InputError("--save is not there for a measured table.", "Leave it out.")
+        saved, drawn = [], []
         if save_ms is not None and best is not None:
             saved = to_json(savings(context.predictors(), best, save_ms))
+        if png is not None:
+            from edgenas.reporting.plots.plot import write_plots
+
+            drawn = write_plots(
+                {**_plots(reports), **_confusion(context)}, png, overwrite=overwrite
+            )
         return {
             "run": str(path),
             "step": "explain",
@@ -270,9 +280,7 @@ def explain(
             "result": to_json(reports),
             "savings": saved,
             "int8": None if is_table else _int8(context),
-            "plots": []
-            if png is None
-            else _write_plots({**_plots(reports), **_confusion(context)}, png, overwrite),
+            "plots": drawn,
             **({} if is_table else {"roofline": _roofline(context)}),
         }
 
@@ -301,7 +309,7 @@ def _confusion(context: RunContext) -> dict[str, Plot]:
     winner = context.winner()
     if not isinstance(winner, VerifiedModel) or winner.confusion is None:
         return {}
-    return {"confusion": of_classes.confusion(winner.confusion, winner.model.class_names)}
+    return {CONFUSION: of_classes.confusion(winner.confusion, winner.model.class_names)}
 
 
 def _plots(reports: list[PredictorReport]) -> dict[str, Plot]:
@@ -310,29 +318,19 @@ def _plots(reports: list[PredictorReport]) -> dict[str, Plot]:
 
     plots = {}
     for report in reports:
-        for draw in (
-            of_report.fit_quality,
-            of_report.residuals,
-            of_report.coefficients,
-            of_report.effects,
-        ):
+        for kind, draw in of_report.OF_PREDICTOR.items():
             plot = draw(report)
             if plot is not None:
-                plots[f"{report.response}-{draw.__name__.replace('_', '-')}"] = plot
+                plots[f"{report.response}-{kind}"] = plot
     return plots
 
 
-def _write_plots(plots: Mapping[str, Plot], folder: Path, overwrite: bool) -> list[str]:
-    from edgenas.reporting.plots.plot import is_own_png
+def _plot_names(folder: RunFolder) -> list[str]:
+    """Return the names of all plots that there may be of a run."""
+    from edgenas.reporting.plots.of_report import OF_PREDICTOR
 
-    paths = {folder / f"{name}.png": plot for name, plot in plots.items()}
-    claimed = [
-        (claim(path, "--png", is_own_png, overwrite=overwrite), plot.png())
-        for path, plot in paths.items()
-    ]
-    for there, content in claimed:
-        write_bytes(there, content)
-    return [str(path) for path in paths]
+    fitted = [path.stem for path in folder.predictors.glob("*.json")]
+    return [CONFUSION, *(f"{response}-{kind}" for response in fitted for kind in OF_PREDICTOR)]
 
 
 def step(context: RunContext, name: str, **options: Any) -> Any:

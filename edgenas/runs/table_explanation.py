@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from edgenas.core.errors import InputError
-from edgenas.core.files.outputs import claim
-from edgenas.core.files.run_folder import write_bytes
 from edgenas.core.tables.file import read_table
 from edgenas.predictors.tables import effects, waterfall
 from edgenas.predictors.tables.regression import TableRegression
@@ -42,6 +40,10 @@ def explained(
             "A breakdown takes a table and one or two of its rows.",
             f"Say: edgenas explain {predictor} --rows TABLE.csv --row 1 --row 2",
         )
+    if png is not None:
+        from edgenas.reporting.plots.plot import claim_plots
+
+        claim_plots((), png, overwrite=overwrite)
     fitted = TableRegression.read(predictor)
     read = None if table is None else read_table(table)
     if read is not None and derived:
@@ -62,7 +64,7 @@ def explained(
 def _drawn(report: dict[str, Any], folder: Path, overwrite: bool) -> list[str]:
     """Write the plots of a report into `folder`; return their paths."""
     from edgenas.reporting.plots import of_tables
-    from edgenas.reporting.plots.plot import is_own_png
+    from edgenas.reporting.plots.plot import write_plots
 
     response = report["label"]
     plots = {}
@@ -76,13 +78,7 @@ def _drawn(report: dict[str, Any], folder: Path, overwrite: bool) -> list[str]:
         plots[f"together-{at}-{name}"] = of_tables.together(one, response, report["effects_in"])
     if "decomposition" in report:
         plots["rows"] = of_tables.waterfall(report["decomposition"], response)
-    claimed = {}
-    for name, plot in plots.items():
-        path = folder / f"{name}.png"
-        claimed[path] = claim(path, "--png", is_own_png, overwrite=overwrite), plot
-    for there, plot in claimed.values():
-        write_bytes(there, plot.png())
-    return [str(path) for path in claimed]
+    return write_plots(plots, folder, overwrite=overwrite)
 
 
 def _file_name(column: str) -> str:

@@ -3,15 +3,21 @@
 An output never replaces an input, nor anything that is not a regular file. A file that is there
 already is replaced if edgenas wrote it, which its content tells (each kind of output has a test for
 that: a seal, a header, metadata), if it is empty, or if the user says --overwrite.
+
+A command asks here before it reads its inputs, so that no work is lost to an output that cannot be
+written.
 """
 
 from __future__ import annotations
 
+import errno
 import stat
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edgenas.core.errors import InputError
+from edgenas.core.files.run_folder import unwritable
 
 Written = Callable[[Path], bool]  # whether edgenas wrote the file; it may raise what readers raise
 
@@ -38,12 +44,14 @@ def claim(
 
     Raises
     ------
-    InputError : something is there that may not be replaced.
+    InputError : something is there that may not be replaced. RunFolderError : no file can be made
+        there.
     """
     try:
         here = path.resolve() if path.is_symlink() else path
         status = here.stat()
     except FileNotFoundError:
+        require_writable(here)
         return here
     except (OSError, RuntimeError) as problem:  # no folder, a circle of links
         raise InputError(
@@ -65,7 +73,37 @@ def claim(
             f"{path} is there already, and edgenas did not write it, or not as it is now.",
             f"Choose another file with {option}, or replace it with --overwrite.",
         )
+    require_writable(here)
     return here
+
+
+def claim_folder(folder: Path, option: str) -> Path:
+    """Return the folder that the user wants files in, which may not be there yet.
+
+    Raises
+    ------
+    InputError : something else is there. RunFolderError : no file can be made in it.
+    """
+    if is_there(folder) and not folder.is_dir():
+        raise InputError(f"{folder} is no folder.", f"Choose a folder with {option}.")
+    require_writable(folder / "output")
+    return folder
+
+
+def require_writable(path: Path) -> None:
+    """Raise `RunFolderError` unless a file can be made at `path`, and the folders that it lacks.
+
+    The file system is asked by a file that is gone at once: what a mode says is not what a mount, a
+    quota or a full disk allows, nor what the administrator may.
+    """
+    try:
+        folder = next(parent for parent in path.absolute().parents if is_there(parent))
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{folder} is no folder")
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        raise unwritable(path, problem) from problem
 
 
 def is_there(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from statistics import NormalDist
 
@@ -309,3 +309,11 @@ def _scaled(value: Interval, scale: float) -> Interval:
     return replace(
         value, mean=scale * value.mean, lower=scale * value.lower, upper=scale * value.upper
     )
+
+
+OF_PREDICTOR: dict[str, Callable[[PredictorReport], Plot | None]] = {  # by the names of their files
+    "fit-quality": fit_quality,
+    "residuals": residuals,
+    "coefficients": coefficients,
+    "effects": effects,
+}

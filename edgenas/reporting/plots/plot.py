@@ -9,6 +9,7 @@ import io
 import re
 import struct
 import zlib
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from xml.etree import ElementTree
 
 import altair as alt
 
+from edgenas.core.files.outputs import claim, claim_folder
+from edgenas.core.files.run_folder import write_bytes
 from edgenas.core.printable import printable
 
 INK, MUTED, GRID, PAPER = "#1c2733", "#5b6875", "#e3e7eb", "#ffffff"
@@ -171,3 +174,19 @@ def is_own_png(path: Path) -> bool:
     with path.open("rb") as stream:
         start = stream.read(4096)
     return start.startswith(b"\x89PNG\r\n") and b"tEXtSoftware\0" + SOFTWARE.encode() in start
+
+
+def claim_plots(names: Iterable[str], folder: Path, *, overwrite: bool) -> dict[str, Path]:
+    """Return where to write plots of these names in the folder that --png names; see `claim`."""
+    claim_folder(folder, "--png")
+    return {
+        name: claim(folder / f"{name}.png", "--png", is_own_png, overwrite=overwrite)
+        for name in names
+    }
+
+
+def write_plots(plots: Mapping[str, Plot], folder: Path, *, overwrite: bool) -> list[str]:
+    """Write each plot as a PNG of its name into the folder that --png names; return the paths."""
+    for name, path in claim_plots(plots, folder, overwrite=overwrite).items():
+        write_bytes(path, plots[name].png())
+    return [str(folder / f"{name}.png") for name in plots]

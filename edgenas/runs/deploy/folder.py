@@ -18,6 +18,7 @@ from PIL import Image
 
 from device_runtime import interpreter
 from edgenas.core.errors import InputError, RunFolderError
+from edgenas.core.files.outputs import claim_folder
 from edgenas.core.files.run_folder import write_bytes
 from edgenas.core.records import ImageInput, to_json
 from edgenas.targets.jobs.runtime import RUNTIME
@@ -154,12 +155,13 @@ class Application:
 
 
 def require_free(to: Path) -> None:
-    """Raise `InputError` unless `to` is an empty folder, or nothing."""
+    """Raise `InputError` unless `to` is an empty folder, or nothing, and can be written."""
     if to.is_symlink() or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
         raise InputError(
             f"{to} is there already, and an application replaces nothing.",
             "Name a folder that is empty or does not exist.",
         )
+    claim_folder(to, "--to")
 
 
 def write_application(application: Application, to: Path) -> Deployed:

@@ -78,13 +78,13 @@ def quantize_model(
     DataError : the images cannot be read. ExportError : an engine or a writer is not installed.
     TargetError : the target cannot be reached, on which the cost of layers in float is measured.
     """
-    if wanted.max_drop is not None:
-        find(wanted.target)
     if path.suffix.lower() != ".onnx":
         raise InputError(
             f"{path} is no .onnx file.", "Export the float network as ONNX: torch.onnx.export"
         )
     outputs = _outputs(path, wanted)
+    if wanted.max_drop is not None:
+        find(wanted.target)
     with tempfile.TemporaryDirectory() as scratch:
         # sizes that are open are said to the importer, not to an engine
         own = open_models([path], {"": (1, *wanted.shape)} if wanted.shape else {}, Path(scratch))
@@ -167,8 +167,6 @@ def _outputs(path: Path, wanted: QuantizeAs) -> list[Path]:
     for output in named:
         if output.suffix.lower() not in ENGINE_OF:
             raise InputError(f"{output} ends neither in .onnx nor in .tflite.")
-        if not output.parent.is_dir():
-            raise InputError(f"There is no folder {output.parent} for {output.name}.")
     return [
         claim(output, "--output", _is_own, inputs=[path], overwrite=wanted.overwrite)
         for output in named

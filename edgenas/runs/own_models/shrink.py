@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgenas.core.errors import InputError, RunFolderError
+from edgenas.core.files.outputs import claim_folder
 from edgenas.core.files.run_folder import RunFolder, write_json
 from edgenas.core.progress import Progress
 from edgenas.core.run_options import LARGEST_SIZE, SMALLEST_SIZE
@@ -54,6 +55,7 @@ def begin(
             f"{run} holds a run already.", f"Go on with: edgenas search --out {run} --resume"
         )
     require_new(folder)
+    claim_folder(run, "--out")
     with tempfile.TemporaryDirectory() as scratch:
         (own,) = open_models([path], {"": (1, *shape)} if shape else {}, Path(scratch))
         content = own.path.read_bytes()

@@ -64,10 +64,10 @@ def package(
     from edgenas.supernet.parallel import joined
 
     files = Package(weights)
-    about = files.metadata()
     of_edgenas = files.written_by_edgenas()
     for path, is_written in of_edgenas.items():
         claim(path, "SUPERNET", is_written, inputs=[weights], overwrite=overwrite)
+    about = files.metadata()
     earlier = frozenset(path for path, is_written in of_edgenas.items() if wrote(path, is_written))
     size = trained_size(files)
     if size is None:
