@@ -118,7 +118,8 @@ def _others(job: Job, cores: int, end: PassEnded) -> str:
     others = (busy_s - end.own_cpu_s) / end.seconds
     allowed = len(used) - job.threads * (1 - job.settings.busy_tolerance)
     if others > allowed + len(used) * _TICK_S / end.seconds:
-        return f"busy: other processes used {others:.1f} of {len(used)} cores"
+        every = f"{len(used)} core{'s' * (len(used) > 1)}"
+        return f"busy: other processes used {others:.1f} of {every}"
     return ""
 
 

@@ -25,6 +25,7 @@ from device_runtime.protocol import (
     parse_record,
     write_record,
 )
+from edgenas.core.counted import counted
 from edgenas.core.errors import RunFolderError
 
 LEFT_OUT = "(left out)"
@@ -94,7 +95,7 @@ def contents(files: Mapping[str, bytes]) -> tuple[str, ...]:
         title = _TITLES.get(name.partition("/")[0], name)
         by_title.setdefault(title, []).append(len(content))
     return tuple(
-        f"{len(sizes)} file{'s' * (len(sizes) > 1)}, {sum(sizes) / 1e3:.1f} kB: {title}"
+        f"{counted(len(sizes), 'file')}, {sum(sizes) / 1e3:.1f} kB: {title}"
         for title, sizes in by_title.items()
     )
 

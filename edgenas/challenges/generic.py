@@ -28,6 +28,7 @@ from edgenas.challenges.model_files import (
     read_onnx,
     read_tflite,
 )
+from edgenas.core.counted import counted
 from edgenas.core.errors import InputError
 from edgenas.core.files.run_folder import write_bytes
 from edgenas.core.records import ImageInput, from_json
@@ -183,13 +184,14 @@ def _one_model(file: Path, labels: Path | None = None) -> Iterator[Finding]:
         yield RULES.broken("model", f"{file.name}: {found}", remedy)
     if model.float_operators and _INTEGER & set(model.operators):
         names = ", ".join(model.float_operators[:3])
-        found = f"{len(model.float_operators)} layers are computed in float, first {names}."
+        layers = counted(len(model.float_operators), "layer is", "layers are")
+        found = f"{layers} computed in float, first {names}."
         yield RULES.broken("integer", found, "Quantize these layers too.", "warning")
     if labels is not None and model.outputs:
         count = len(labels.read_text("utf-8", "replace").splitlines())
         scores = {tensor.shape[-1] for tensor in model.outputs if tensor.shape}
         if scores != {count}:
-            found = f"{file.name} gives {sorted(scores)} scores for {count} labels."
+            found = f"{file.name} gives {sorted(scores)} scores for {counted(count, 'label')}."
             yield RULES.broken("model", found, "Give one label for each score, in order.")
 
 

@@ -27,6 +27,7 @@ from edgenas.challenges.base import (
 )
 from edgenas.challenges.class_order import class_order, plain_name
 from edgenas.challenges.model_files import ModelFile, UnreadableModelError, read_tflite
+from edgenas.core.counted import counted
 from edgenas.core.errors import InputError
 from edgenas.core.files.run_folder import write_bytes
 from edgenas.int8.graph.pixels import take_pixels, with_background, with_class_order
@@ -172,6 +173,7 @@ def _operators(model: ModelFile) -> Iterator[Finding]:
         yield RULES.broken("operators", found, "Use built-in operators only.")
     if model.float_operators:
         names = ", ".join(model.float_operators[:3])
-        found = f"{len(model.float_operators)} tensors are computed in float, the first: {names}."
+        tensors = counted(len(model.float_operators), "tensor is", "tensors are")
+        found = f"{tensors} computed in float, the first: {names}."
         remedy = "Quantize these layers too."
         yield RULES.broken("integer", found, remedy, "warning")

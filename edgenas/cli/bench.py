@@ -14,6 +14,7 @@ from edgenas.cli.options import SHARE, access_given, access_options, json_option
 from edgenas.cli.progress_bars import Bars
 from edgenas.cli.show import WIDEST, operator_table
 from edgenas.cli.terminal import emit_json
+from edgenas.core.counted import counted, were
 from edgenas.core.errors import InputError
 from edgenas.runs import commands
 
@@ -169,7 +170,8 @@ def _doubts(row: dict[str, Any]) -> list[str]:
         doubts.append("too few passes were quiet, so the time stands on rejected ones")
     elif row["rejected_passes"]:
         every = row["passes"] + row["rejected_passes"]
-        doubts.append(f"{row['rejected_passes']} of {every} passes were rejected")
+        rejected = row["rejected_passes"]
+        doubts.append(f"{rejected} of {counted(every, 'pass', 'passes')} {were(rejected)} rejected")
     if not row["converged"]:
         doubts.append("the interval is wider than was asked for")
     if "built-in kernels for" in row["provider"] or " with " in row["provider"]:

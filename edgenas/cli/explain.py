@@ -23,6 +23,7 @@ from edgenas.cli.options import (
 from edgenas.cli.progress_bars import Bars
 from edgenas.cli.terminal import emit_json
 from edgenas.cli.verdicts import show_not_verified
+from edgenas.core.counted import counted
 from edgenas.core.errors import InputError
 from edgenas.core.intervals import EXTRAPOLATION
 from edgenas.reporting.words import bars
@@ -237,7 +238,7 @@ def _one_screen(console: Terminal, run: Path, document: dict[str, Any]) -> None:
     others = ", ".join(report["label"] for report in reports[1:])
     notes = sum(len(report["notes"]) for report in reports)
     more = [f"the same of {others}"] if others else []
-    more += [f"{notes} note{'s' * (notes > 1)}"] if notes else []
+    more += [counted(notes, "note")] if notes else []
     more += ["all effects"] if len(first["effects"]) > MOST_ON_A_SCREEN else []
     if more:
         console.print(f"--all has {', '.join(more)}.")
@@ -285,7 +286,7 @@ def _effects(console: Terminal, report: dict[str, Any], most: int) -> None:
     )
     _lines(console, bars.effect_lines(largest[:most], scale))
     if most == MOST_EFFECTS < len(largest):
-        console.print(f"and {len(largest) - most} smaller ones: --json")
+        console.print(f"and {counted(len(largest) - most, 'smaller one')}: --json")
 
 
 def _lines(console: Terminal, lines: list[str]) -> None:

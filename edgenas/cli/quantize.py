@@ -22,6 +22,7 @@ from edgenas.cli.progress_bars import Bars
 from edgenas.cli.show import WIDEST
 from edgenas.cli.show_file import percent
 from edgenas.cli.terminal import emit_json, say
+from edgenas.core.counted import counted
 from edgenas.core.errors import InputError
 from edgenas.core.records.image_input import FITS
 from edgenas.runs import commands
@@ -136,7 +137,8 @@ def _show(found: dict[str, Any]) -> None:
     for file in found["files"]:
         _show_floats(file)
     say(
-        f"calibrated on {found['n_calibration']} images, compared on {found['n_test']} others; "
+        f"calibrated on {counted(found['n_calibration'], 'image')}, compared on "
+        f"{counted(found['n_test'], 'other')}; "
         "brackets are 95 % intervals"
     )
     worst = sorted(found["layers"], key=_noise)[:_MOST_LAYERS]
@@ -155,7 +157,8 @@ def _show_floats(file: dict[str, Any]) -> None:
             f"{100 * drop[key]:.2g} with {what}"
             for key, what in (("int8", "all in int8"), ("mixed", f"{len(layers)} in float"))
         )
-        say(f"{file['path']}: points lost on {drop['n_deciding']} images that decided: {points}")
+        deciding = counted(drop["n_deciding"], "image")
+        say(f"{file['path']}: points lost on {deciding} that decided: {points}")
     if layers:
         share = sum(layer["share"] for layer in layers)
         named = ", ".join(f"{one['name']} ({one['kind']}, {one['share']:.1%})" for one in layers)

@@ -13,6 +13,7 @@ from edgenas.cli.card import card
 from edgenas.cli.console import Terminal
 from edgenas.cli.terminal import say
 from edgenas.cli.verdicts import show_not_verified, show_reservations
+from edgenas.core.counted import counted
 from edgenas.core.metrics import REGISTRY
 from edgenas.core.records.goals import SCORE
 from edgenas.core.records.image_input import FIT_TEXTS, USUAL_FIT
@@ -95,7 +96,7 @@ def _hardware(known: dict[str, float]) -> str:
 def _score(winner: dict[str, Any], target: str, label: str) -> str:
     if not winner["synthetic_images"]:
         measured, n = winner["device_accuracy"], winner["n_images"]
-        return f"{measured:.2%} {label} on {target} ({n} test images)"
+        return f"{measured:.2%} {label} on {target} ({counted(n, 'test image')})"
     predicted = winner["predicted_accuracy"]
     bounds = f"{predicted['lower']:.1%} to {predicted['upper']:.1%}"
     return f"{label} on {target} NOT MEASURED, predicted {predicted['mean']:.1%} ({bounds})"
@@ -196,8 +197,8 @@ def operator_table(document: dict[str, Any]) -> None:
     console.print(
         f"{document['model']} on {document['target']}, {document['engine']} "
         f"{document['engine_version']}: {document['total_ms']:.4g} ms in "
-        f"{len(document['operators'])} operators, middle half of {document['runs']} runs (with the "
-        "profiler's own time: no latency)",
+        f"{counted(len(document['operators']), 'operator')}, middle half of "
+        f"{counted(document['runs'], 'run')} (with the profiler's own time: no latency)",
     )
     for finding in document["findings"]:
         console.print(f"note: {finding}")
@@ -255,15 +256,18 @@ def table_fit(document: dict[str, Any]) -> None:
     Terminal(width=WIDEST).print(table)
     if len(shown) < len(document["terms"]):
         hidden = len(document["terms"]) - len(shown)
-        say(f"and {hidden} more terms, with smaller t: --json")
+        say(f"and {counted(hidden, 'more term')}, with smaller t: --json")
     say(f"standard errors: {document['standard_errors']}")
     for note in (*document["read_as"], *document["notes"]):
         say(note)
     if "transfer" in document:
         _transfer(document["transfer"])
     errors = document["heldout"]
-    counted = [f", {document[what]} {what}" for what in ("skipped", "duplicates") if document[what]]
-    say(f"{document['n']} rows fitted in {document['seconds']:.1f} s{''.join(counted)}")
+    rows = counted(document["n"], "row")
+    skipped = f", {document['skipped']:,} skipped" if document["skipped"] else ""
+    copies = document["duplicates"]
+    repeated = f", {counted(copies, 'duplicate')}" if copies else ""
+    say(f"{rows} fitted in {document['seconds']:.1f} s{skipped}{repeated}")
     for name, why in document["left_out"].items():
         say(f"left out: {name}, which {why} (or say --keep)")
     for warning in document["warnings"]:

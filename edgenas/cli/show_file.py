@@ -7,6 +7,7 @@ from typing import Any
 from edgenas.cli.console import Terminal
 from edgenas.cli.terminal import say
 from edgenas.cli.verdicts import show_reservations
+from edgenas.core.counted import counted
 
 
 def show_verified_file(document: dict[str, Any]) -> None:
@@ -29,7 +30,8 @@ def show_verified_file(document: dict[str, Any]) -> None:
         say(f"latency: {latency['median_ms']:.4g} ms{bounds}{held}")
     if document["accuracy"] is not None:
         say(
-            f"accuracy: {percent(document['accuracy'])} % of {document['n_images']} images; on "
+            f"accuracy: {percent(document['accuracy'])} % of "
+            f"{counted(document['n_images'], 'image')}; on "
             f"this computer ({document['host_engine']}) {percent(document['host_accuracy'])} %"
         )
         say(

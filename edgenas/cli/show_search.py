@@ -10,6 +10,7 @@ from rich.table import Table
 
 from edgenas.cli.console import Terminal
 from edgenas.cli.terminal import say
+from edgenas.core.counted import counted
 from edgenas.core.metrics import REGISTRY, ResponseKind, of_column
 from edgenas.core.records import Candidate, Interval, Limit, SearchResult, TableRow, from_json
 
@@ -44,7 +45,8 @@ def found(document: dict[str, Any]) -> None:
     texts = [text for limit in result.limits for text in _limit_texts(limit)]
     say(
         f"objective {', '.join(result.objectives)}; limits {', '.join(texts) or 'none'}; by "
-        f"{result.method}: {_proof(result)}; {len(result.frontier)} networks on the frontier"
+        f"{result.method}: {_proof(result)}; {counted(len(result.frontier), 'network')} on the "
+        "frontier"
     )
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from edgenas.cli.console import Terminal
 from edgenas.cli.show_search import table_candidates
 from edgenas.cli.verdicts import show_not_verified, show_reservations
+from edgenas.core.counted import counted
 from edgenas.core.metrics import of_column
 from edgenas.core.records import Interval, from_json
 
@@ -51,8 +52,9 @@ def table_card(card: dict[str, Any]) -> None:
     if words:
         console.print(f"measured on {', '.join(words)}")
     console.print(
-        f"{card['rows']} rows, {card['architectures']} architectures, {card['networks']} networks "
-        f"of {card['combinations']:.4g} combinations of {len(card['variables'])} columns"
+        f"{counted(card['rows'], 'row')}, {counted(card['architectures'], 'architecture')}, "
+        f"{counted(card['networks'], 'network')} of {card['combinations']:.4g} combinations of "
+        f"{counted(len(card['variables']), 'column')}"
     )
     shown = Table(box=box.SIMPLE)
     for name in ("response", "column", "better", "networks", "least", "greatest"):

@@ -19,6 +19,7 @@ from edgenas.cli.options import (
 from edgenas.cli.progress_bars import Bars
 from edgenas.cli.terminal import emit_json, say
 from edgenas.cli.verdicts import end_with, show_reservations, strict_option
+from edgenas.core.counted import counted
 from edgenas.core.errors import InputError
 from edgenas.runs import commands
 
@@ -144,7 +145,8 @@ def _show(document: dict[str, Any]) -> None:
     say(f"{document['challenge']}: {document['built']} {VERDICT[document['status']]}")
     if referee := document.get("referee"):
         say(
-            f"referee run: {referee['accuracy']:.2%} of {referee['n_images']:,} image files, fed "
+            f"referee run: {referee['accuracy']:.2%} of "
+            f"{counted(referee['n_images'], 'image file')}, fed "
             f"as the judge feeds them; verified: {referee['verified_accuracy']:.2%}"
             + _alike(referee)
         )
@@ -165,7 +167,7 @@ def _alike(referee: dict[str, Any]) -> str:
     """Return on how many images the target and the judge agree; "" where that is not known."""
     if referee["n_alike"] is None:
         return ""
-    return f" (the same {referee['n_alike']:,} images right or wrong on the target)"
+    return f" (the same {counted(referee['n_alike'], 'image')} right or wrong on the target)"
 
 
 def _show_score(score: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from edgenas.cli.options import (
 )
 from edgenas.cli.show import table_fit
 from edgenas.cli.terminal import emit_json, say
+from edgenas.core.counted import counted
 from edgenas.core.errors import InputError
 from edgenas.core.files.outputs import claim
 from edgenas.core.run_options import taken_by
@@ -260,7 +261,7 @@ def predict(  # noqa: PLR0917 - the command's options
     empty = ("",) * len(ADDED)
     added = [next(answered) if known else empty for known in complete.tolist()]
     write_text(there, widened(table, [ADDED, *added]))
-    document = {
+    document: dict[str, Any] = {
         "n": int(complete.sum()),
         "missing": int((~complete).sum()),
         "outside": int(outside.sum()),
@@ -270,18 +271,18 @@ def predict(  # noqa: PLR0917 - the command's options
     if as_json:
         emit_json(document)
         return
-    say(f"{document['n']} rows predicted, in {output}")
+    say(f"{counted(document['n'], 'row')} predicted, in {output}")
     if document["missing"]:
         first = int(np.argmin(complete)) + 1
         say(
-            f"warning: {document['missing']} rows lack a number that the predictor takes (first: "
-            f"row {first}): their cells are empty",
+            f"warning: {counted(document['missing'], 'row lacks', 'rows lack')} a number that the "
+            f"predictor takes (first: row {first}): these cells are empty",
             err=True,
         )
     if document["outside"]:
         say(
-            f"warning: {document['outside']} of them lie outside what was measured (column "
-            "outside): do not rely on their intervals",
+            f"warning: {counted(document['outside'], 'row lies', 'rows lie')} outside what was "
+            "measured (column outside): do not rely on such intervals",
             err=True,
         )
 

@@ -22,6 +22,7 @@ from edgenas.cli.progress_bars import Bars
 from edgenas.cli.show_file import show_verified_file
 from edgenas.cli.terminal import emit_json, say
 from edgenas.cli.verdicts import end_with, strict_option
+from edgenas.core.counted import counted
 from edgenas.core.errors import InputError
 from edgenas.runs import commands
 
@@ -116,7 +117,7 @@ def _replay(path: Path, as_json: bool) -> None:
         for model in dict.fromkeys(check["model"] for check in checks):
             _show(model, [check for check in checks if check["model"] == model])
         said = ", ".join(f"{count} {SAID[status]}" for status, count in counts.items() if count)
-        say(f"{len(checks)} figures: {said}")
+        say(f"{counted(len(checks), 'figure')}: {said}")
     if counts["differs"]:
         raise click.exceptions.Exit(NOT_CONFIRMED)
 
@@ -124,7 +125,8 @@ def _replay(path: Path, as_json: bool) -> None:
 def _show(model: str, checks: list[dict[str, Any]]) -> None:
     """Print what came of a model's figures: those that follow by number, the others by name."""
     follow = sum(check["status"] == "follows" for check in checks)
-    say(f"{model}: {follow} of {len(checks)} figures follow from the evidence")
+    every, says = counted(len(checks), "figure"), "follows" if follow == 1 else "follow"
+    say(f"{model}: {follow} of {every} {says} from the evidence")
     unknown: dict[str, list[str]] = {}
     for check in checks:
         if check["status"] == "unknown":

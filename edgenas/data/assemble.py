@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 
 from edgenas.core import plugins
+from edgenas.core.counted import counted
 from edgenas.core.errors import DataError
 from edgenas.core.records import Fit
 from edgenas.data import pixel_store
@@ -80,7 +81,8 @@ def _check(
         _check_counts(name, class_names, np.bincount(classes, minlength=len(class_names)), test)
     elif len(train) < FEWEST:
         raise DataError(
-            f"{name} has {len(train)} readable training images; {FEWEST} are the fewest.",
+            f"{name} has {counted(len(train), 'readable training image')}; {FEWEST} are the "
+            "fewest.",
             "Add images to it.",
         )
     if test is not None and not len(test):

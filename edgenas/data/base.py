@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from edgenas.core import plugins
+from edgenas.core.counted import counted
 from edgenas.core.errors import DataError, PluginError
 from edgenas.core.progress import Progress
 from edgenas.core.records import DataCard, Fit, ImageInput, Seen
@@ -267,7 +268,8 @@ def load(
         named = ", ".join(map(str, dataset.skipped[:NAMED_SKIPPED_FILES]))
         more = len(dataset.skipped) - NAMED_SKIPPED_FILES
         rest = f" and {more} more" if more > 0 else ""
-        progress.warning(f"{len(dataset.skipped)} images were skipped: {named}{rest}.")
+        skipped = counted(len(dataset.skipped), "image was", "images were")
+        progress.warning(f"{skipped} skipped: {named}{rest}.")
     if dataset.synthetic:
         return dataset
     found = seen(dataset.train, dataset.val, dataset.test)

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from edgenas.core.counted import counted
 from edgenas.core.progress import Progress
 from edgenas.data.split_names import Part
 from edgenas.data.tree import as_text
@@ -28,8 +29,8 @@ def warn_of_copies(
         )
         more = f" and {len(copies) - NAMED} more" if len(copies) > NAMED else ""
         progress.warning(
-            f"{len(copies)} image{'s lie' if len(copies) > 1 else ' lies'} in several classes, so "
-            f"that no answer is right: {pairs}{more}."
+            f"{counted(len(copies), 'image lies', 'images lie')} in several classes, so that "
+            f"no answer is right: {pairs}{more}."
         )
 
 

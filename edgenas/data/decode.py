@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from edgenas.core.counted import counted
 from edgenas.core.files.regular import irregular
 from edgenas.core.progress import Progress, Task
 from edgenas.core.records import Fit, ImageInput
@@ -171,8 +172,8 @@ def tell(parts: Sequence[Decoded], fit: Fit, progress: Progress) -> None:
     animated = sum(part.animated for part in parts)
     if animated:
         progress.message(
-            f"{animated} image{'s have' * (animated > 1) or ' has'} several pictures: the first "
-            "of each is taken."
+            f"{counted(animated, 'image has', 'images have')} several pictures: the first of each "
+            "is taken."
         )
 
 

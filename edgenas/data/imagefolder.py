@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from edgenas.core import plugins
+from edgenas.core.counted import counted
 from edgenas.core.errors import DataError, closest
 from edgenas.core.progress import Progress, SilentTask
 from edgenas.data.assemble import assemble
@@ -165,9 +166,7 @@ def _layout(root: Path, reading: Reading, progress: Progress) -> Layout:
             masks += beside
     if masks:
         names = _some([path.name for path in masks])
-        progress.warning(
-            f"Left out: {len(masks)} mask{'s' * (len(masks) > 1)} beside images ({names})."
-        )
+        progress.warning(f"Left out: {counted(len(masks), 'mask')} beside images ({names}).")
     if layout.read_as:
         progress.message(layout.read_as)
     for sentence in layout.left_out:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import DataError
 from edgenas.core.files.regular import irregular
 from edgenas.data.label_columns import (
@@ -230,7 +231,8 @@ def _of_table(
         ones = [[index for index in hot if float(row[index]) == 1] for row in body]
         many = sum(len(one) > 1 for one in ones)
         if many and not several:
-            seen = f"{many} rows of {as_text(file.name)} have more than one class"
+            have = counted(many, "row has", "rows have")
+            seen = f"{have} more than one class in {as_text(file.name)}"
             raise other_task(root, "several labels an image", seen)
         named = [tuple(as_text(header[index]) for index in one) or ("",) for one in ones]
         return _each(files, named, parts, tuple(as_text(header[index]) for index in hot))
@@ -290,7 +292,8 @@ def _of_coco(root: Folder, file: Path, document: Any, several: bool) -> Labels:
         found.setdefault(one["image_id"], set()).add(names[one["category_id"]])
     many = sum(len(classes) > 1 for classes in found.values())
     if many and not several:
-        seen = f"{many} images have more than one category in {as_text(file.name)}"
+        have = counted(many, "image has", "images have")
+        seen = f"{have} more than one category in {as_text(file.name)}"
         raise other_task(root, "several labels an image", seen)
     images = [str(one["file_name"]) for one in document["images"]]
     named = [tuple(sorted(found.get(one["id"], {""}))) for one in document["images"]]
@@ -314,14 +317,14 @@ def _told(state: str, names: list[str], which: str) -> list[str]:
     if not names:
         return []
     shown = ", ".join(map(as_text, names[:NAMED])) + " …" * (len(names) > NAMED)
-    return [f"{state}: {len(names):,} image{'s' * (len(names) > 1)} {which} ({shown})."]
+    return [f"{state}: {counted(len(names), 'image')} {which} ({shown})."]
 
 
 def _flat(root: Folder, unusable: list[str]) -> DataError:
     _, masks = without_masks(root.all_images())
     if 3 * len(masks) >= root.count:
         raise other_task(root, "segmentation", f"{as_text(masks[0].name)} lies beside its image")
-    where = f"{root.path} has {root.count:,} images in no class folders"
+    where = f"{root.path} has {counted(root.count, 'image')} in no class folders"
     if names := _named_after_classes(root):
         shown = ", ".join(map(as_text, names[:NAMED]))
         hint = (

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgenas.core.counted import are, counted
 from edgenas.core.errors import DataError
 from edgenas.data.split_names import Part, exact_part, part_of, rank
 from edgenas.data.tree import Folder, as_text
@@ -131,8 +132,8 @@ def _splits_around(root: Folder, folders: dict[Part, Folder]) -> Layout | None:
         unlabelled = not used or (len(used) == 1 and not used <= parts["train"].keys())
         if part != "train" and folder.count and unlabelled:
             left_out.append(
-                f"{as_text(outer.name)}/ has {_images(folder.count)} without class folders: they "
-                "are left out."
+                f"{as_text(outer.name)}/ has {counted(folder.count, 'image')} without class "
+                f"folders, which {are(folder.count)} left out."
             )
         elif part == "train" or folder.count:
             parts[part] = classes
@@ -141,7 +142,7 @@ def _splits_around(root: Folder, folders: dict[Part, Folder]) -> Layout | None:
     for name, folder in root.filled.items():
         if name not in taken:
             left_out.append(
-                f"{as_text(name)}/ ({_images(folder.count)}) is left out: it is none of "
+                f"{as_text(name)}/ ({counted(folder.count, 'image')}) is left out: it is none of "
                 f"{', '.join(f'{as_text(one)}/' for one in sorted(taken))}. "
                 "Name it train, val or test to use it."
             )
@@ -186,7 +187,8 @@ def _splits_inside(root: Folder) -> Layout | None:
         if more:
             taken = ", ".join(f"{as_text(one.name)}/" for one in inside.values())
             left_out.append(
-                f"{_images(more)} in {as_text(name)}/ are left out: they are in none of {taken}."
+                f"{counted(more, 'image')} in {as_text(name)}/ {are(more)} left out, in none of "
+                f"{taken}."
             )
     order: tuple[Part, ...] = ("train", "val", "test")
     names: dict[Part, str] = {
@@ -311,13 +313,10 @@ def _loose(folder: Folder) -> list[str]:
     if not folder.images:
         return []
     return [
-        f"{_images(len(folder.images))} in {as_text(str(folder.path))} are in no class folder, and "
-        f"are left out: {_listed(path.name for path in folder.images)}."
+        f"{counted(len(folder.images), 'image')} in {as_text(str(folder.path))} "
+        f"{are(len(folder.images))} in no class folder, and left out: "
+        f"{_listed(path.name for path in folder.images)}."
     ]
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'s' * (count != 1)}"
 
 
 def _listed(names: Iterable[str]) -> str:

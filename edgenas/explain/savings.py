@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgenas.core.counted import counted
 from edgenas.core.records import Architecture, Candidate
 from edgenas.core.records.goals import SCORE
 from edgenas.optimize.layout import Predictors
@@ -55,9 +56,9 @@ def extrapolations(predictors: Predictors, candidates: Sequence[Candidate]) -> t
         far = [str(number) for number, one in enumerate(outside.tolist(), 1) if one]
         if far:
             found.append(
-                f"Of {len(candidates)} candidates, number {', '.join(far)} lies farther from the "
-                f"networks whose {name} is known than any of these does from the others: its "
-                "prediction interval is no promise; more samples narrow it."
+                f"Of {counted(len(candidates), 'candidate')}, number {', '.join(far)} lies farther "
+                f"from the networks whose {name} is known than any of these does from the others: "
+                "its prediction interval is no promise; more samples narrow it."
             )
     return tuple(found)
 

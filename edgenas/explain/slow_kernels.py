@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 from msgspec import structs
 
+from edgenas.core.counted import counted
 from edgenas.core.readings import Observed
 from edgenas.core.records import Architecture, Interval, Measurement
 from edgenas.spaces.base import MobileSpace
@@ -57,7 +58,8 @@ class Pathology:
         using = sum(self.kernel_size in sum(one.kernel_sizes, ()) for one in candidates)
         if using == 0:
             return f"{said}; the search avoids it: no candidate uses it."
-        return f"{said}; {using} of {len(candidates)} candidates use it all the same."
+        uses = "uses" if using == 1 else "use"
+        return f"{said}; {using} of {counted(len(candidates), 'candidate')} {uses} it all the same."
 
 
 def _times(ratio: float) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import PredictorError
 from edgenas.predictors.base import Coefficient, HeldOut, Prediction, TrainingData
 from edgenas.predictors.linear import estimator, sealed
@@ -262,7 +263,8 @@ def check(data: TrainingData) -> None:
         raise PredictorError(f"{data.name}: a term or a response is not a finite number.")
     if n < LEAST_ROWS:
         raise PredictorError(
-            f"{data.name}: {n} rows are too few to fit, at least {LEAST_ROWS} are needed.",
+            f"{data.name}: {counted(n, 'row is', 'rows are')} too few to fit, at least "
+            f"{LEAST_ROWS} are needed.",
             "Measure more.",
         )
     if np.ptp(data.response) == 0:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgenas.core.counted import counted
 from edgenas.core.interfaces import Data, Space
 from edgenas.core.progress import Progress
 from edgenas.supernet import files
@@ -142,7 +143,9 @@ def _train(
 
     if resumed:
         epoch = resumed / trainer.steps_per_epoch
-        progress.message(f"Training goes on after {epoch:.1f} of {trainer.epochs} epochs.")
+        progress.message(
+            f"Training goes on after {epoch:.1f} of {counted(trainer.epochs, 'epoch')}."
+        )
     with progress.task("Training the supernet", total) as task:
         task.advance(resumed)
         done: float = resumed

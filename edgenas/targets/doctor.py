@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from device_runtime import protocol
+from edgenas.core.counted import counted
 from edgenas.core.errors import MeasurementError
 from edgenas.core.records import DeviceProfile, EngineOffer, from_json
 from edgenas.int8.engines.scheme import default_scheme
@@ -118,11 +119,12 @@ def _machine_problems(
         )
     if load is not None and load > 0.75 * profile.cores:
         yield (
-            f"The machine is busy (load {load:g} on {profile.cores} cores): "
+            f"The machine is busy (load {load:g} on {counted(profile.cores, 'core')}): "
             "see which programs (top) and stop them."
         )
     if config.threads > profile.cores:
-        yield f"{config.threads} threads on {profile.cores} cores: set threads = {profile.cores}."
+        cores = counted(profile.cores, "core")
+        yield f"{config.threads} threads on {cores}: set threads = {profile.cores}."
     if any(core >= profile.cores for core in config.affinity):
         yield f"affinity names a core that is not there: use 0 to {profile.cores - 1}."
     if profile.throttle_flags not in (None, "none"):

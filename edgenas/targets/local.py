@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from device_runtime import interpreter, protocol
+from edgenas.core.counted import counted
 from edgenas.core.errors import InputError, MeasurementError, TargetError
 from edgenas.core.progress import Progress
 from edgenas.core.records import DeviceProfile
@@ -83,7 +84,8 @@ class LocalTarget(JobTarget):
         state = follower.state
         if state.ended is None:
             if state.passes or state.inferred:
-                progress.message(f"Going on with {folder}: {len(state.passes)} passes are reused.")
+                reused = counted(len(state.passes), "pass is", "passes are")
+                progress.message(f"Going on with {folder}: {reused} reused.")
             title = journal.TITLES[what.kind]
             with (
                 progress.task(f"{title} on {self.name}", total) as task,

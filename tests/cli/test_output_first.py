@@ -7,10 +7,13 @@ from pathlib import Path
 
 import click
 import pytest
-from helpers import cli
 
+from edgenas import __version__
 from edgenas.cli.main import edgenas
 from edgenas.core.errors import InputError
+from edgenas.core.files.run_folder import RunFolder
+from edgenas.runs.config import begun, write_config
+from helpers import cli
 
 MINE = "my notes\n"
 # What is read is nothing that any command could use, so that reading it would be another error.
@@ -44,9 +47,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (tmp_path / name).write_text(MINE)
     for name in ("run", "other"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "run.json").write_text(MINE)
+        write_config(RunFolder(tmp_path / name), begun({}), __version__)
     yield tmp_path
-    files = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    ours = ("run.json", ".mine.safetensors.lock")
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and path.name not in ours]
     assert {path.read_text() for path in files} == {MINE}
 
 

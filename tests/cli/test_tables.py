@@ -84,7 +84,7 @@ def test_rows_outside_what_was_measured_are_marked_and_counted(tmp_path: Path) -
     shown = run(predict, predictor, new, "-o", output)
     rows = list(csv.DictReader(output.read_text().splitlines()))
     assert [row["outside"] for row in rows] == ["0", "1", "1", "1", "0"]
-    assert "warning: 3 of them lie outside" in shown
+    assert "warning: 3 rows lie outside" in shown
     assert json.loads(run(predict, predictor, new, "-o", output, "--json"))["outside"] == 3
 
 
@@ -190,7 +190,7 @@ def test_odd_columns_are_read_left_out_or_refused(tmp_path: Path) -> None:
     with pytest.raises(EdgeNasError, match=r"Row 31 has net lat\.ms = -1"):
         run(fit, table, *options)
     table.write_text("\n".join([*lines, "net 30,,True,2"]))
-    assert "1 rows lack a number" in run(predict, predictor, table, "-o", tmp_path / "out.csv")
+    assert "1 row lacks a number" in run(predict, predictor, table, "-o", tmp_path / "out.csv")
     with pytest.raises(EdgeNasError, match="There is no file"):
         run(predict, tmp_path / "none.json", table, "-o", tmp_path / "out.csv")
 
@@ -234,7 +234,7 @@ def test_rows_that_lack_a_number_are_marked_and_the_others_answered(
     run(fit, table, "--response", "latency: ms", "--features", "blocks,op", "-o", predictor)
     new.write_text("blocks,op\n4,a\n,b\n6,b\n")
     shown = run(predict, predictor, new, "-o", there)
-    assert "2 rows predicted" in shown and "1 rows lack a number" in shown and "row 2" in shown
+    assert "2 rows predicted" in shown and "1 row lacks a number" in shown and "row 2" in shown
     rows = list(csv.DictReader(there.read_text().splitlines()))
     assert [row["mean"] == "" for row in rows] == [False, True, False]
     assert float(rows[0]["mean"]) == pytest.approx(4, abs=0.05)

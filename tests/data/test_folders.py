@@ -155,7 +155,7 @@ def test_a_test_folder_without_classes_is_left_out_and_said(tmp_path: Path, insi
     data = load(tmp_path, progress)
     assert sum(counts(data)) == 24
     require_red_and_green(data)
-    assert told(progress) == ["test/ has 6 images without class folders: they are left out."]
+    assert told(progress) == ["test/ has 6 images without class folders, which are left out."]
 
 
 def test_images_in_no_class_and_in_folders_of_no_split_are_counted(tmp_path: Path) -> None:
@@ -166,8 +166,7 @@ def test_images_in_no_class_and_in_folders_of_no_split_are_counted(tmp_path: Pat
     progress = Silent()
     assert counts(load(tmp_path, progress)) == (24, 24)
     assert told(progress) == [
-        f"2 images in {tmp_path}/train are in no class folder, and are left out: blue0.png, "
-        "blue1.png.",
+        f"2 images in {tmp_path}/train are in no class folder, and left out: blue0.png, blue1.png.",
         "extra/ (3 images) is left out: it is none of test/, train/. Name it train, val or test to "
         "use it.",
     ]

@@ -133,7 +133,7 @@ def test_a_float_file_of_another_make_is_counted_by_hand() -> None:
         LayerWork("matrix", "pointwise", 20, 4 * (4 + 20 + 5), 4, 32, 32),
     )
     assert work.not_covered[0] == "Without a limit, because their work is not known: 1 Foo."
-    assert work.not_covered[1].startswith("1 convolutions in groups")
+    assert work.not_covered[1].startswith("1 convolution in groups is held")
 
 
 def test_a_size_that_is_asked_for_counts() -> None:

@@ -100,5 +100,5 @@ def test_text_with_a_thousand_values_is_no_choice() -> None:
     del rows["_mean"]
     rows["note"] = np.array([f"board {x % 2_500}" for x in range(5_000)])
     found = TableRegression("main").fit(rows, "score")
-    assert found.fitted.left_out == {"note": "has 2500 texts in 5000 rows"}
+    assert found.fitted.left_out == {"note": "has 2,500 texts in 5,000 rows"}
     assert "note" not in found.columns

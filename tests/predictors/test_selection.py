@@ -97,5 +97,5 @@ def test_annealed_terms_are_labelled_and_the_bootstrap_is_kept(tmp_path):
 
 def test_too_few_replicates_are_refused():
     data = {"a": np.arange(9.0), "b": np.arange(9.0) + np.arange(9) % 2}
-    with pytest.raises(PredictorError, match="5 bootstrap replicates are too few"):
+    with pytest.raises(PredictorError, match="5 replicates are too few"):
         TableRegression("a").fit(data, "b", bootstrap=5)

@@ -104,7 +104,7 @@ def test_too_few_reports_change_nothing_and_it_says_so(reports: tuple[Report, ..
     assert calibration.factors == Factors()
     luts, _, cycles = calibration.sentences()
     assert "LUTs: estimated by formulas, not calibrated: 4 units of 1 report are too few" in luts
-    assert "1 simulations of 1 report are too few; 5 simulations are needed" in cycles
+    assert "1 simulation of 1 report is too few; 5 simulations are needed" in cycles
 
 
 def test_a_target_file_names_reports_and_the_estimate_goes_by_them(tmp_path: Path) -> None:

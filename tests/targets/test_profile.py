@@ -113,7 +113,7 @@ def test_float_operators_are_found_in_an_int8_model_only() -> None:
     ]
     assert [found.name for found in operators.float_operators(quantized)] == ["swish"]
     (said,) = operators.findings(quantized)
-    assert said.startswith("1 operators are computed in float") and "swish (HardSwish, CPU)" in said
+    assert said.startswith("1 operator is computed in float") and "swish (HardSwish, CPU)" in said
     assert operators.float_operators([one("conv", "Conv", "float", "float")]) == ()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgenas.core.counted import are, counted
+
 WORTH_A_RESERVATION = 0.01  # of the test images
 
 
@@ -34,7 +36,8 @@ class Seen:
         rest = self.n_test - self.identical
         drawn = "" if self.looked_at == rest else f" of {self.looked_at:,} compared"
         return (
-            f"{name}: of {self.n_test:,} test images {self.identical:,} are, pixel by pixel, among "
-            f"the training or validation images, and {self.nearly:,} more{drawn} are nearly: "
+            f"{name}: of {counted(self.n_test, 'test image')} "
+            f"{self.identical:,} {are(self.identical)}, pixel by pixel, among the training or "
+            f"validation images, and {self.nearly:,} more{drawn} {are(self.nearly)} nearly: "
             f"accuracy on {self.share:.1%} of them is memory. Take them out of the test images."
         )

@@ -16,6 +16,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import PredictorError
 from edgenas.core.files.regular import require_regular
 from edgenas.core.tables import numbers
@@ -326,7 +327,8 @@ def _emptied(path: Path, frame: Any, rows: Collection[int]) -> Any:
     may be."""
     if beyond := [row for row in rows if not 0 < row <= len(frame)]:
         raise PredictorError(
-            f"{path} has {len(frame)} rows: there is no row {beyond[0]}.", "Rows begin at 1."
+            f"{path} has {counted(len(frame), 'row')}: there is no row {beyond[0]}.",
+            "Rows begin at 1.",
         )
     frame = frame.astype(object)
     frame.iloc[[row - 1 for row in rows]] = None

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgenas.core.counted import counted
 from edgenas.int8.graph.ir import Node, NodeKind, WeightedNode
 from edgenas.int8.importer.builder import Builder, Import, NotCoveredError, Value
 from edgenas.int8.importer.source import Operation
@@ -20,7 +21,7 @@ def _conv(build: Builder, one: Operation) -> None:
     value = build.in_order(replace(value, pads=(0, 0, 0, 0)))
     weight = build.constant(one.inputs[1])
     if weight.ndim != 4:
-        raise NotCoveredError(f"a convolution of {weight.ndim - 2} dimensions")
+        raise NotCoveredError(f"a convolution of {counted(weight.ndim - 2, 'dimension')}")
     gaps = set(one.attributes.get("dilations", [1]))
     if len(gaps) > 1:
         raise NotCoveredError("a dilation that differs between height and width")

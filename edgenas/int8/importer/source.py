@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _one_image(graph: GraphProto, name: str, shape: tuple[int, ...] | None) -> N
         raise InputError(f"{name} takes no float32: its input {inputs[0].name} is of another type.")
     sizes = kind.shape.dim
     if len(sizes) != _IMAGE_RANK:
-        what = "no batch" if len(sizes) == _IMAGE_RANK - 1 else f"{len(sizes)} dimensions"
+        what = "no batch" if len(sizes) == _IMAGE_RANK - 1 else counted(len(sizes), "dimension")
         raise InputError(
             f"{name} takes {what}: its input {inputs[0].name} is not [batch, channels, height, "
             "width].",

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgenas.core.counted import are, counted
 from edgenas.core.records.roofline import LayerWork, WorkKind
 
 
@@ -73,7 +74,7 @@ def said(unknown: Counter[str], grouped: int) -> tuple[str, ...]:
         found.append(f"Without a limit, because their work is not known: {names}.")
     if grouped:
         found.append(
-            f"{grouped} convolutions in groups are held against the rate of ordinary ones: there "
-            "is no micro-model of theirs."
+            f"{counted(grouped, 'convolution')} in groups {are(grouped)} held against the rate of "
+            "ordinary ones: there is no micro-model of such."
         )
     return tuple(found)

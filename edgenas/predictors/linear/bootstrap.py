@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import PredictorError
 from edgenas.predictors.linear.posterior import Posterior, with_intercept
 
@@ -63,8 +64,8 @@ def bootstrap(
     """
     if replicates < FEWEST_REPLICATES:
         raise PredictorError(
-            f"{replicates} bootstrap replicates are too few for intervals, at least "
-            f"{FEWEST_REPLICATES} are needed.",
+            f"{counted(replicates, 'replicate is', 'replicates are')} too few for intervals of a "
+            f"bootstrap, at least {FEWEST_REPLICATES} are needed.",
             "200 are enough for most tables.",
         )
     rng = np.random.default_rng([seed, 7])

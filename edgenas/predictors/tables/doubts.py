@@ -6,6 +6,8 @@ import re
 
 import numpy as np
 
+from edgenas.core.counted import counted
+
 FAR = 5.0  # times the greatest of the others is a number that stands for none
 MOST_STAND_INS = 0.3  # of the rows
 APART = 1.3  # times, of rows of one network, from which on they are said to contradict
@@ -25,7 +27,7 @@ def zeros_among_rates(name: str, values: np.ndarray) -> str:
     if positive.min() < 0.05 * np.median(positive):
         return ""
     row = int(np.argmax(values == 0)) + 1
-    rows = "1 row has" if zeros == 1 else f"{zeros} rows have"
+    rows = counted(zeros, "row has", "rows have")
     return (
         f"{rows} {name} = 0 among values from {positive.min():.4g} on (first: row {row}): if these "
         "are failed runs, leave their cells empty."
@@ -52,7 +54,7 @@ def stand_ins(name: str, values: np.ndarray) -> str:
         few = count <= MOST_STAND_INS * len(known)
         if few and (above or below) and (written or count > 1):
             row = int(np.argmax(values == value)) + 1
-            rows = "1 row has" if count == 1 else f"{count} rows have"
+            rows = counted(count, "row has", "rows have")
             return (
                 f"{rows} {name} = {value:g}, far from all others (first: row {row}): if that "
                 "stands for no value, leave these cells empty."

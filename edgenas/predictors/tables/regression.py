@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.core.counted import counted, were
 from edgenas.core.errors import PredictorError, nearest
 from edgenas.core.files.run_folder import read_json, write_json
 from edgenas.core.notebook import html_table
@@ -153,8 +154,9 @@ class TableRegression:
         )
         if (runs := len(rows.response)) < regression.LEAST_ROWS:
             raise PredictorError(
-                f"{response}: {runs} rows are too few to fit ({rows.skipped} were skipped), at "
-                f"least {regression.LEAST_ROWS} are needed.",
+                f"{response}: {counted(runs, 'row is', 'rows are')} too few to fit "
+                f"({rows.skipped} {were(rows.skipped)} skipped), at least "
+                f"{regression.LEAST_ROWS} are needed.",
                 " ".join([*rows.warnings, "Measure more."]),
             )
         if not self.priors and self.terms in build.VOCABULARIES:

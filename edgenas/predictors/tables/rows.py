@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.core.counted import are, counted
 from edgenas.core.errors import PredictorError, nearest
 from edgenas.core.tables import numbers as table_cells
 from edgenas.core.tables.columns import as_column, factorize
@@ -199,9 +200,9 @@ def _incomplete(columns: Mapping[str, np.ndarray], complete: np.ndarray) -> list
     rows, skipped = len(complete), int((~complete).sum())
     if skipped <= rows / 5:
         return []
-    sentence = f"'{worst}' has no value in {missing[worst]} of {rows} rows"
+    sentence = f"'{worst}' has no value in {missing[worst]} of {counted(rows, 'row')}"
     if skipped < rows:
-        return [f"{skipped} of {rows} rows are skipped: {sentence}."]
+        return [f"{skipped} of {counted(rows, 'row')} {are(skipped)} skipped: {sentence}."]
     hint = "" if worst == next(iter(columns)) else f"Leave the column out: --exclude '{worst}'."
     raise PredictorError(f"No row has a value in every column: {sentence}.", hint)
 
@@ -262,7 +263,7 @@ def _labels(columns: Mapping[str, np.ndarray]) -> dict[str, str]:
             and len(distinct) > NEARLY_ANOTHER * len(values)
             and len(coded_categories.attributes(distinct)) < FEWEST_ATTRIBUTES
         ):
-            found[name] = f"has {len(distinct)} texts in {len(values)} rows"
+            found[name] = f"has {counted(len(distinct), 'text')} in {counted(len(values), 'row')}"
     return found
 
 
@@ -333,7 +334,7 @@ def _check(name: str, response: np.ndarray, cost: bool) -> None:
     bad = np.isinf(response) | (cost & (response <= 0))
     if bad.any():
         row, more = int(np.argmax(bad)), int(bad.sum()) - 1
-        others = f", nor can that of {more} more row{'s' * (more > 1)}" if more else ""
+        others = f", nor can that of {counted(more, 'more row')}" if more else ""
         raise PredictorError(
             f"Row {row + 1} has {name} = {response[row]:g}, which cannot have been measured"
             f"{others}.",

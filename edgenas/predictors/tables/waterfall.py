@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import PredictorError
 from edgenas.core.tables.columns import as_column
 from edgenas.predictors.tables import profile
@@ -29,7 +30,9 @@ def waterfall(model: TableRegression, table: Any, row: int) -> dict[str, Any]:
     """
     names, parts, mean = _parts(model, table)
     if not 0 <= row < len(parts):
-        raise PredictorError(f"The table has {len(parts)} rows: there is no row {row + 1}.")
+        raise PredictorError(
+            f"The table has {counted(len(parts), 'row')}: there is no row {row + 1}."
+        )
     return _told(model, names, parts[row], mean, float(mean + parts[row].sum()))
 
 
@@ -38,7 +41,9 @@ def comparison(model: TableRegression, table: Any, rows: tuple[int, int]) -> dic
     names, parts, mean = _parts(model, table)
     for row in rows:
         if not 0 <= row < len(parts):
-            raise PredictorError(f"The table has {len(parts)} rows: there is no row {row + 1}.")
+            raise PredictorError(
+                f"The table has {counted(len(parts), 'row')}: there is no row {row + 1}."
+            )
     first, second = (parts[row] for row in rows)
     start = float(mean + first.sum())
     return _told(model, names, second - first, start, float(mean + second.sum()))

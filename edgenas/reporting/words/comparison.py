@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from edgenas.core.counted import counted
 from edgenas.core.records import Interval
 from edgenas.reporting.compared import ComparedChoice, ComparisonData
 from edgenas.reporting.words import numbers
@@ -58,7 +59,7 @@ def speeds(data: ComparisonData) -> list[str]:
         slow, fast, shown = _larger_first(target, first, value)
         found.append(
             f"The same network typically takes {times(shown, 3)} as long on {slow} as on {fast} "
-            f"(geometric mean over the {data.n_common} networks that every board measured)."
+            f"(geometric mean over {counted(data.n_common, 'network')} that every board measured)."
         )
     return found
 

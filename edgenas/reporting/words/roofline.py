@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgenas.core.counted import counted
 from edgenas.core.records import to_json
 from edgenas.core.records.roofline import Part, Roofline
 from edgenas.reporting.words import numbers
@@ -100,14 +101,14 @@ def _part(part: Part) -> str:
     share = f"{part.share:.0%}"
     if part.layers and part.name.startswith("starting"):
         advice = ": fewer layers help" if part.share >= SMALL_SHARE else ""
-        return f"{share} is starting {part.layers} kernels{advice}"
+        return f"{share} is starting {counted(part.layers, 'kernel')}{advice}"
     if not part.layers:
         return f"{share} is {part.name}"
     name = _NAMES.get(part.name, part.name)
     if part.share < SMALL_SHARE:
         return f"{share} is {name}"
     if part.of_limit is None:
-        return f"{share} is {name} ({part.layers} layers)"
+        return f"{share} is {name} ({counted(part.layers, 'layer')})"
     near = part.of_limit >= NEAR
     advice = "only less of it helps" if near else "the same work in fewer, wider layers may help"
     at = f", at {part.of_limit:.0%} of what this machine does on {name}"

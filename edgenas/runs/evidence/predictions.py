@@ -9,6 +9,7 @@ from pathlib import Path
 
 from device_runtime.json_text import read_json_text
 from edgenas.core import plugins
+from edgenas.core.counted import counted
 from edgenas.core.errors import EdgeNasError, PredictorError
 from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.metrics import REGISTRY
@@ -141,7 +142,7 @@ def _worst(checks: Sequence[Check], n_networks: int) -> Iterator[Check]:
         by_figure.setdefault(check.figure, []).append(check)
     for figure, found in by_figure.items():
         worst = max(found, key=_badness)
-        yield replace(worst, figure=f"{figure}, of {n_networks} networks")
+        yield replace(worst, figure=f"{figure}, of {counted(n_networks, 'network')}")
 
 
 def _badness(check: Check) -> tuple[bool, bool, float]:

@@ -14,6 +14,7 @@ from math import exp
 
 import numpy as np
 
+from edgenas.core.counted import are, counted
 from edgenas.hardware.pipeline import Factors
 from edgenas.hardware.reports import Report, UnitReport, read_reports
 from edgenas.predictors import regression
@@ -80,22 +81,23 @@ class Calibration:
 
     def _sentence(self, fit: Fit) -> str:
         of_units = fit is not self.cycles
-        rows = "units" if of_units else "simulations"
+        row = "unit" if of_units else "simulation"
+        fitted = f"{counted(fit.n, row)} of {counted(fit.reports, 'report')}"
         if not fit.factors:
             least = f"{LEAST_UNITS} units, {LEAST_OF_A_KIND} of a kind," if of_units else (
                 f"{LEAST_SIMULATIONS} simulations"
             )  # fmt: skip
             return (
-                f"{fit.label}: estimated by formulas, not calibrated: {fit.n} {rows} of "
-                f"{_counted(fit.reports, 'report')} are too few; {least} are needed."
+                f"{fit.label}: estimated by formulas, not calibrated: {fitted} "
+                f"{are(fit.n)} too few; {least} are needed."
             )
         factors = "; ".join(
             f"{one.kind} {one.typical:.3g} ({one.lower:.3g} to {one.upper:.3g})".lstrip()
             for one in fit.factors
         )
         return (
-            f"{fit.label}: estimated, calibrated on {fit.n} {rows} of "
-            f"{_counted(fit.reports, 'report')}, error {100 * fit.error:.2g} % on {rows} left out, "
+            f"{fit.label}: estimated, calibrated on {fitted}, error "
+            f"{100 * fit.error:.2g} % on {row}s left out, "
             f"counted at the upper bound at {100 * self.confidence:.4g} % confidence. "
             f"{'Reports over formulas' if of_units else 'Cycles over the formula'}: {factors}."
         )
@@ -166,10 +168,6 @@ def _fit(
     )
     error = model.heldout.mape if model.heldout is not None else 0.0
     return Fit(label, len(kept), n_reports, error, factors)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def calibrated(target: Target, confidence: float, seed: int) -> Target:

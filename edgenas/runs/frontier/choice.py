@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgenas.core.counted import were
 from edgenas.core.records.intervals import wilson
 from edgenas.core.records.weighing import (
     Weighed,
@@ -138,7 +139,7 @@ def reason(front: Front, choice: PickChoice) -> str:
             f"None of the {within} networks within the limits was {how}: it is the one that is "
             f"predicted to be the best in {label}."
         )
-    lead = f"Of the {within} networks within the limits, {evaluated} {_were(evaluated)} {how}"
+    lead = f"Of the {within} networks within the limits, {evaluated} {were(evaluated)} {how}"
     if not alike:
         value = front.objective.shown(_value(front, choice.best))
         return f"{lead}, and none of these reaches the {value} that is predicted of this one."
@@ -155,10 +156,6 @@ def reason(front: Front, choice: PickChoice) -> str:
     if cost is not None and cost.name != "latency_ms":
         which = f"the one of {'most' if cost.goal == 'max' else 'least'} {cost.label}"
     return f"{level} is {which}."
-
-
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"
 
 
 def _is_noisy(front: Front, point: FrontPoint) -> bool:

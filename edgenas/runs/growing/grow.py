@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import DataError, InfeasibleError, InputError, PredictorError
 from edgenas.core.goals import parse_constraint
 from edgenas.core.metrics import REGISTRY
@@ -217,7 +218,7 @@ def _growing(
     uniform = widest_scaled(growing.predictors, seed, limits)
     epoch_s = timed_epoch_s(uniform, growing)
     planned = max(1, int(time_s / (TRAININGS * epoch_s)))
-    context.say_plan(f"Plan for {time_s / 60:.1f} min: {planned} epochs of each way.")
+    context.say_plan(f"Plan for {time_s / 60:.1f} min: {counted(planned, 'epoch')} of each way.")
     return replace(growing, settings=replace(settings, epochs=planned))
 
 

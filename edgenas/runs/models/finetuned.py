@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import DataError
 from edgenas.core.records import Architecture, ExportedModel, FineTuned
 from edgenas.runs.start.time_plan import Clock, fine_tuning_epochs, fine_tuning_sentence
@@ -41,7 +42,7 @@ def finetuned(
     # Of as many right answers the tuned network's are the surer ones: it was 6 points more accurate
     # on 480 test images where 105 validation images saw no difference.
     result = FineTuned(epochs, after >= before, before, after)
-    for_epochs = f"{epochs} epoch{'s' * (epochs > 1)}"
+    for_epochs = counted(epochs, "epoch")
     said = f"{architecture}: int8 {before:.2%} before {for_epochs} of fine-tuning, {after:.2%}"
     if not result.kept:
         context.progress.warning(f"{said} after: worse, so it is not kept.")

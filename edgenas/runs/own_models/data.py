@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import InputError
 from edgenas.core.files.regular import require_regular
 from edgenas.core.progress import Progress
@@ -134,7 +135,7 @@ def _images(
     dataset = replace(dataset, mean=made.mean, std=made.std)
     if dataset.train.images.shape[-1] != channels:
         raise InputError(
-            f"The model takes {channels} channels, the images have "
+            f"The model takes {counted(channels, 'channel')}, the images have "
             f"{dataset.train.images.shape[-1]}."
         )
     test = dataset.test.resized(size)
@@ -193,7 +194,8 @@ def names_of(wanted: Wanted, how: Preprocessing) -> tuple[str, ...]:
     names = known_classes(wanted.metadata) if said is None else read_labels(said)
     if names and len(names) != wanted.classes:
         raise InputError(
-            f"The model has {wanted.classes} scores, and {len(names)} classes are named."
+            f"The model has {counted(wanted.classes, 'score')}, and "
+            f"{counted(len(names), 'class is', 'classes are')} named."
         )
     return names
 
@@ -221,7 +223,8 @@ def _normalisation(
     said = (how.mean, how.std)
     for name, one in zip(("--mean", "--std"), said, strict=True):
         if one is not None and len(one) not in (1, channels):
-            raise InputError(f"{name} has {len(one)} numbers, and the model {channels} channels.")
+            numbers, wanted = counted(len(one), "number"), counted(channels, "channel")
+            raise InputError(f"{name} has {numbers}, and the model {wanted}.")
     if how.std is not None and min(how.std) <= 0:
         raise InputError("--std has a number that is not above 0.")
     usual = (IMAGENET_MEAN, IMAGENET_STD) if channels == 3 else ((0.5,), (0.5,))
@@ -245,8 +248,8 @@ def _labels(
     if not names:
         if len(dataset.class_names) != classes:
             raise InputError(
-                f"The model has {classes} scores, and {spec} has {len(dataset.class_names)} "
-                "classes.",
+                f"The model has {counted(classes, 'score')}, and {spec} has "
+                f"{counted(len(dataset.class_names), 'class', 'classes')}.",
                 "Name the model's classes in their order: --labels FILE",
             )
         return split.labels
@@ -287,7 +290,7 @@ def _arrays(
     values = values.astype(np.float32)
     if len(values) < 2 + decide:
         say = "some calibrate, some decide, others" if decide else "some calibrate, others"
-        raise InputError(f"{path} has {len(values)} inputs; {say} are judged.")
+        raise InputError(f"{path} has {counted(len(values), 'input')}; {say} are judged.")
     if not np.isfinite(values).all():
         raise InputError(f"The inputs in {path} are not all finite.")
     if values.min() == values.max():
@@ -314,7 +317,7 @@ def _checked_labels(path: Path, labels: np.ndarray, count: int, classes: int) ->
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise InputError(
             f"The labels in {path} are {labels.dtype} of shape {labels.shape}, not one whole "
-            f"number for each of {count} inputs."
+            f"number for each of {counted(count, 'input')}."
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise InputError(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import InputError
 from edgenas.core.files.outputs import claim
 from edgenas.core.progress import Progress
@@ -115,7 +116,8 @@ def quantize_model(
     best: Calibrated | None = None
     for output in outputs:
         own_file = Int8File(output, wanted.scheme, examples, exact)
-        progress.message(f"calibrating for {output.name} on {len(examples.calibration)} images")
+        images = counted(len(examples.calibration), "image")
+        progress.message(f"calibrating for {output.name} on {images}")
         best = calibrated(model.graph, examples.calibration, own_file.stored_scheme)
         if wanted.max_drop is None:
             written = own_file.written(best.graph, best.ranges)
@@ -267,7 +269,7 @@ def _within_drop(
 def _exceeded(drop: DropLimit) -> str:
     return (
         f"It loses {100 * drop.lost.mean:.2g} points on the test images, more than "
-        f"{100 * drop.most:g}; on {drop.n_deciding} others, which decided, it lost "
+        f"{100 * drop.most:g}; on {counted(drop.n_deciding, 'other')} that decided it lost "
         f"{100 * drop.mixed:.2g}. More images would decide better."
     )
 
@@ -294,8 +296,8 @@ def _doubts(answers: Answers | None, classes: int, files: Sequence[QuantizedFile
             named = ", ".join(islands[:3]) + (", …" if len(islands) > 3 else "")
             if islands:
                 doubts.append(
-                    f"{file.path}: ONNX Runtime computes {len(islands)} "
-                    f"layer{'s' * (len(islands) > 1)} in float: {named}"
+                    f"{file.path}: ONNX Runtime computes {counted(len(islands), 'layer')} in "
+                    f"float: {named}"
                 )
     if answers is not None and answers.accuracy < _CHANCE / classes:
         doubts.append(

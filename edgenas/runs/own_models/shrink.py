@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import InputError, RunFolderError
 from edgenas.core.files.outputs import claim_folder
 from edgenas.core.files.run_folder import RunFolder, write_json
@@ -119,8 +120,8 @@ def _sentence(imported: ImportedSupernet, model: Imported) -> str:
     narrow = sum(bool(stage.others) * stage.depths[-1] for stage in space.stages)
     small = sum((len(stage.kernel_sizes) > 1) * stage.depths[-1] for stage in space.stages)
     return (
-        f"{space.source[0]}: {model.macs / 1e6:.4g} M multiply-accumulates in {blocks} blocks, of "
-        f"which {left_out} may go, {narrow} may have fewer hidden channels, and {small} smaller "
-        f"kernels; at {sizes} px. {sum(stay.values()):.1%} of the work stays as it is"
-        + (f": {named}." if named else ".")
+        f"{space.source[0]}: {model.macs / 1e6:.4g} M multiply-accumulates in "
+        f"{counted(blocks, 'block')}, of which {left_out} may go, {narrow} may have fewer "
+        f"hidden channels, and {small} smaller kernels; at {sizes} px. "
+        f"{sum(stay.values()):.1%} of the work stays as it is" + (f": {named}." if named else ".")
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgenas.core.counted import counted
 from edgenas.core.records import (
     Answers,
     Baseline,
@@ -297,4 +298,5 @@ def missed(verification: Verification) -> str:
         for verified in verification.models
         if not verified.from_earlier_round
     )
-    return f"{slow} candidates were slower than promised" if slow else ""
+    candidates = counted(slow, "candidate was", "candidates were")
+    return f"{candidates} slower than promised" if slow else ""

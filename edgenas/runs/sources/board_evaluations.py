@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import DataError
 from edgenas.core.records import Architecture
 from edgenas.runs.run import RunContext
@@ -49,7 +50,7 @@ def evaluate(context: RunContext, architectures: Sequence[Architecture] | None =
         if clock is not None:
             known = context.config.evaluate - len(missing) + done
             context.settle(evaluate=known)
-            context.say_plan(clock.sentence(f"Training and evaluating {known} subnets"))
+            context.say_plan(clock.sentence(f"Training and evaluating {counted(known, 'subnet')}"))
     return done
 
 
@@ -69,7 +70,7 @@ def _missing(
     asked = to_evaluate(context) if architectures is None else architectures
     missing = [architecture for architecture in asked if architecture not in evaluated]
     if architectures is None and len(missing) < len(asked):
-        context.reuse(f"{len(asked) - len(missing)} of {len(asked)} evaluations")
+        context.reuse(f"{len(asked) - len(missing)} of {counted(len(asked), 'evaluation')}")
     return missing
 
 
@@ -82,7 +83,7 @@ def _require_packaged(context: RunContext, known: int) -> None:
         )
     if known < context.config.evaluate:
         context.progress.warning(
-            f"Accuracy is predicted from {known} evaluated subnets, not from "
+            f"Accuracy is predicted from {counted(known, 'evaluated subnet')}, not from "
             f"{context.config.evaluate}: without images no more can be evaluated."
         )
 
@@ -110,7 +111,7 @@ def _add_packaged(context: RunContext) -> None:
         if row.architecture not in found:
             context.store.add_evaluation(row)
     context.reuse(
-        f"{len(rows)} evaluations of the supernet '{context.config.supernet}', "
+        f"{counted(len(rows), 'evaluation')} of the supernet '{context.config.supernet}', "
         f"each on {rows[0].n_images:,} validation images, as int8 in {table.host_engine}"
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import MeasurementError, TargetError
 from edgenas.core.records import Architecture, DeviceProfile, Measurement
 from edgenas.explain.slow_kernels import kernel_networks
@@ -132,7 +133,7 @@ def measure(context: RunContext, architectures: Sequence[Architecture]) -> None:
             )
     if all(outcome.status == "failed" for outcome in outcomes.values()):
         raise MeasurementError(
-            f"None of {len(models)} models could be measured on '{context.target.name}': "
-            f"{outcomes[models[0].key].reason}",
+            f"None of {counted(len(models), 'model')} could be measured on "
+            f"'{context.target.name}': {outcomes[models[0].key].reason}",
             f"Look at the target with: edgenas probe --target {context.config.target}",
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import DataError, InputError
 from edgenas.core.files.run_folder import write_bytes
 from edgenas.core.run_options import option_of
@@ -63,7 +64,8 @@ def _train(context: RunContext, initial: Supernet | None) -> Any:
 
     if context.dataset.excerpt_of:
         raise DataError(
-            f"{context.dataset.name} has only {len(context.dataset.train)} images, to calibrate.",
+            f"{context.dataset.name} has only "
+            f"{counted(len(context.dataset.train), 'image')}, to calibrate.",
             "Name the images to train on with --data.",
         )
     settings = default_settings(
@@ -78,7 +80,8 @@ def _train(context: RunContext, initial: Supernet | None) -> Any:
     suits = context.space.name == "mbv3-tiny" and context.config.task == RunConfig.task
     if initial is None and n < FEW_IMAGES and suits and context.space.in_channels == 3:
         context.progress.message(
-            f"{n} images are few to train on: --supernet cifar10 begins with trained weights."
+            f"{counted(n, 'image is', 'images are')} few to train on: --supernet cifar10 "
+            "begins with trained weights."
         )
     return _trained(context, settings, initial)
 
@@ -179,11 +182,12 @@ def _reheaded(context: RunContext, package: Package) -> Supernet | None:
         load(package.weights, context.space)
         return None
     context.progress.warning(
-        f"The supernet '{context.config.supernet}' knows {len(known)} other classes than "
+        f"The supernet '{context.config.supernet}' knows "
+        f"{counted(len(known), 'other class', 'other classes')} than "
         f"{context.data_card.name} has: it gets a new classifier and is trained on."
     )
     return load_for(package.weights, context.space)
 
 
 def _trained_epochs(count: int) -> str:
-    return f"Training of {count} epoch{'s' * (count > 1)}"
+    return f"Training of {counted(count, 'epoch')}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import InputError, MeasurementError
 from edgenas.core.metrics import ResponseKind
 from edgenas.core.readings import Observed
@@ -134,7 +135,7 @@ class Table:
             asked = np.array(networks, np.int64)
         missing = asked[~np.isin(asked, known)]
         if networks is None and known.size:
-            self.run.reuse(f"{len(known)} of {len(known) + len(missing)} accuracies")
+            self.run.reuse(f"{len(known)} of {counted(len(asked), 'accuracy', 'accuracies')}")
         self.of.add_rows([self.of.look_up(index, shares) for index in missing.tolist()])
         return len(missing)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from edgenas.core.counted import counted
 from edgenas.core.metrics import ResponseKind
 from edgenas.core.records import Candidate, SearchResult, TableRow, TableTruth, VerifiedRow
 from edgenas.core.records.tables import LookedUp
@@ -59,7 +60,8 @@ def missed(
         one.candidate.architecture.index in now and (not one.passed or _is_worse(one, kind))
         for one in verified
     )
-    return f"{count} candidates were not as promised" if count else ""
+    candidates = counted(count, "candidate was", "candidates were")
+    return f"{candidates} not as promised" if count else ""
 
 
 def _is_worse(one: VerifiedRow, kind: ResponseKind) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from edgenas.core.counted import counted
 from edgenas.explain.choices import Change
 from edgenas.explain.diagnostics import breakdown
 from edgenas.explain.rows import effects
@@ -102,7 +103,7 @@ def breakdown_of_best(
         largest = sorted(shares, key=lambda share: -abs(share.effect))[: MOST_PARTS - 1]
         kept = {share.change: groups[share.change] for share in largest}
         rest = [i for name, members in groups.items() if name not in kept for i in members]
-        kept[f"{len(groups) - len(kept)} other columns"] = rest
+        kept[counted(len(groups) - len(kept), "other column")] = rest
         shares = effects(regression, list(kept), _parts(difference, kept), confidence, unit)
     return (first, *shares)
 

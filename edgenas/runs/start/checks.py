@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgenas.core import plugins
+from edgenas.core.counted import counted
 from edgenas.core.errors import InputError, TargetError
 from edgenas.core.run_options import option_of
 from edgenas.int8.engines import host
@@ -55,7 +56,7 @@ def check_board(context: RunContext) -> None:
         asked, size = getattr(context.config, name), context.space.size
         if asked > size:
             raise InputError(
-                f"{option_of(name)} {asked} is more than the {size:,} networks of the space "
+                f"{option_of(name)} {asked} is more than {counted(size, 'network')} of the space "
                 f"'{context.config.space}'.",
                 f"Use {option_of(name)} {size} or less.",
             )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgenas.core.counted import counted
 from edgenas.supernet.accuracy import Evaluator
 from edgenas.supernet.settings import MOST_EPOCHS_FROM_IMAGENET, TrainSettings
 
@@ -48,11 +49,11 @@ class Plan:
     def sentence(self, context: RunContext, clock: Clock, candidates: str) -> str:
         """Return the plan as it is told. candidates : what is planned of them, after the rest."""
         sizes = " and ".join(map(str, context.space.resolutions))
-        epochs = f"{self.epochs} epoch{'s' * (self.epochs > 1)}"
+        epochs = counted(self.epochs, "epoch")
         return (
             f"Plan for {clock.time_s / 60:.1f} min: {epochs} of "
             f"{context.data_card.n_train:,} images at {sizes} px "
-            f"({self.training_s / 60:.1f} min), then {self.evaluate} subnets evaluated "
+            f"({self.training_s / 60:.1f} min), then {counted(self.evaluate, 'subnet')} evaluated "
             f"({self.evaluating_s / 60:.1f} min){candidates}; measuring comes on "
             "top. It is kept to as it goes. Other: --time."
         )
@@ -162,8 +163,9 @@ def planned(
     )
     if found.training_s + found.evaluating_s > clock.left_s + clock.fine_tuning_s:
         context.progress.warning(
-            f"{clock.time_s:.0f} s are not enough here for one epoch and {found.evaluate} "
-            "evaluations: they will take longer. Give it more (--time), or smaller images."
+            f"{clock.time_s:.0f} s are not enough here for one epoch and "
+            f"{counted(found.evaluate, 'evaluation')}: they will take longer. Give it more "
+            "(--time), or smaller images."
         )
     epochs = _begun_epochs(context) or found.epochs
     pace = Pace(clock, found.training_s / found.epochs, found.evaluating_s)
@@ -187,12 +189,12 @@ def fine_tuning_sentence(clock: Clock, candidates: int, epoch_s: float, epochs: 
         left_s, all_s = clock.all_left_s, candidates * epoch_s
         return (
             f"Candidates are not trained alone: {left_s:.0f} s are left for that, and an epoch of "
-            f"{candidates} candidate{'s' * (candidates > 1)} takes {all_s:.0f} s. Give it more "
+            f"{counted(candidates, 'candidate')} takes {all_s:.0f} s. Give it more "
             "(--time), or say for how many epochs, whatever they take: --finetune 1"
         )
     each = " each" * (candidates > 1)
-    are = "candidates are" if candidates > 1 else "candidate is"
-    return f"{candidates} {are} trained alone for {epochs} epoch{'s' * (epochs > 1)}{each}."
+    are = counted(candidates, "candidate is", "candidates are")
+    return f"{are} trained alone for {counted(epochs, 'epoch')}{each}."
 
 
 def kept_for_candidates(clock: Clock, candidates: int, epoch_s: float) -> tuple[Clock, str]:
@@ -203,9 +205,9 @@ def kept_for_candidates(clock: Clock, candidates: int, epoch_s: float) -> tuple[
     kept_s, least_s = clock.fine_tuning_s, FEWEST_PLANNED * candidates * epoch_s
     if kept_s >= least_s:
         return clock, f", then candidates trained alone ({kept_s / 60:.1f} min)"
-    counted = f"{candidates} candidate{'s' * (candidates > 1)}"
+    every = counted(candidates, "candidate")
     return replace(clock, fine_tuning_s=0.0), (
-        f", no time kept for candidates alone ({FEWEST_PLANNED} epochs of {counted} take "
+        f", no time kept for candidates alone ({FEWEST_PLANNED} epochs of {every} take "
         f"{least_s / 60:.1f} min, more than a fifth; what is left at the end is theirs)"
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.core.counted import are, counted
 from edgenas.core.errors import EdgeNasError, InputError
 from edgenas.core.files.run_folder import write_bytes
 from edgenas.core.metrics import REGISTRY
@@ -93,7 +94,9 @@ def adopt(context: RunContext) -> None:
     add(context, supernet=same, evaluations=max(taken, before.evaluations if before else 0),
         refused=refused)  # fmt: skip
     if same:
-        context.reuse(f"the supernet and {taken} accuracies of {other.folder.path}")
+        context.reuse(
+            f"the supernet and {counted(taken, 'accuracy', 'accuracies')} of {other.folder.path}"
+        )
     else:
         reason = why_not or "the supernets differ"
         context.progress.message(f"no accuracies are taken from {other.folder.path}: {reason}")
@@ -193,8 +196,8 @@ def sentences(record: WarmStart) -> tuple[str, ...]:
     said = []
     if record.supernet:
         said.append(
-            f"The supernet is that of {record.run}; {record.evaluations} accuracies were not "
-            "evaluated again."
+            f"The supernet is that of {record.run}; "
+            f"{counted(record.evaluations, 'accuracy was', 'accuracies were')} not evaluated again."
         )
     for name, gain in record.priors.items():
         kind = REGISTRY[name]
@@ -207,10 +210,10 @@ def sentences(record: WarmStart) -> tuple[str, ...]:
             said.append(f"Its predictor of {kind.label} took {change:.0%} off the error: {errors}.")
         else:
             said.append(f"Its predictor of {kind.label} did not help and is not used: {errors}.")
-    if record.starts is not None:
+    if record.starts is not None and record.kept is not None:
         said.append(
-            f"The search began from {record.starts} networks of its frontier; {record.kept} of "
-            "them are on the frontier found here."
+            f"The search began from {counted(record.starts, 'network')} of its frontier; "
+            f"{record.kept} of them {are(record.kept)} on the frontier found here."
         )
     said += [f"No accuracies were taken from {record.run}: {why}." for why in record.refused]
     return tuple(said)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.core.counted import counted
 from edgenas.core.errors import PredictorError
 from edgenas.core.files.run_folder import write_json
 from edgenas.runs.run import RunContext
@@ -29,7 +30,7 @@ def run(context: RunContext) -> dict[str, Any]:
         path = context.folder.predictor(name)
         if is_needed and len(rows) < LEAST_ROWS:
             raise PredictorError(
-                f"{context.folder.path} has {len(rows)} rows of {name}; "
+                f"{context.folder.path} has {counted(len(rows), 'row')} of {name}; "
                 f"a fit takes {LEAST_ROWS} or more.",
                 source.more_rows(name),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from edgenas.core.counted import are, counted
 from edgenas.core.progress import Progress
 from edgenas.core.records import Outcome
 from edgenas.runs.run import RunContext
@@ -70,8 +71,8 @@ def further(
             break
         width = min(_width(found[file.key], limit_ms) for file in near)
         progress.message(
-            f"{len(near)} of {len(files)} networks are too near the limit of {limit_ms:.4g} ms to "
-            f"tell: measured on, {most} passes at most"
+            f"{len(near)} of {counted(len(files), 'network')} {are(len(near))} too near the limit "
+            f"of {limit_ms:.4g} ms to tell: measured on, {most} passes at most"
         )
         found |= measure(near, most, width)
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 
+from edgenas.core.counted import counted, were
 from edgenas.core.errors import ExportError
 from edgenas.core.metrics import REGISTRY, ResponseKind
 from edgenas.core.records import (
@@ -154,13 +155,15 @@ def _of_timing(latency: Latency) -> Iterator[str]:
     timed = len(latency.samples_ns) + (0 if latency.stands_on_rejected else rejected)
     kinds = Counter(reason.partition(":")[0] for _, reason in latency.rejected)
     counts = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
+    passes = counted(timed, "pass", "passes")
+    of_all = f"{rejected} of {passes} that timed it {were(rejected)} rejected"
     if latency.stands_on_rejected:
         yield (
-            f"{rejected} of {timed} passes that timed it were rejected ({counts}) and count all "
-            "the same: its latency holds for the target as it was then."
+            f"{of_all} ({counts}) and count all the same: its latency holds for "
+            "the target as it was then."
         )
     elif rejected > MOST_REJECTED * timed:
-        yield f"{rejected} of {timed} passes that timed it were rejected ({counts})."
+        yield f"{of_all} ({counts})."
     if latency.ci95_ms is None:
         yield "It was timed in one pass: how much its latency varies is not known."
 

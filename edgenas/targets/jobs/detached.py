@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from device_runtime import protocol
+from edgenas.core.counted import counted
 from edgenas.core.errors import MeasurementError, RunFolderError, TargetError
 from edgenas.core.files.run_folder import write_bytes
 from edgenas.core.progress import Progress, Task
@@ -190,7 +191,8 @@ class DetachedJob:
             self._board.ask("restore", Done, job=self._name, payload=here, timeout_s=LONG_S)
         if self.state.passes or self.state.inferred:
             self._progress.message(
-                f"Going on with {self._folder}: {len(self.state.passes)} passes are reused."
+                f"Going on with {self._folder}: "
+                f"{counted(len(self.state.passes), 'pass is', 'passes are')} reused."
             )
 
     def _start(self, packages: Packages, task: Task) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from device_runtime.summary import JobState
+from edgenas.core.counted import counted
 from edgenas.core.errors import MeasurementError
 from edgenas.core.files.arrays import read_array
 
@@ -23,7 +24,7 @@ def read(state: JobState, fetch: Callable[[str], bytes], n_images: int, target: 
     """
     rows = sum(part.rows for part in state.inferred)
     if rows != n_images:  # before any of them is fetched
-        raise _error(target, f"it answered for {rows} of {n_images} images")
+        raise _error(target, f"it answered for {rows} of {counted(n_images, 'image')}")
     parts = []
     for part in state.inferred:
         content = fetch(part.file)

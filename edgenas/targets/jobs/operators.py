@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from device_runtime.summary import JobState
+from edgenas.core.counted import counted
 from edgenas.core.errors import MeasurementError
 from edgenas.core.records import Operator, OperatorProfile
 
@@ -96,6 +97,7 @@ def findings(operators: Sequence[Operator]) -> tuple[str, ...]:
             names = ", ".join(f"{one.name} ({one.type}, {one.provider})" for one in found[:5])
             more = f" and {len(found) - 5} more" if len(found) > 5 else ""
             said.append(
-                f"{len(found)} operators are {what}, {share:.0%} of the time: {names}{more}."
+                f"{counted(len(found), 'operator is', 'operators are')} {what}, "
+                f"{share:.0%} of the time: {names}{more}."
             )
     return tuple(said)

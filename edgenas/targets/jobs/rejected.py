@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from edgenas.core.counted import counted, were
 from edgenas.core.records import Latency, Outcome
 
 _REMEDIES = {
@@ -21,12 +22,12 @@ def warning(target: str, outcomes: Iterable[Outcome]) -> str | None:
     kinds = Counter(reason.partition(":")[0] for latency in known for _, reason in latency.rejected)
     if not kinds:
         return None
-    total = sum(map(_passes, known))
+    rejected, total = sum(kinds.values()), sum(map(_passes, known))
     counts = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
     remedies = "; ".join(_REMEDIES[kind] for kind, _ in kinds.most_common() if kind in _REMEDIES)
     said = (
-        f"{sum(kinds.values())} of {total} passes of single models on '{target}' were rejected "
-        f"({counts})"
+        f"{rejected} of {counted(total, 'pass', 'passes')} of single models on '{target}' "
+        f"{were(rejected)} rejected ({counts})"
     )
     standing = sum(latency.stands_on_rejected for latency in known)
     if standing:
