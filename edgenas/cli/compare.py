@@ -46,6 +46,6 @@ def compare(runs: tuple[Path, ...], output: Path, *, overwrite: bool, as_json: b
             f"{target} takes {speed['ratio']:.3g} times ({speed['lower']:.3g} to "
             f"{speed['upper']:.3g}) as long as {document['reference']} for the same networks"
         )
-    for one in document["changed"]:
-        say(f"{one['what']}: {' | '.join(one['values'])}")
+    for difference in document["changed"]:
+        say(f"{difference['what']}: {' | '.join(difference['values'])}")
     say(f"page: {document['report']}")

@@ -89,7 +89,7 @@ def _read() -> dict[str, Default]:
     from edgenas.core.files.toml import read_toml
 
     known = [*_settable(), *_LIBERTIES]
-    found: dict[str, Default] = {}
+    defaults: dict[str, Default] = {}
     here, own = Path(NAME), _own_folder() / NAME
     for file in (own, here):
         if not file.exists() or (file is here and own.exists() and own.samefile(here)):
@@ -99,8 +99,8 @@ def _read() -> dict[str, Default]:
                 raise InputError(f"{file} has an unknown key '{key}'.", nearest(key, known))
             if file is here:
                 _require_harmless(file, key, value)
-            found[key] = Default(value, file)
-    return found
+            defaults[key] = Default(value, file)
+    return defaults
 
 
 def _own_folder() -> Path:

@@ -167,7 +167,7 @@ def _ratios(second: dict[str, Any], first: dict[str, Any]) -> list[dict[str, Any
     from edgenas.core.intervals import ratio
     from edgenas.core.records import Interval
 
-    found = []
+    ratios = []
     mine = {report["response"]: report for report in first["result"]}
     for report in second["result"]:
         known = mine.get(report["response"])
@@ -178,12 +178,12 @@ def _ratios(second: dict[str, Any], first: dict[str, Any]) -> list[dict[str, Any
         effects = {effect["change"]: effect for effect in known["effects"]}
         for effect in report["effects"]:
             pair = [
-                Interval(one["effect"], one["lower"], one["upper"])
-                for one in (effect, effects.get(effect["change"]))
-                if one is not None
+                Interval(either["effect"], either["lower"], either["upper"])
+                for either in (effect, effects.get(effect["change"]))
+                if either is not None
             ]
             if len(pair) == 2 and (value := ratio(*pair)) is not None:
-                found.append(
+                ratios.append(
                     {
                         "label": report["label"],
                         "change": effect["change"],
@@ -192,7 +192,7 @@ def _ratios(second: dict[str, Any], first: dict[str, Any]) -> list[dict[str, Any
                         "upper": value.upper,
                     }
                 )
-    return sorted(found, key=lambda one: (one["label"] != "latency", -one["ratio"]))
+    return sorted(ratios, key=lambda choice: (choice["label"] != "latency", -choice["ratio"]))
 
 
 def _effects_in(report: dict[str, Any]) -> str:
@@ -206,10 +206,10 @@ def _comparison(console: Terminal, document: dict[str, Any]) -> None:
     ratios = document["compared_with"]["ratios"]
     if not ratios:
         console.print("No choice has an effect in both runs that is known well enough for a ratio.")
-    for one in ratios:
+    for choice in ratios:
         console.print(
-            f"{one['change']}: {one['ratio']:.2g} times the {one['label']} in {there} that it is "
-            f"in {here} ({one['lower']:.2g} to {one['upper']:.2g})",
+            f"{choice['change']}: {choice['ratio']:.2g} x the {choice['label']} in {there} that "
+            f"it is in {here} ({choice['lower']:.2g} to {choice['upper']:.2g})",
         )
 
 

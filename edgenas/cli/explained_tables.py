@@ -24,22 +24,22 @@ def show(console: Terminal, report: dict[str, Any]) -> None:
         table.add_column("column")
         table.add_column("share", justify="right")
         table.add_column("95% interval", justify="right")
-        follows = {one["column"]: one["causes"] for one in report["derived"]}
-        for one in report["importance"][:MOST_SHARES]:
-            name = " with ".join(one["columns"])
+        follows = {derived["column"]: derived["causes"] for derived in report["derived"]}
+        for share in report["importance"][:MOST_SHARES]:
+            name = " with ".join(share["columns"])
             if name in follows:
                 name += f" (of {', '.join(follows[name])})"
-            interval = f"{one['lower']:.1%} … {one['upper']:.1%}"
-            table.add_row(name, f"{one['share']:.1%}", interval)
+            interval = f"{share['lower']:.1%} … {share['upper']:.1%}"
+            table.add_row(name, f"{share['share']:.1%}", interval)
         console.print(table)
     if report.get("doubtful"):
         factors = [
-            "not defined" if one["vif"] is None else f"{one['vif']:.0f}"
-            for one in report["doubtful"]
+            "not defined" if column["vif"] is None else f"{column['vif']:.0f}"
+            for column in report["doubtful"]
         ]
         named = ", ".join(
-            f"{one['column']} ({factor})"
-            for one, factor in zip(report["doubtful"], factors, strict=True)
+            f"{column['column']} ({factor})"
+            for column, factor in zip(report["doubtful"], factors, strict=True)
         )
         console.print(
             f"Rows hardly tell apart what these do (variance inflation factors): {named}. Their "

@@ -115,14 +115,14 @@ def _show(growth: Mapping[str, Any]) -> None:
     table = Table(title="Ways to that size", title_justify="left", box=box.SIMPLE)
     for name in ("way", "accuracy", "upper bound ms", "epochs", "seconds"):
         table.add_column(name, justify="left" if name == "way" else "right")
-    for one in growth["contenders"]:
-        answers = one["answers"]
+    for contender in growth["contenders"]:
+        answers = contender["answers"]
         table.add_row(
-            one["way"],
+            contender["way"],
             f"{answers['right'] / answers['n_images']:.2%}",
-            f"{one['latency_ms']['upper']:.4g}",
-            str(one["epochs"]),
-            f"{one['seconds']:.0f}",
+            f"{contender['latency_ms']['upper']:.4g}",
+            str(contender["epochs"]),
+            f"{contender['seconds']:.0f}",
         )
     console = Terminal()
     console.print(table)

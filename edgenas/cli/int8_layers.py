@@ -31,15 +31,15 @@ def _table(int8: dict[str, Any]) -> Table:
 
     extra = ("noise_shares", "says")
     record = {name: value for name, value in int8.items() if name not in extra}
-    found = from_json(record, Int8Layers, "What int8 costs each layer")
+    costs = from_json(record, Int8Layers, "What int8 costs each layer")
     title = (
-        f"One layer in int8, the others float, on {found.n_images} {kind_of_images(found)} images"
+        f"One layer in int8, the others float, on {costs.n_images} {kind_of_images(costs)} images"
     )
     table = Table(title=title, title_justify="left", box=box.SIMPLE)
     for column in ("layer", "kind"):
         table.add_column(column, no_wrap=True)
     for column in COLUMNS:
         table.add_column(column, justify="right", no_wrap=True)
-    for one in found.layers:
-        table.add_row(*row(one, found))
+    for layer in costs.layers:
+        table.add_row(*row(layer, costs))
     return table

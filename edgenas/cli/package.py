@@ -83,7 +83,7 @@ def _show(supernet: str, card: dict[str, Any]) -> None:
     table = Table(box=box.SIMPLE)
     for name in ("network", "MMAC", "fp32", "int8"):
         table.add_column(name, justify="left" if name == "network" else "right")
-    for subnet in sorted(card["subnets"], key=lambda one: float(one["macs"])):
+    for subnet in sorted(card["subnets"], key=lambda subnet: float(subnet["macs"])):
         table.add_row(
             architecture(subnet["architecture"]),
             f"{subnet['macs'] / 1e6:.2f}",

@@ -75,11 +75,11 @@ def _print(best: Pick) -> None:
             line += f"; {front.how} {kind.shown(picked.measured[name])}"
         say(line)
     say(best.reason)
-    for one in picked.choice.evaluated:
-        if one.name in picked.choice.alike and one.name != picked.point.name:
-            objective = front.objective.shown(front.evaluated[one.name].value)
+    for network in picked.choice.evaluated:
+        if network.name in picked.choice.alike and network.name != picked.point.name:
+            objective = front.objective.shown(front.evaluated[network.name].value)
             say(f"{front.how_evaluated}, not measurably worse: {front.objective.label} {objective}")
-            say(f"  {one.name}")
+            say(f"  {network.name}")
     kind = front.known[picked.between]
     for side, point in (("under it", picked.below), ("over it", picked.above)):
         if point is not None:

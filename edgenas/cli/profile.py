@@ -43,8 +43,8 @@ def profile(
       edgenas profile model.onnx --target pi@raspberrypi.local --json
       edgenas profile model.tflite --engine litert_builtin
     """
-    found = commands.profile(what, target, runs, Bars(), engine=engine, **access_given(options))
+    operators = commands.profile(what, target, runs, Bars(), engine=engine, **access_given(options))
     if as_json:
-        emit_json(found)
+        emit_json(operators)
     else:
-        operator_table(found)
+        operator_table(operators)

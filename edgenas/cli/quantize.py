@@ -124,28 +124,28 @@ def quantize(
         raise click.exceptions.Exit(FAILED)
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(result: dict[str, Any]) -> None:
     say(
-        f"{found['model']}: {found['params'] / 1e6:.3g} M parameters, {found['macs'] / 1e6:.4g} M "
-        f"multiply-accumulates; {found['form']}"
+        f"{result['model']}: {result['params'] / 1e6:.3g} M parameters, "
+        f"{result['macs'] / 1e6:.4g} M multiply-accumulates; {result['form']}"
     )
-    if found["input"] is not None:
+    if result["input"] is not None:
         from edgenas.core.records import ImageInput, from_json
 
-        say(f"input: {from_json(found['input'], ImageInput, 'the input')}")
-    Terminal(width=WIDEST).print(_table(found))
-    for file in found["files"]:
+        say(f"input: {from_json(result['input'], ImageInput, 'the input')}")
+    Terminal(width=WIDEST).print(_table(result))
+    for file in result["files"]:
         _show_floats(file)
     say(
-        f"calibrated on {counted(found['n_calibration'], 'image')}, compared on "
-        f"{counted(found['n_test'], 'other')}; "
+        f"calibrated on {counted(result['n_calibration'], 'image')}, compared on "
+        f"{counted(result['n_test'], 'other')}; "
         "brackets are 95 % intervals"
     )
-    worst = sorted(found["layers"], key=_noise)[:_MOST_LAYERS]
+    worst = sorted(result["layers"], key=_noise)[:_MOST_LAYERS]
     for layer in worst:
         noise = "no noise" if layer["logits_snr_db"] is None else f"{layer['logits_snr_db']:.1f} dB"
         say(f"  layer {layer['name']} ({layer['kind']}) alone in int8: {noise} in the scores")
-    for text in found["reservations"]:
+    for text in result["reservations"]:
         say(f"reservation: {text}")
 
 
@@ -161,7 +161,9 @@ def _show_floats(file: dict[str, Any]) -> None:
         say(f"{file['path']}: points lost on {deciding} that decided: {points}")
     if layers:
         share = sum(layer["share"] for layer in layers)
-        named = ", ".join(f"{one['name']} ({one['kind']}, {one['share']:.1%})" for one in layers)
+        named = ", ".join(
+            f"{layer['name']} ({layer['kind']}, {layer['share']:.1%})" for layer in layers
+        )
         say(f"  in float, {share:.1%} of the multiply-accumulates: {named}")
     if cost is not None:
         times = ", ".join(f"{_ms(cost[name])} {name}" for name in ("mixed", "int8", "float"))
@@ -181,13 +183,13 @@ def _noise(layer: dict[str, Any]) -> float:
     return float("inf") if layer["logits_snr_db"] is None else float(layer["logits_snr_db"])
 
 
-def _table(found: dict[str, Any]) -> Table:
+def _table(result: dict[str, Any]) -> Table:
     table = Table(box=box.SIMPLE)
     table.add_column("file")
     for name in ("MB", "accuracy %", "change, points", "other class %", "steps off"):
         table.add_column(name, justify="right")
-    table.add_row("float", "", _percent(found["float_accuracy"]), "", "", "")
-    for file in found["files"]:
+    table.add_row("float", "", _percent(result["float_accuracy"]), "", "", "")
+    for file in result["files"]:
         table.add_row(
             file["path"],
             f"{file['model_bytes'] / 1e6:.3g}",

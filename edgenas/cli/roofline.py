@@ -97,10 +97,10 @@ def show_slowest(console: Terminal, document: dict[str, Any] | None, layers: boo
 
 def table(layers: Sequence[Mapping[str, Any]], title: str) -> Table:
     """Return a line a layer."""
-    made = Table(title=title, title_justify="left", box=box.SIMPLE)
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE)
     for column in COLUMNS:
         left = column in ("layer", "kind", "bound by")
-        made.add_column(column, justify="left" if left else "right", no_wrap=True)
-    for one in layers:
-        made.add_row(*row(one))
-    return made
+        shown.add_column(column, justify="left" if left else "right", no_wrap=True)
+    for layer in layers:
+        shown.add_row(*row(layer))
+    return shown

@@ -189,10 +189,19 @@ def operator_table(document: dict[str, Any]) -> None:
     for name in ("operator", "type", "ms", "share", "data", "provider"):
         justify: Any = "right" if name in ("ms", "share") else "left"
         table.add_column(name, justify=justify, overflow="fold")
-    for one in sorted(document["operators"], key=lambda one: -one["ms"]):
-        data = one["gives"] if one["takes"] == one["gives"] else f"{one['takes']} > {one['gives']}"
-        texts = (one["name"], one["type"], f"{one['ms']:.4f}", f"{one['share']:.1%}")
-        table.add_row(*texts, data, one["provider"].replace("ExecutionProvider", ""))
+    for operator in sorted(document["operators"], key=lambda operator: -operator["ms"]):
+        data = (
+            operator["gives"]
+            if operator["takes"] == operator["gives"]
+            else f"{operator['takes']} > {operator['gives']}"
+        )
+        texts = (
+            operator["name"],
+            operator["type"],
+            f"{operator['ms']:.4f}",
+            f"{operator['share']:.1%}",
+        )
+        table.add_row(*texts, data, operator["provider"].replace("ExecutionProvider", ""))
     console.print(table)
     console.print(
         f"{document['model']} on {document['target']}, {document['engine']} "
@@ -213,9 +222,9 @@ def step_result(name: str, document: dict[str, Any]) -> None:
     elif name == "probe" and "variables" in document["result"]:
         show_table.table_card(document["result"])
     elif name == "optimize":
-        from edgenas.cli.show_search import found
+        from edgenas.cli import show_search
 
-        found(document["result"])
+        show_search.show(document["result"])
     elif name == "probe":
         card(document["result"])
     elif name == "fit":
@@ -293,7 +302,7 @@ def _most_certain(terms: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _transfer(transfer: dict[str, Any]) -> None:
     """Print whether other boards' predictors helped; a refusal goes to stderr too."""
     errors = transfer["errors"]
-    found = (
+    compared = (
         f"rows left out: RMSE {errors['transfer']:.4g} with priors, {errors['affine']:.4g} with "
         f"the best of them scaled and shifted, {errors['scratch']:.4g} from scratch"
     )
@@ -302,7 +311,7 @@ def _transfer(transfer: dict[str, Any]) -> None:
     if transfer["used"] == "transfer":
         names = ", ".join(transfer["priors"])
         saved = f"{transfer['gain']:.0%} saved" if transfer["gain"] > 0 else "nothing saved"
-        say(f"adapted from {names}; {found}: {saved}")
+        say(f"adapted from {names}; {compared}: {saved}")
         likeness = transfer["likeness"]
         most = [
             name for name in sorted(likeness, key=lambda x: -likeness[x]) if likeness[name] > 0.1
@@ -311,5 +320,5 @@ def _transfer(transfer: dict[str, Any]) -> None:
         if len(transfer["priors"]) > 1 and shown:
             say(f"believed to be like {shown}, and somewhat off towards the others")
     else:
-        say(f"fitted from scratch; {found}")
+        say(f"fitted from scratch; {compared}")
         say(f"warning: {transfer['warning']}", err=True)

@@ -17,12 +17,12 @@ from edgenas.core.records import Candidate, Interval, Limit, SearchResult, Table
 USUAL = ("accuracy", "latency_ms")
 
 
-def found(document: dict[str, Any]) -> None:
+def show(document: dict[str, Any]) -> None:
     """Print the result of a search on a board or a table, its JSON."""
     result: SearchResult[Any] = from_json(document, SearchResult, "A search")
-    if any(isinstance(one.architecture, TableRow) for one in result.candidates):
+    if any(isinstance(candidate.architecture, TableRow) for candidate in result.candidates):
         rows: list[tuple[dict[str, Interval], dict[str, float], str]]
-        rows = [(one.predicted, {}, "") for one in result.candidates]
+        rows = [(candidate.predicted, {}, "") for candidate in result.candidates]
         limits = [limit.response for limit in result.limits]
         Terminal().print(table_candidates(rows, (result.objectives[0], *limits)))
         return

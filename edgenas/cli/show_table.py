@@ -59,22 +59,23 @@ def table_card(card: dict[str, Any]) -> None:
     shown = Table(box=box.SIMPLE)
     for name in ("response", "column", "better", "networks", "least", "greatest"):
         shown.add_column(name, justify="left" if name in ("response", "column") else "right")
-    for one in card["responses"]:
-        name = one["name"]
-        better = "more" if one["goal"] == "max" else "less"
-        ends = (_value(name, one["least"]), _value(name, one["greatest"]))
-        shown.add_row(name, one["column"], better, str(one["n"]), *ends)
+    for response in card["responses"]:
+        name = response["name"]
+        better = "more" if response["goal"] == "max" else "less"
+        ends = (_value(name, response["least"]), _value(name, response["greatest"]))
+        shown.add_row(name, response["column"], better, str(response["n"]), *ends)
     console.print(shown)
     for name, sha256 in card["files"].items():
         console.print(f"{name}: SHA-256 {sha256}")
 
 
-def _candidate(one: dict[str, Any]) -> tuple[dict[str, Interval], dict[str, float], str]:
+def _candidate(candidate: dict[str, Any]) -> tuple[dict[str, Interval], dict[str, float], str]:
     predicted = {
-        name: from_json(value, Interval, "An interval") for name, value in one["predicted"].items()
+        name: from_json(value, Interval, "An interval")
+        for name, value in candidate["predicted"].items()
     }
-    kept = "winner" if one["winner"] else "yes" if one["within"] else "no"
-    return predicted, one["looked_up"], kept
+    kept = "winner" if candidate["winner"] else "yes" if candidate["within"] else "no"
+    return predicted, candidate["looked_up"], kept
 
 
 def _values(values: dict[str, float]) -> str:

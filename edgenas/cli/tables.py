@@ -203,10 +203,10 @@ def _fit_table(source: Path, options: dict[str, Any]) -> edgenas.TableRegression
 
 def _priors(paths: tuple[Path, ...]) -> dict[str, edgenas.TableRegression]:
     """Return the predictors in the files, by the names of the files."""
-    found = {path.stem: read_predictor(path) for path in paths}
-    if len(found) < len(paths):
+    predictors = {path.stem: read_predictor(path) for path in paths}
+    if len(predictors) < len(paths):
         raise InputError("Two of the priors have the same name.", "Rename one of the files.")
-    return found
+    return predictors
 
 
 def read_predictor(path: Path) -> edgenas.TableRegression:
@@ -253,8 +253,11 @@ def predict(  # noqa: PLR0917 - the command's options
     whole = bool(complete.all())
     some = rows if whole else {name: values[complete] for name, values in rows.items()}
     if complete.any():
-        found, outside = fitted.get_prediction(some, confidence), fitted.outside(some).astype(int)
-        columns = (found.mean, found.lower, found.upper, outside)
+        prediction, outside = (
+            fitted.get_prediction(some, confidence),
+            fitted.outside(some).astype(int),
+        )
+        columns = (prediction.mean, prediction.lower, prediction.upper, outside)
     else:
         outside, columns = np.zeros(0, int), (np.zeros(0),) * 4
     answered = zip(*(column.tolist() for column in columns), strict=True)

@@ -109,7 +109,7 @@ def _verify_file(
 
 def _replay(path: Path, as_json: bool) -> None:
     checks = commands.replay(path)
-    counts = {status: sum(one["status"] == status for one in checks) for status in SAID}
+    counts = {status: sum(check["status"] == status for check in checks) for status in SAID}
     if as_json:
         status = "fail" if counts["differs"] else "pass"
         emit_json({"status": status, "counts": counts, "checks": checks})
@@ -143,5 +143,5 @@ def _difference(check: dict[str, Any]) -> str:
     stated, replayed, why = check["stated"], check["replayed"], check["why"]
     if stated is None and replayed is None:
         return str(why)
-    found = "" if replayed is None else f", the evidence gives {replayed}"
-    return f"stated {stated}{found}" + (f". {why}" if why else "")
+    again = "" if replayed is None else f", the evidence gives {replayed}"
+    return f"stated {stated}{again}" + (f". {why}" if why else "")

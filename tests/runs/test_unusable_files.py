@@ -15,8 +15,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from edgenas.challenges import model_files
-from edgenas.cli import main
-from edgenas.cli.show_search import found
+from edgenas.cli import main, show_search
 from edgenas.core.errors import InputError, RunFolderError
 from edgenas.core.files import run_folder, toml
 from edgenas.core.files.lock import locked_file
@@ -94,7 +93,7 @@ def test_a_limit_on_another_latency_is_shown(capsys: pytest.CaptureFixture[str])
     texts = ("latency<=3ms", "latency_p90_ms<=4ms")
     limits = tuple(parse_constraints(texts).values())
     result = SearchResult("exact", 1, limits, 0.95, (), (), True, 0.0, 1, 0.1, constraints=texts)
-    found(to_json(result))
+    show_search.show(to_json(result))
     shown = capsys.readouterr().out
     assert "limits latency_ms<=3ms, latency_p90_ms<=4ms;" in shown
 
