@@ -93,9 +93,9 @@ def load(argument: str, *, reading: Reading, progress: Progress) -> Dataset:
         task=reading.task,
     )
     if test is None:
-        lacking = "labelled test images" if _test_left_out(layout) else "test/"
+        missing = "labelled test images" if _test_left_out(layout) else "test/"
         progress.message(
-            f"{as_text(str(root))} has no {lacking}: {len(dataset.test)} of its images, the same "
+            f"{as_text(str(root))} has no {missing}: {len(dataset.test)} of its images, the same "
             "each time, are kept to test."
         )
     return dataset

@@ -14,20 +14,20 @@ SHOWN = 20  # the worst ones
 
 def parts(data: ReportData, plots: PagePlots) -> dict[str, Any]:
     """Return the rows of the worst classes and the confusion matrix; None where none is known."""
-    found = None if data.winner is None else data.winner.confusion
-    if found is None:
+    confusion = None if data.winner is None else data.winner.confusion
+    if confusion is None:
         return {"class_rows": (), "classes_unshown": 0, "confusion": None}
-    classes = found.worst_first(data.data.class_names)
+    classes = confusion.worst_first(data.data.class_names)
     return {
         "class_rows": [
             (
-                one.name,
-                numbers.percent(one.accuracy, one.n_images),
-                f"{one.right} of {one.n_images}",
-                f"{one.taken_for} ({one.taken})" if one.taken else "—",
+                row.name,
+                numbers.percent(row.accuracy, row.n_images),
+                f"{row.right} of {row.n_images}",
+                f"{row.taken_for} ({row.taken})" if row.taken else "—",
             )
-            for one in classes[:SHOWN]
+            for row in classes[:SHOWN]
         ],
         "classes_unshown": max(0, len(classes) - SHOWN),
-        "confusion": plots.inline(of_classes.confusion(found, data.data.class_names)),
+        "confusion": plots.inline(of_classes.confusion(confusion, data.data.class_names)),
     }

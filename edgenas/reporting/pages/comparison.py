@@ -31,7 +31,7 @@ def render(data: ComparisonData) -> str:
         frontiers=plots.inline(of_comparison.frontiers(data)),
         overlays=[
             plots.inline(plot)
-            for plot in of_fronts.overlays([(one.target, one.data) for one in data.boards])
+            for plot in of_fronts.overlays([(board.target, board.data) for board in data.boards])
         ],
         effects=plots.inline(of_comparison.effects(data)),
         ratios=plots.inline(of_comparison.ratios(data)),
@@ -63,15 +63,15 @@ def _crossed(data: ComparisonData) -> list[dict[str, Any]]:
     }
     return [
         {
-            "one": one,
+            "winner": winner,
             "cells": [
                 (f"{numbers.with_bounds(value)} ms", value.upper > limits[board.target])
-                if (value := one.latency_ms.get(board.target)) is not None
+                if (value := winner.latency_ms.get(board.target)) is not None
                 else ("not in its space", False)
                 for board in data.boards
             ],
         }
-        for one in data.crossed
+        for winner in data.crossed
     ]
 
 

@@ -28,7 +28,7 @@ def facts(data: ReportData) -> dict[str, Any]:
 
 
 def _metrics(data: ReportData) -> dict[Architecture, dict[str, float]]:
-    found: dict[Architecture, dict[str, float]] = {}
+    facts: dict[Architecture, dict[str, float]] = {}
     score = score_axis(data)
     for measured in data.measurements:
         latency, energy = measured.outcome.latency, measured.outcome.energy
@@ -41,32 +41,32 @@ def _metrics(data: ReportData) -> dict[Architecture, dict[str, float]]:
             "Model file (kB)": _times(measured.model_bytes, 1e-3),
             "Energy of an inference (mJ)": None if energy is None else energy.energy_mj,
         }
-        found[measured.architecture] = _known(values)
+        facts[measured.architecture] = _known(values)
     for evaluated in data.evaluations:
         values = {
             score: 100 * evaluated.int8_accuracy,
             "Accuracy of the float network (%)": _times(evaluated.fp32_accuracy, 100),
         }
-        found[evaluated.architecture] = found.get(evaluated.architecture, {}) | _known(values)
-    for one in data.candidates:
-        latency_ms = one.measured_latency_ms
+        facts[evaluated.architecture] = facts.get(evaluated.architecture, {}) | _known(values)
+    for candidate in data.candidates:
+        latency_ms = candidate.measured_latency_ms
         values = {
             LATENCY_AXIS: None if latency_ms is None else latency_ms.median,
             "90th percentile of the latency (ms)": None if latency_ms is None else latency_ms.p90,
-            "Peak memory (MB)": _times(one.peak_rss_bytes, 1e-6),
-            "Model file (kB)": _times(one.model_bytes, 1e-3),
-            score: _times(one.device_accuracy, 100),
-            "Accuracy of the float network (%)": _times(one.fp32_accuracy, 100),
+            "Peak memory (MB)": _times(candidate.peak_rss_bytes, 1e-6),
+            "Model file (kB)": _times(candidate.model_bytes, 1e-3),
+            score: _times(candidate.device_accuracy, 100),
+            "Accuracy of the float network (%)": _times(candidate.fp32_accuracy, 100),
         }
-        architecture = one.predicted.architecture
-        found[architecture] = _known(values) | found.get(architecture, {})
-    return found
+        architecture = candidate.predicted.architecture
+        facts[architecture] = _known(values) | facts.get(architecture, {})
+    return facts
 
 
-def _choices(one: Architecture) -> dict[str, float]:
+def _choices(architecture: Architecture) -> dict[str, float]:
     """Return the options of a network: those of the blocks of a stage by their mean."""
-    values: dict[str, float] = {"Input size (px)": one.resolution}
-    for number, stage in enumerate(one.stages, start=1):
+    values: dict[str, float] = {"Input size (px)": architecture.resolution}
+    for number, stage in enumerate(architecture.stages, start=1):
         values[f"Blocks of stage {number}"] = stage.depth
         for name, options in stage.choices.items():
             sizes = [option for option in options if not isinstance(option, str)]

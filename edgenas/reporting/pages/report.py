@@ -65,14 +65,14 @@ def render(data: ReportData) -> str:
 
 def _int8(data: ReportData) -> dict[str, Any]:
     """Return what int8 costs the winner, in sentences, and the rows of its worst layers."""
-    found = data.int8_layers
-    if found is None:
+    costs = data.int8_layers
+    if costs is None:
         return {"int8_says": (), "int8_rows": (), "int8_unshown": 0}
-    worst = found.worst_first[: int8_layers.SHOWN]
+    worst = costs.worst_first[: int8_layers.SHOWN]
     return {
-        "int8_says": int8_layers.sentences(found),
-        "int8_rows": [int8_layers.row(one, found) for one in worst],
-        "int8_unshown": len(found.layers) - len(worst),
+        "int8_says": int8_layers.sentences(costs),
+        "int8_rows": [int8_layers.row(layer, costs) for layer in worst],
+        "int8_unshown": len(costs.layers) - len(worst),
     }
 
 
@@ -80,11 +80,11 @@ def _roofline(data: ReportData, plots: PagePlots) -> dict[str, Any]:
     """Return how far the winner is from the target's limits: sentences, slowest layers, plot."""
     if data.roofline is None:
         return {"roofline": None, "roofline_plot": None}
-    found = roofline.document(data.roofline)
-    rows = [roofline.row(one) for one in roofline.slowest(found["layers"])]
+    limits = roofline.document(data.roofline)
+    rows = [roofline.row(layer) for layer in roofline.slowest(limits["layers"])]
     more = {"columns": roofline.COLUMNS, "rows": rows}
     return {
-        "roofline": {**found, **more},
+        "roofline": {**limits, **more},
         "roofline_plot": plots.inline(of_roofline.rooflines(data.roofline)),
     }
 
@@ -96,7 +96,7 @@ def style() -> Markup:
 
 def environment() -> Environment:
     """Return the templates' environment: texts are escaped, what is undefined is an error."""
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader("edgenas.reporting.pages", "."),
         autoescape=True,
         undefined=StrictUndefined,
@@ -115,10 +115,10 @@ def environment() -> Environment:
         numbers.storage,
         numbers.with_bounds,
     )
-    made.filters.update({function.__name__: function for function in shown})
-    made.globals.update(MISSING=numbers.MISSING, UNKNOWN=numbers.UNKNOWN)
-    made.globals.update(policy=script.policy, script_tags=script.script_tags)
-    return made
+    environment.filters.update({function.__name__: function for function in shown})
+    environment.globals.update(MISSING=numbers.MISSING, UNKNOWN=numbers.UNKNOWN)
+    environment.globals.update(policy=script.policy, script_tags=script.script_tags)
+    return environment
 
 
 def predictor_figures(predictor: PredictorReport, plots: PagePlots) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _error(value: float, unit: str) -> str:
 
 def _candidate_table(data: ReportData) -> list[tuple[str, list[str]]]:
     """Return (figure, its value for each candidate); the figure that decided says so."""
-    columns = [candidate_figures(one) for one in data.candidates]
+    columns = [candidate_figures(candidate) for candidate in data.candidates]
     labels = dict.fromkeys(label for column in columns for label in column)
     decided = DECIDING.get(data.decided_by)
     return [
@@ -160,56 +160,56 @@ def _candidate_table(data: ReportData) -> list[tuple[str, list[str]]]:
     ]
 
 
-def candidate_figures(one: VerifiedCandidate) -> dict[str, str]:
+def candidate_figures(candidate: VerifiedCandidate) -> dict[str, str]:
     """Return the figures of one verified candidate, by name, in the order of the tables."""
-    latency, n = one.measured_latency_ms, one.n_images
+    latency, n = candidate.measured_latency_ms, candidate.n_images
     measured = numbers.MISSING
     if latency is not None:
         spread = numbers.bounds(latency.ci95, latency.median)
         measured = f"{numbers.milliseconds(latency.median)} ({spread})"
     return {
-        "Latency, predicted": f"{numbers.with_bounds(one.predicted['latency_ms'])} ms",
+        "Latency, predicted": f"{numbers.with_bounds(candidate.predicted['latency_ms'])} ms",
         MEASURED: measured,
         "Latency, p90": numbers.milliseconds(latency.p90 if latency else None),
-        "Latency of the float network": numbers.milliseconds(one.fp32_latency_ms),
-        "Accuracy, predicted": numbers.percent_bounds(one.predicted[SCORE]),
-        VALIDATION: _validation(one),
-        "Accuracy, float on the host": numbers.percent(one.fp32_accuracy, n),
-        "Accuracy, int8 on the host": numbers.percent(one.int8_accuracy, n),
-        "Accuracy, int8 on the target": numbers.percent(one.device_accuracy, n),
-        "Images behind these": numbers.MISSING if n is None or one.synthetic else f"{n:,}",
-        **_parity(one.parity),
-        "Same answer as the host": numbers.percent(one.agreement, n),
-        "Peak memory": numbers.storage(one.peak_rss_bytes),
-        "Model file": numbers.storage(one.model_bytes),
-        **_further_figures(one),
+        "Latency of the float network": numbers.milliseconds(candidate.fp32_latency_ms),
+        "Accuracy, predicted": numbers.percent_bounds(candidate.predicted[SCORE]),
+        VALIDATION: _validation(candidate),
+        "Accuracy, float on the host": numbers.percent(candidate.fp32_accuracy, n),
+        "Accuracy, int8 on the host": numbers.percent(candidate.int8_accuracy, n),
+        "Accuracy, int8 on the target": numbers.percent(candidate.device_accuracy, n),
+        "Images behind these": numbers.MISSING if n is None or candidate.synthetic else f"{n:,}",
+        **_parity(candidate.parity),
+        "Same answer as the host": numbers.percent(candidate.agreement, n),
+        "Peak memory": numbers.storage(candidate.peak_rss_bytes),
+        "Model file": numbers.storage(candidate.model_bytes),
+        **_further_figures(candidate),
     }
 
 
-def _validation(one: VerifiedCandidate) -> str:
+def _validation(candidate: VerifiedCandidate) -> str:
     """Return the accuracy on the images that choose between networks, with its 95 % interval."""
-    answers = one.val_answers
+    answers = candidate.val_answers
     if answers is None or not answers.n_images:
         return numbers.MISSING
     bounds = Interval(answers.accuracy, *wilson(answers.right, answers.n_images))
     return f"{numbers.percent_bounds(bounds)}, of {answers.n_images:,}"
 
 
-def _further_figures(one: VerifiedCandidate) -> dict[str, str]:
+def _further_figures(candidate: VerifiedCandidate) -> dict[str, str]:
     """Return the other responses that were predicted, and measured where they were."""
-    found = {}
-    for name, value in one.predicted.responses.items():
+    figures = {}
+    for name, value in candidate.predicted.responses.items():
         kind = REGISTRY[name]
         label = f"{kind.label[:1].upper()}{kind.label[1:]}"
         if kind.exact:
             estimated = ", estimated" if kind.source == "hardware" else ""
-            found[f"{label}{estimated}"] = kind.shown(value.mean)
+            figures[f"{label}{estimated}"] = kind.shown(value.mean)
             continue
         bounds = f"{kind.shown(value.lower)} to {kind.shown(value.upper)}"
-        found[f"{label}, predicted"] = f"{kind.shown(value.mean)} ({bounds})"
-        if name == "energy_mj" and name in one.measured:
-            found[f"{label}, measured"] = kind.shown(one.measured[name])
-    return found
+        figures[f"{label}, predicted"] = f"{kind.shown(value.mean)} ({bounds})"
+        if name == "energy_mj" and name in candidate.measured:
+            figures[f"{label}, measured"] = kind.shown(candidate.measured[name])
+    return figures
 
 
 def _parity(parity: ParityRecord | None) -> dict[str, str]:
@@ -229,20 +229,20 @@ def _parity(parity: ParityRecord | None) -> dict[str, str]:
 
 def effect_table(predictors: tuple[PredictorReport, ...]) -> list[tuple[str, list[str]]]:
     """Return (change, effect on each response): what a choice costs beside what it buys."""
-    columns = [{one.change: one for one in predictor.effects} for predictor in predictors]
+    columns = [{effect.change: effect for effect in predictor.effects} for predictor in predictors]
     changes = dict.fromkeys(change for column in columns for change in column)
     table = []
     for change in changes:
         cells = []
         for column in columns:
-            one = column.get(change)
-            if one is None:
+            effect = column.get(change)
+            if effect is None:
                 cells.append("—")
                 continue
-            points = one.unit == "fraction"
-            value = Interval(one.effect, one.lower, one.upper)
+            points = effect.unit == "fraction"
+            value = Interval(effect.effect, effect.lower, effect.upper)
             text = numbers.effect(value, 100.0 if points else 1.0)
-            cells.append(f"{text} {'points' if points else one.unit}")
+            cells.append(f"{text} {'points' if points else effect.unit}")
         table.append((change, cells))
     return table
 
@@ -253,31 +253,31 @@ def _measured_rows(data: ReportData) -> list[dict[str, Any]]:
     predicted = {row.architecture: row.predicted for row in predictor.rows} if predictor else {}
     rows = [
         {
-            "one": one,
-            "failed": one.outcome.status == "failed",
-            "predicted": predicted.get(one.architecture),
-            "winner": _won(data, one.architecture),
+            "measurement": measurement,
+            "failed": measurement.outcome.status == "failed",
+            "predicted": predicted.get(measurement.architecture),
+            "winner": _won(data, measurement.architecture),
         }
-        for one in data.measurements
+        for measurement in data.measurements
     ]
-    return sorted(rows, key=lambda row: (not row["failed"], _median(row["one"])))
+    return sorted(rows, key=lambda row: (not row["failed"], _median(row["measurement"])))
 
 
-def _median(one: Measurement) -> float:
-    return one.outcome.latency.median_ms if one.outcome.latency else 0.0
+def _median(measurement: Measurement) -> float:
+    return measurement.outcome.latency.median_ms if measurement.outcome.latency else 0.0
 
 
 def _evaluated_rows(data: ReportData) -> list[dict[str, Any]]:
     predictor = data.predictor(SCORE)
     predicted = {row.architecture: row.predicted for row in predictor.rows} if predictor else {}
-    best_first = sorted(data.evaluations, key=lambda one: -one.int8_accuracy)
+    best_first = sorted(data.evaluations, key=lambda evaluation: -evaluation.int8_accuracy)
     return [
         {
-            "one": one,
-            "predicted": predicted.get(one.architecture),
-            "winner": _won(data, one.architecture),
+            "evaluation": evaluation,
+            "predicted": predicted.get(evaluation.architecture),
+            "winner": _won(data, evaluation.architecture),
         }
-        for one in best_first
+        for evaluation in best_first
     ]
 
 

@@ -25,12 +25,12 @@ def film(tradeoff: Plot, seconds: float = SECONDS) -> str:
     """
     ElementTree.register_namespace("", _SVG)
     root = ElementTree.fromstring(tradeoff.svg())
-    _, _, width, height = (float(one) for one in root.attrib["viewBox"].split())
+    _, _, width, height = (float(number) for number in root.attrib["viewBox"].split())
     root.attrib |= {"width": f"{width:g}", "height": f"{height:g}", "data-film": "edgenas"}
     paper = ElementTree.Element(f"{{{_SVG}}}rect", width="100%", height="100%", fill=PAPER)
     root.insert(0, paper)
-    series = [str(one["series"]) for one in tradeoff.specification["datasets"][MARKS]]
-    marks = [one for one in root.iter() if one.get("class") == "tip"]
+    series = [str(mark["series"]) for mark in tradeoff.specification["datasets"][MARKS]]
+    marks = [element for element in root.iter() if element.get("class") == "tip"]
     for mark, begins in zip(marks, _begins(series), strict=True):
         _appear(mark, begins * seconds)
     for group in root.iter(f"{{{_SVG}}}g"):
@@ -39,29 +39,29 @@ def film(tradeoff: Plot, seconds: float = SECONDS) -> str:
             _appear(group, _FRONT_AT * seconds)
         elif "role-mark" in kind and "mark-rule" in kind and not _is_dashed(group):  # intervals
             _appear(group, _LATER["proposed (predicted)"] * seconds)
-        elif "role-mark" in kind and any(one.get("font-weight") == "bold" for one in group):
+        elif "role-mark" in kind and any(element.get("font-weight") == "bold" for element in group):
             _appear(group, _WINNER_AT * seconds)  # its name
     return ElementTree.tostring(root, encoding="unicode")
 
 
 def _is_dashed(group: ElementTree.Element) -> bool:
     """Whether it is the limit, which stands from the beginning."""
-    return any("stroke-dasharray" in one.attrib for one in group)
+    return any("stroke-dasharray" in element.attrib for element in group)
 
 
 def _begins(series: Sequence[str]) -> list[float]:
     """Return when each mark comes, as a share of the film."""
     first = [i for i, name in enumerate(series) if name not in _LATER and i < len(series) - 1]
     place = {i: at for at, i in enumerate(first)}
-    found = []
+    begins = []
     for i, name in enumerate(series):
         if name in _LATER:
-            found.append(_LATER[name])
+            begins.append(_LATER[name])
         elif i in place:
-            found.append(_MEASURED_UNTIL * place[i] / len(first))
+            begins.append(_MEASURED_UNTIL * place[i] / len(first))
         else:
-            found.append(_WINNER_AT)
-    return found
+            begins.append(_WINNER_AT)
+    return begins
 
 
 def _appear(element: ElementTree.Element, begins_s: float) -> None:

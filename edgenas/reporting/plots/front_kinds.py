@@ -153,7 +153,9 @@ def parallel(name: str, data: FrontData) -> Plot:
 
     lines: list[tuple[FrontMark, str, float]] = [
         (mark, _shade(heights(mark)[0]), 1.2)
-        for mark in sorted(_thinned(data.front, _MOST_LINES), key=lambda one: heights(one)[0])
+        for mark in sorted(
+            _thinned(data.front, _MOST_LINES), key=lambda front_mark: heights(front_mark)[0]
+        )
     ]
     lines += [(mark, INK, 2.1) for mark in data.verified]
     lines += [(mark, GREEN, 3.6) for mark in won]
@@ -172,7 +174,7 @@ def parallel(name: str, data: FrontData) -> Plot:
     )
     for at in range(len(ranges)):
         axes.at_x(at, MUTED)
-    axes.tipped_lines([{**one, "opacity": 0.8} for one in records])
+    axes.tipped_lines([{**record, "opacity": 0.8} for record in records])
     _ends(axes, data.axes, ranges)
     looks = {data.verified_name: line_look(INK)} if data.verified else {}
     axes.points([], looks | ({"winner": line_look(GREEN)} if won else {}))
@@ -205,9 +207,9 @@ def _ends(axes: Axes, axes_of: Sequence[FrontAxis], ranges: Sequence[tuple[float
     """Write each response with its best value on top and its worst below."""
     tops: list[dict[str, Any]] = []
     feet: list[dict[str, Any]] = []
-    for index, (one, ends) in enumerate(zip(axes_of, ranges, strict=True)):
-        worst, best = (f"{numbers.significant(one.shown(v))} {one.unit}".rstrip() for v in ends)
-        label = _in_two_lines(f"{one.label[:1].upper()}{one.label[1:]}")
+    for index, (axis, ends) in enumerate(zip(axes_of, ranges, strict=True)):
+        worst, best = (f"{numbers.significant(axis.shown(v))} {axis.unit}".rstrip() for v in ends)
+        label = _in_two_lines(f"{axis.label[:1].upper()}{axis.label[1:]}")
         tops.append({"x": index, "y": 1.0, "text": best})
         feet.append({"x": index, "y": 0.0, "text": f"{worst}\n{label}"})
     axes.texts(tops, -10, "bottom")

@@ -36,9 +36,9 @@ class FrontAxis:
         """Return a value of the response in the axis' unit."""
         return self.scale * value
 
-    def better(self, one: float, other: float) -> bool:
+    def better(self, value: float, other: float) -> bool:
         """Return whether `one` is at least as good as `other`."""
-        return one >= other if self.goal == "max" else one <= other
+        return value >= other if self.goal == "max" else value <= other
 
 
 @dataclass(frozen=True)

@@ -84,29 +84,29 @@ def tradeoff(
     frontier : (x, y) by rising x. labels : of the x and the y axis, with units. x is logarithmic
     where the marks differ by more than `WIDE` times.
     """
-    marks = [mark for one in series for mark in one.marks]
+    marks = [mark for group in series for mark in group.marks]
     wide = _is_wide([mark.x.mean for mark in marks])
     if wide:
-        series = [replace(one, marks=tuple(map(_above_zero, one.marks))) for one in series]
-        marks = [mark for one in series for mark in one.marks]
+        series = [replace(group, marks=tuple(map(_above_zero, group.marks))) for group in series]
+        marks = [mark for group in series for mark in group.marks]
         frontier = [point for point in frontier if point[0] > 0]
     xs = [v for m in marks for v in (m.x.mean, m.x.lower, m.x.upper)] + [x for x, _ in frontier]
     ys = [v for m in marks for v in (m.y.mean, m.y.lower, m.y.upper)] + [y for _, y in frontier]
     title = f"{labels[0]}, logarithmic" if wide else labels[0]
     across = with_limits(span(title, xs, wide), [] if limit is None else [limit])
     axes = Axes(across, span(labels[1], [*ys, *(band or ())]), 560, 360)
-    series = [one for one in series if one.marks]
-    looks = {one.name: LOOKS[one.look] for one in series}
+    series = [group for group in series if group.marks]
+    looks = {group.name: LOOKS[group.look] for group in series}
     if band is not None:
         axes.band(*band, GREY, 0.16)
         looks = {"not measurably worse than the best": band_look("#d5d9dd"), **looks}
     if frontier:
         axes.line(frontier, ORANGE, steps="step-after")
         looks = {"predicted frontier": line_look(ORANGE), **looks}
-    for one in series:
-        if one.text:
-            x, y = one.marks[0].x.mean, one.marks[0].y.mean
-            axes.beside(x, y, one.text, left=limit is not None and x <= limit)
+    for group in series:
+        if group.text:
+            x, y = group.marks[0].x.mean, group.marks[0].y.mean
+            axes.beside(x, y, group.text, left=limit is not None and x <= limit)
     if limit is not None and not 0 <= axes.across.place(limit) <= 1:
         draw_budget(axes, limit, limit_text, RED)
         limit = None
@@ -147,12 +147,12 @@ def draw_series(
     """Draw marks with their intervals; one legend for all. differences : see `Axes.marks`."""
     records: list[Record] = []
     bars = {}
-    for one in series:
-        marks = [m for m in one.marks if math.isfinite(m.x.mean) and math.isfinite(m.y.mean)]
-        look = looks[one.name]
+    for group in series:
+        marks = [m for m in group.marks if math.isfinite(m.x.mean) and math.isfinite(m.y.mean)]
+        look = looks[group.name]
         colour = look.stroke if look.stroke not in ("white", INK) else look.fill
-        bars[one.name] = (colour, 0.8 if len(marks) < 12 else 0.4)
-        records += [_record(mark, one.name) for mark in marks]
+        bars[group.name] = (colour, 0.8 if len(marks) < 12 else 0.4)
+        records += [_record(mark, group.name) for mark in marks]
     axes.marks(records, looks, bars, differences=differences)
 
 
@@ -214,7 +214,7 @@ def calibration(
     labels: tuple[str, str],
 ) -> Plot:
     """Draw what was covered (y) against the nominal level (x), percent, with the band of chance."""
-    lowest = min([*(y for _, y in points), *(one["y_lower"] for one in band)])
+    lowest = min([*(y for _, y in points), *(place["y_lower"] for place in band)])
     axes = Axes(
         Span(labels[0], 48, 101), Span(labels[1], min(48, lowest - 2), 101), _HALF_PAGE, 260
     )
@@ -252,16 +252,21 @@ def interval_rows(
         if math.isfinite(row.value.mean):
             records.append(_row(row, at, colour))
         at += 1.0
-    shown = [v for one in records for v in (one["x"], one["x_lower"], one["x_upper"])]
+    shown = [v for record in records for v in (record["x"], record["x_lower"], record["x_upper"])]
     axes = row_axes(label, [0.0, *shown], at)
     axes.at_x(0, INK)
     if bars:
-        full = [{**one, "x_lower": 0.0, "x_upper": one["x"], "opacity": 0.85} for one in records]
+        full = [
+            {**record, "x_lower": 0.0, "x_upper": record["x"], "opacity": 0.85}
+            for record in records
+        ]
         axes.across_bars(full, 0.62 * _ROW, tips=True)
-        axes.across_bars([{**one, "colour": INK} for one in records], 1.6)
+        axes.across_bars([{**record, "colour": INK} for record in records], 1.6)
     else:
         axes.across_bars(records, 1.6)
-        colours = {one["series"]: Look("circle", 48, one["series"], "white") for one in records}
+        colours = {
+            record["series"]: Look("circle", 48, record["series"], "white") for record in records
+        }
         axes.points(records, colours, legend=False)
     axes.labels(labels)
     axes.labels(headings, bold=True)

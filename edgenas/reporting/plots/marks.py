@@ -113,15 +113,15 @@ class Axes:
             layers[-1] = layers[-1].add_params(alt.selection_interval(name=BRUSH))
         # all at once: each property that is set later copies every layer with its records
         more: dict[str, Any] = {"datasets": self._datasets} if self._datasets else {}
-        made = alt.layer(*layers, width=self.width, height=self.height, **more)
-        return made.add_params(alt.param(name=PICKED, value=[]))
+        layered = alt.layer(*layers, width=self.width, height=self.height, **more)
+        return layered.add_params(alt.param(name=PICKED, value=[]))
 
     def points(
         self, records: Sequence[Record], looks: Mapping[str, Look], legend: bool = True
     ) -> None:
         """Draw one point a record, with a legend of `looks`, lines and bands included."""
         wanted = ("x", "y", "x_upper", "series", "tip", "net")
-        records = [{name: one[name] for name in wanted if name in one} for one in records]
+        records = [{name: record[name] for name in wanted if name in record} for record in records]
         self._points(self._of(records), looks, legend)
 
     def marks(
@@ -139,13 +139,13 @@ class Axes:
         """
         wanted = ("x", "y", "series", "tip", "net")
         rows = []
-        for one in records:
-            row = {name: one[name] for name in wanted if name in one}
+        for record in records:
+            row = {name: record[name] for name in wanted if name in record}
             for axis in "xy":
                 lower, upper = f"{axis}_lower", f"{axis}_upper"
-                width = one[upper] - one[lower]
+                width = record[upper] - record[lower]
                 if math.isfinite(width) and width != 0:
-                    row |= {lower: one[lower], upper: one[upper]}
+                    row |= {lower: record[lower], upper: record[upper]}
             rows.append(_finite(row))
         self._datasets[MARKS] = rows
         base = alt.Chart(alt.NamedData(name=MARKS))
@@ -202,7 +202,7 @@ class Axes:
 
     def lone(self, record: Record, look: Look) -> None:
         """Draw one point that is not in the legend."""
-        made = self._of([record]).mark_point(
+        mark = self._of([record]).mark_point(
             shape=look.shape,
             size=look.size,
             fill=look.fill,
@@ -210,17 +210,17 @@ class Axes:
             strokeWidth=1.0,
             opacity=1,
         )
-        self._layers.append(made.encode(x=self._x("x"), y=self._y("y"), **_told()))
+        self._layers.append(mark.encode(x=self._x("x"), y=self._y("y"), **_told()))
 
     def discs(self, records: Sequence[Record]) -> None:
         """Draw one disc a record, of its `area` in square pixels, `fill` and `stroke`."""
-        made = self._of(records).mark_point(shape="circle", strokeWidth=1.2, opacity=0.85)
+        mark = self._of(records).mark_point(shape="circle", strokeWidth=1.2, opacity=0.85)
         own = {
             "fill": alt.Fill("fill:N", scale=None),
             "stroke": alt.Stroke("stroke:N", scale=None),
             "size": alt.Size("area:Q", scale=None),
         }
-        self._layers.append(made.encode(x=self._x("x"), y=self._y("y"), **own, **_told()))
+        self._layers.append(mark.encode(x=self._x("x"), y=self._y("y"), **own, **_told()))
 
     def line(
         self,
@@ -274,10 +274,10 @@ class Axes:
 
     def at_x(self, value: float, colour: str, dash: Sequence[float] = (), text: str = "") -> None:
         """Draw a line across the plot at one x, with a text above it."""
-        made = self._of([{"x": value}]).mark_rule(
+        rule = self._of([{"x": value}]).mark_rule(
             color=colour, strokeWidth=1.3, strokeDash=list(dash), aria=False
         )
-        self._layers.append(made.encode(x=self._x("x")))
+        self._layers.append(rule.encode(x=self._x("x")))
         if text:
             self.above(value, text, colour)
 
@@ -304,14 +304,14 @@ class Axes:
 
     def at_y(self, value: float, colour: str, dash: Sequence[float] = ()) -> None:
         """Draw a line across the plot at one y."""
-        made = self._of([{"y": value}]).mark_rule(
+        rule = self._of([{"y": value}]).mark_rule(
             color=colour, strokeWidth=1.1, strokeDash=list(dash), aria=False
         )
-        self._layers.append(made.encode(y=self._y("y")))
+        self._layers.append(rule.encode(y=self._y("y")))
 
     def above(self, value: float | None, text: str, colour: str, row: int = 0) -> None:
         """Write a text above the plot, at one x; without one at its right end."""
-        made = self._of([{"x": value or 0.0, "text": text}]).mark_text(
+        words = self._of([{"x": value or 0.0, "text": text}]).mark_text(
             color=colour,
             align="right" if value is None else "center",
             baseline="bottom",
@@ -319,12 +319,12 @@ class Axes:
             aria=False,
         )
         x: Any = alt.value("width") if value is None else self._x("x")
-        self._layers.append(made.encode(x=x, y=alt.value(0), text="text:N"))
+        self._layers.append(words.encode(x=x, y=alt.value(0), text="text:N"))
 
     def beside(self, x: float, y: float, text: str, left: bool) -> None:
         """Write a bold text beside a point, on a halo."""
         for look in ({"stroke": PAPER, "strokeWidth": 4.0}, {"color": INK}):
-            made = self._of([{"x": x, "y": y, "text": text}]).mark_text(
+            words = self._of([{"x": x, "y": y, "text": text}]).mark_text(
                 align="right" if left else "left",
                 baseline="bottom",
                 dx=-11 if left else 11,
@@ -333,36 +333,36 @@ class Axes:
                 aria=False,
                 **look,
             )
-            self._layers.append(made.encode(x=self._x("x"), y=self._y("y"), text="text:N"))
+            self._layers.append(words.encode(x=self._x("x"), y=self._y("y"), text="text:N"))
 
     def upright_band(self, start: float, end: float, colour: str, opacity: float) -> None:
         """Fill what lies between two x."""
-        made = self._of([{"x": start, "to": end}]).mark_rect(
+        area = self._of([{"x": start, "to": end}]).mark_rect(
             color=colour, opacity=opacity, aria=False
         )
-        self._layers.append(made.encode(x=self._x("x"), x2="to"))
+        self._layers.append(area.encode(x=self._x("x"), x2="to"))
 
     def band(self, start: float, end: float, colour: str, opacity: float) -> None:
         """Fill what lies between two y."""
-        made = self._of([{"y": start, "to": end}]).mark_rect(
+        area = self._of([{"y": start, "to": end}]).mark_rect(
             color=colour, opacity=opacity, aria=False
         )
-        self._layers.append(made.encode(y=self._y("y"), y2="to"))
+        self._layers.append(area.encode(y=self._y("y"), y2="to"))
 
     def area(self, records: Sequence[Record], colour: str, opacity: float) -> None:
         """Fill what lies between y_lower and y_upper along x."""
-        made = self._of(records).mark_area(color=colour, opacity=opacity, aria=False)
-        self._layers.append(made.encode(x=self._x("x"), y=self._y("y_lower"), y2="y_upper"))
+        area = self._of(records).mark_area(color=colour, opacity=opacity, aria=False)
+        self._layers.append(area.encode(x=self._x("x"), y=self._y("y_lower"), y2="y_upper"))
 
     def feet(self, records: Sequence[Record], colour: str) -> None:
         """Draw a short line at the foot of the plot at each x."""
-        made = self._of(records).mark_rule(color=colour, strokeWidth=1.2, aria=False)
+        rule = self._of(records).mark_rule(color=colour, strokeWidth=1.2, aria=False)
         foot = {"y": alt.value(self.height), "y2": alt.value(self.height - 9)}
-        self._layers.append(made.encode(x=self._x("x"), **foot))
+        self._layers.append(rule.encode(x=self._x("x"), **foot))
 
     def labels(self, records: Sequence[Record], bold: bool = False) -> None:
         """Write `text` left of the plot at y."""
-        made = self._of(records).mark_text(
+        words = self._of(records).mark_text(
             align="right",
             baseline="middle",
             dx=-8,
@@ -371,16 +371,16 @@ class Axes:
             limit=260,
             aria=False,
         )
-        self._layers.append(made.encode(x=alt.value(0), y=self._y("y"), text="text:N"))
+        self._layers.append(words.encode(x=alt.value(0), y=self._y("y"), text="text:N"))
 
     def texts(self, records: Sequence[Record], dy: float, baseline: str) -> None:
         """Write `text` at x and y, moved by `dy` pixels."""
         kind: Any = baseline
-        made = self._of(records).mark_text(dy=dy, baseline=kind, aria=False, lineBreak="\n")
-        self._layers.append(made.encode(x=self._x("x"), y=self._y("y"), text="text:N"))
+        words = self._of(records).mark_text(dy=dy, baseline=kind, aria=False, lineBreak="\n")
+        self._layers.append(words.encode(x=self._x("x"), y=self._y("y"), text="text:N"))
 
     def _of(self, records: Sequence[Record]) -> alt.Chart:
-        return alt.Chart(alt.Data(values=[_finite(one) for one in records]))
+        return alt.Chart(alt.Data(values=[_finite(record) for record in records]))
 
     def _x(self, field: str) -> alt.X:
         return alt.X(
@@ -413,8 +413,8 @@ def _told() -> dict[str, Any]:
 def _wide(records: Sequence[Record], axis: str, wanted: Sequence[str]) -> list[Record]:
     """Return what is `wanted` of the records whose interval on an axis has a finite width."""
     wide: list[Record] = []
-    for one in records:
-        width = one[f"{axis}_upper"] - one[f"{axis}_lower"]
+    for record in records:
+        width = record[f"{axis}_upper"] - record[f"{axis}_lower"]
         if math.isfinite(width) and width != 0:
-            wide.append({name: one[name] for name in wanted if name in one})
+            wide.append({name: record[name] for name in wanted if name in record})
     return wide

@@ -14,14 +14,14 @@ _CELL, _FEWEST_PIXELS = 26, 300
 _DARK = 0.5  # share of a row from which a number is written in white
 
 
-def confusion(found: Confusion, names: Sequence[str]) -> Plot:
+def confusion(counted: Confusion, names: Sequence[str]) -> Plot:
     """Draw how many images of each class got which answer; a cell's shade is its share of the row.
 
     names : of the classes. Of more than thirty classes the least accurate ones are drawn.
     """
-    worst = [one.name for one in found.worst_first(names)][:MOST_CLASSES]
+    worst = [row.name for row in counted.worst_first(names)][:MOST_CLASSES]
     shown = [name for name in names if name in worst]
-    totals = {one.name: one.n_images for one in found.worst_first(names)}
+    totals = {row.name: row.n_images for row in counted.worst_first(names)}
     records = [
         {
             "true": names[label],
@@ -31,7 +31,7 @@ def confusion(found: Confusion, names: Sequence[str]) -> Plot:
             "ink": PAPER if count / totals[names[label]] >= _DARK else INK,
             "tip": f"{names[label]}: {count} of {totals[names[label]]} taken for {names[answer]}",
         }
-        for label, answer, count in found.counts
+        for label, answer, count in counted.counts
         if names[label] in shown and names[answer] in shown
     ]
     side = max(_FEWEST_PIXELS, _CELL * len(shown))

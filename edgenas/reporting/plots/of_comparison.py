@@ -27,10 +27,12 @@ def frontiers(data: ComparisonData) -> Plot | None:
     if not boards:
         return None
     lines = [_frontier(board) for board in boards]
-    winners = [(n, one) for n, board in enumerate(boards) if (one := _winner(board)) is not None]
+    winners = [
+        (n, winner) for n, board in enumerate(boards) if (winner := _winner(board)) is not None
+    ]
     latencies = [x for line in lines for x, _ in line]
-    xs = [*latencies, *(float(one["x"]) for _, one in winners)]
-    ys = [y for line in lines for _, y in line] + [float(one["y"]) for _, one in winners]
+    xs = [*latencies, *(float(winner["x"]) for _, winner in winners)]
+    ys = [y for line in lines for _, y in line] + [float(winner["y"]) for _, winner in winners]
     budgets = _budgets(boards)
     across = span("Latency on the board (ms)", xs, max(latencies) > _LOG_FROM * min(latencies) > 0)
     axes = Axes(with_limits(across, list(budgets)), span("Accuracy (%)", ys), 560, 360)
@@ -81,7 +83,7 @@ def ratios(data: ComparisonData) -> Plot | None:
         return None
     targets = [board.target for board in data.boards]
     label = f"Cost over that on {targets[0]} (times)"
-    speeds = [v for one in data.speeds.values() for v in (one.lower, one.upper)]
+    speeds = [v for speed in data.speeds.values() for v in (speed.lower, speed.upper)]
     axes = _rows(rows, targets, label, [1.0, *speeds], logarithmic=True)
     axes.at_x(1.0, INK)
     for target, speed in data.speeds.items():
@@ -103,7 +105,9 @@ def _rows(
     logarithmic: bool = False,
 ) -> Axes:
     """Return axes for rows of points with intervals; first row on top."""
-    values = [v for _, of in rows for one in of.values() for v in (one.mean, one.lower, one.upper)]
+    values = [
+        v for _, of in rows for value in of.values() for v in (value.mean, value.lower, value.upper)
+    ]
     height = 1.0 + 0.22 * max(0, len(targets) - 2)
     return row_axes(label, [*values, *more], len(rows), logarithmic=logarithmic, height=height)
 
@@ -127,7 +131,7 @@ def _draw_rows(axes: Axes, rows: _ChoiceRows, targets: list[str]) -> None:
                     "tip": f"{change}, {target}: {numbers.with_bounds(value)}",
                 }
             )
-    named = {str(one["series"]) for one in records}
+    named = {str(record["series"]) for record in records}
     axes.across_bars(records, 1.6)
     axes.points(
         records,
@@ -147,7 +151,9 @@ def _draw_rows(axes: Axes, rows: _ChoiceRows, targets: list[str]) -> None:
 def _frontier(board: FinishedBoard) -> list[tuple[float, float]]:
     assert board.data.search
     candidates = board.data.search.frontier
-    return rising((one["latency_ms"].mean, 100 * one[SCORE].mean) for one in candidates)
+    return rising(
+        (candidate["latency_ms"].mean, 100 * candidate[SCORE].mean) for candidate in candidates
+    )
 
 
 def _marks(board: FinishedBoard, line: Sequence[tuple[float, float]]) -> list[Record]:

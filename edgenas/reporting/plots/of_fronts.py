@@ -66,7 +66,7 @@ def overlays(boards: Sequence[tuple[str, ReportData]]) -> list[Plot]:
         if set(pair) == set(USUAL):
             continue  # the comparison has a larger plot of it
         fronts_of = [(board, front_data(data, pair)) for board, data in searched]
-        widest = max(fronts_of, key=lambda one: max(_greatest(one[1], i) for i in (0, 1)))[1]
+        widest = max(fronts_of, key=lambda front: max(_greatest(front[1], i) for i in (0, 1)))[1]
         marks = [(board, data.front) for board, data in fronts_of]
         name = f"overlaid-{'-'.join(pair)}".replace("_", "-")
         plots.append(front_kinds.overlaid(name, widest.axes, marks))
@@ -84,42 +84,52 @@ def front_data(data: ReportData, names: Sequence[str]) -> FrontData:
     limits = {limit.response: limit for limit in search.limits}
     axes = []
     for name in names:
-        known = [one.response(name) for one in (*search.frontier, *search.candidates)]
+        known = [point.response(name) for point in (*search.frontier, *search.candidates)]
         greatest = max((value.mean for value in known if value is not None), default=1.0)
         limit = limits.get(name, Limit(name))
         axes.append(axis(REGISTRY[name], greatest, limit.at_most, limit.at_least))
     won = data.winner if data.status == "pass" else None
     winner = None if won is None else _verified((won,), axes)
-    others = [one for one in data.candidates if one is not won and _other(one, won)]
+    others = [
+        candidate
+        for candidate in data.candidates
+        if candidate is not won and _other(candidate, won)
+    ]
     return FrontData(
         axes=tuple(axes),
         front=predicted(search.frontier, axes),
         measured=_measured(data, axes),
-        verified=_verified([one for one in others if one.passed], axes),
-        failed=_verified([one for one in others if not one.passed], axes),
+        verified=_verified([candidate for candidate in others if candidate.passed], axes),
+        failed=_verified([candidate for candidate in others if not candidate.passed], axes),
         winner=winner[0] if winner else None,
     )
 
 
 def predicted(candidates: Sequence[Candidate], axes: Sequence[FrontAxis]) -> tuple[FrontMark, ...]:
     """Return candidates as marks; those that lack a response are left out."""
-    return _marks([(one.architecture, one.response) for one in candidates], axes, "predicted")
+    return _marks(
+        [(candidate.architecture, candidate.response) for candidate in candidates],
+        axes,
+        "predicted",
+    )
 
 
 def _verified(
     candidates: Sequence[VerifiedCandidate], axes: Sequence[FrontAxis]
 ) -> tuple[FrontMark, ...]:
-    known = [(one.predicted.architecture, _exactly(one.measured)) for one in candidates]
+    known = [
+        (candidate.predicted.architecture, _exactly(candidate.measured)) for candidate in candidates
+    ]
     return _marks(known, axes, "measured")
 
 
 def _measured(data: ReportData, axes: Sequence[FrontAxis]) -> tuple[FrontMark, ...]:
     """Return the networks of which every response was measured; counts follow from the network."""
-    verified = {one.predicted.architecture for one in data.candidates}
+    verified = {candidate.predicted.architecture for candidate in data.candidates}
     values: dict[Architecture, dict[str, float]] = {}
-    for one in axes:
-        for architecture, (value, _) in observed(REGISTRY[one.name], data.measurements).items():
-            values.setdefault(architecture, {})[one.name] = value
+    for name in [along.name for along in axes]:
+        for architecture, (value, _) in observed(REGISTRY[name], data.measurements).items():
+            values.setdefault(architecture, {})[name] = value
     for evaluation in data.evaluations:
         values.setdefault(evaluation.architecture, {})[SCORE] = evaluation.int8_accuracy
     known = [(a, _exactly(of)) for a, of in values.items() if a not in verified]
@@ -141,17 +151,17 @@ def _marks(
 ) -> tuple[FrontMark, ...]:
     marks = []
     for architecture, of in known:
-        values = [of(one.name) for one in axes]
+        values = [of(axis.name) for axis in axes]
         complete = tuple(value for value in values if value is not None)
         if len(complete) == len(axes):
             parts = [
-                f"{one.label} {REGISTRY[one.name].shown(value.mean)}"
-                for one, value in zip(axes, complete, strict=True)
+                f"{axis.label} {REGISTRY[axis.name].shown(value.mean)}"
+                for axis, value in zip(axes, complete, strict=True)
             ]
             tip = f"{architecture}\n{how}: {', '.join(parts)}"
             marks.append(FrontMark(complete, tip, str(architecture)))
     return tuple(marks)
 
 
-def _other(one: VerifiedCandidate, won: VerifiedCandidate | None) -> bool:
-    return won is None or one.predicted.architecture != won.predicted.architecture
+def _other(candidate: VerifiedCandidate, won: VerifiedCandidate | None) -> bool:
+    return won is None or candidate.predicted.architecture != won.predicted.architecture

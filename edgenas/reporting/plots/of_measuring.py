@@ -27,11 +27,19 @@ def passes(measurements: Sequence[Measurement]) -> Plot | None:
 
     The samples of rejected passes are not kept: these stand on zero. None where nothing was timed.
     """
-    timed = [(one, one.outcome.latency) for one in measurements if one.outcome.latency]
-    kept = [mark for one, latency in timed for mark in _kept(str(one.architecture), latency)]
+    timed = [
+        (measurement, measurement.outcome.latency)
+        for measurement in measurements
+        if measurement.outcome.latency
+    ]
+    kept = [
+        mark
+        for measurement, latency in timed
+        for mark in _kept(str(measurement.architecture), latency)
+    ]
     rejected = [
-        _mark(str(one.architecture), number, 0.0, f"rejected: {why}")
-        for one, latency in timed
+        _mark(str(measurement.architecture), number, 0.0, f"rejected: {why}")
+        for measurement, latency in timed
         for number, why in latency.rejected
     ]
     if not kept:
@@ -44,7 +52,7 @@ def passes(measurements: Sequence[Measurement]) -> Plot | None:
     axes.at_y(0, INK)
     looks = {KEPT: LOOKS["known"]} | ({REJECTED: LOOKS["failed"]} if rejected else {})
     series = [Series(KEPT, "known", tuple(kept)), Series(REJECTED, "failed", tuple(rejected))]
-    draw_series(axes, [one for one in series if one.marks], looks)
+    draw_series(axes, [group for group in series if group.marks], looks)
     return Plot("passes", axes.chart())
 
 
@@ -53,15 +61,20 @@ def conditions(data: Sequence[PassCondition], measurements: Sequence[Measurement
 
     One line a job of the target; what no pass tells is not drawn.
     """
-    jobs = sorted({one.job for one in data})
-    heat = [[(one.number, one.temperature_celsius) for one in data if one.job == j] for j in jobs]
-    clocks = [[(one.number, one.clock_mhz) for one in data if one.job == j] for j in jobs]
+    jobs = sorted({reading.job for reading in data})
+    heat = [
+        [(reading.number, reading.temperature_celsius) for reading in data if reading.job == j]
+        for j in jobs
+    ]
+    clocks = [
+        [(reading.number, reading.clock_mhz) for reading in data if reading.job == j] for j in jobs
+    ]
     drawn = [
         _lines("pass-temperature", "Temperature (°C)", heat, ORANGE),
         _lines("pass-clock", "Clock (MHz)", clocks, BLUE),
         _lines("pass-anchor", "Anchor (x its usual)", [_anchor(measurements)], GREEN),
     ]
-    return [one for one in drawn if one is not None]
+    return [plot for plot in drawn if plot is not None]
 
 
 def _lines(
@@ -81,8 +94,8 @@ def _lines(
 def _anchor(measurements: Sequence[Measurement]) -> list[tuple[int, float | None]]:
     """Return by pass the anchor's time over its usual one; nothing where there was no anchor."""
     by_pass: dict[int, list[float]] = {}
-    for one in measurements:
-        if (latency := one.outcome.latency) is not None:
+    for measurement in measurements:
+        if (latency := measurement.outcome.latency) is not None:
             for number, drift in zip(_counted(latency), latency.drift, strict=False):
                 by_pass.setdefault(number + 1, []).append(drift)
     if all(drift == 1.0 for drifts in by_pass.values() for drift in drifts):

@@ -23,9 +23,9 @@ _GAP = 0.6  # between blocks, in pixels of a kernel
 _PALEST = "#fdf3dc"
 
 
-def network(one: DrawnNetwork) -> Plot:
+def network(drawn_network: DrawnNetwork) -> Plot:
     """Draw a network, coloured by the first measure that is known of it."""
-    measure = next(name for name in MEASURES if shares(one, name))
+    measure = next(name for name in MEASURES if shares(drawn_network, name))
     x = alt.X("start:Q", axis=None, scale=alt.Scale(nice=False, zero=False))
     y = alt.Y("low:Q", axis=None, scale=alt.Scale(nice=False))
     blocks = alt.Chart(alt.NamedData(name=BLOCKS))
@@ -50,17 +50,17 @@ def network(one: DrawnNetwork) -> Plot:
         x=alt.X("middle:Q"), y=alt.value(_HEIGHT), text="stage:N"
     )
     chart = alt.layer(drawn, named).properties(
-        width=_WIDTH, height=_HEIGHT, datasets={BLOCKS: records(one, measure)}
+        width=_WIDTH, height=_HEIGHT, datasets={BLOCKS: records(drawn_network, measure)}
     )
     return Plot("network", chart)
 
 
-def shares(one: DrawnNetwork, measure: str) -> list[float]:
+def shares(drawn_network: DrawnNetwork, measure: str) -> list[float]:
     """Return the percentage of a measure that each block has; nothing where it is not known.
 
     Of milliseconds and noise the blocks of the stem and the head may be unknown: these have 0.
     """
-    values = [getattr(block, MEASURES[measure]) for block in one.blocks]
+    values = [getattr(block, MEASURES[measure]) for block in drawn_network.blocks]
     known = [max(0.0, float(value)) for value in values if value is not None]
     total = sum(known)
     if not total:
@@ -68,14 +68,14 @@ def shares(one: DrawnNetwork, measure: str) -> list[float]:
     return [0.0 if value is None else 100 * max(0.0, float(value)) / total for value in values]
 
 
-def records(one: DrawnNetwork, measure: str) -> list[dict[str, Any]]:
+def records(drawn_network: DrawnNetwork, measure: str) -> list[dict[str, Any]]:
     """Return one record for each tensor pair of each block: as wide as its kernel, in pixels."""
-    found: list[dict[str, Any]] = []
+    boxes: list[dict[str, Any]] = []
     at, stage = 0.0, None
-    for block, share in zip(one.blocks, shares(one, measure), strict=True):
+    for block, share in zip(drawn_network.blocks, shares(drawn_network, measure), strict=True):
         wide = max(block.widths)
         end = at + block.kernel_size
-        found.append(
+        boxes.append(
             {
                 "start": at,
                 "end": end,
@@ -88,7 +88,7 @@ def records(one: DrawnNetwork, measure: str) -> list[dict[str, Any]]:
             }
         )
         at, stage = end + _GAP, block.stage
-    return found
+    return boxes
 
 
 def _tip(block: DrawnBlock, share: float, measure: str) -> str:

@@ -58,8 +58,8 @@ def tradeoff(data: ReportData) -> Plot:
         series.append(kinds.Series("least latency", "predicted", least, "fastest there is"))
     return kinds.tradeoff(
         "tradeoff",
-        [one for one in series if one.marks],
-        rising((one["latency_ms"].mean, 100 * one[SCORE].mean) for one in frontier),
+        [group for group in series if group.marks],
+        rising((point["latency_ms"].mean, 100 * point[SCORE].mean) for point in frontier),
         limit=data.limit_ms if data.limited else None,
         labels=(LATENCY_AXIS, score_axis(data)),
         band=band(data),
@@ -69,16 +69,16 @@ def tradeoff(data: ReportData) -> Plot:
 
 def band(data: ReportData) -> tuple[float, float] | None:
     """Return the accuracies, percent, that the validation images do not tell from the best."""
-    found = data.networks
-    if found is None or found.alike < 2:
+    noise = data.networks
+    if noise is None or noise.alike < 2:
         return None
-    return 100 * found.lowest, 100 * found.best
+    return 100 * noise.lowest, 100 * noise.best
 
 
 def rising(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     """Return the points that are best in these two responses alone, by rising latency."""
     kept: list[tuple[float, float]] = []
-    for latency_ms, accuracy in sorted(points, key=lambda one: (one[0], -one[1])):
+    for latency_ms, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):
         if not kept or accuracy > kept[-1][1]:
             kept.append((latency_ms, accuracy))
     return kept
@@ -193,9 +193,10 @@ def effects(predictor: PredictorReport) -> Plot | None:
     scale, _ = scale_and_unit(predictor)
     rows = [
         kinds.Row(
-            stage_first(one.change), _scaled(Interval(one.effect, one.lower, one.upper), scale)
+            stage_first(effect.change),
+            _scaled(Interval(effect.effect, effect.lower, effect.upper), scale),
         )
-        for one in shown
+        for effect in shown
     ]
     label = f"Change in {predictor.label} ({_change_unit(predictor)})"
     return kinds.interval_rows(f"{slug(predictor)}-effects", rows, label, bars=True)
@@ -203,7 +204,7 @@ def effects(predictor: PredictorReport) -> Plot | None:
 
 def plotted_effects(predictor: PredictorReport) -> list[MarginalEffect]:
     """Return the effects that the plot shows: the largest, by falling size."""
-    return sorted(predictor.effects, key=lambda one: -abs(one.effect))[:MOST_EFFECTS]
+    return sorted(predictor.effects, key=lambda effect: -abs(effect.effect))[:MOST_EFFECTS]
 
 
 def scale_and_unit(predictor: PredictorReport) -> tuple[float, str]:
@@ -228,18 +229,20 @@ def _change_unit(predictor: PredictorReport) -> str:
 def _measured(data: ReportData) -> tuple[kinds.Mark, ...]:
     accuracy = {e.architecture: e.int8_accuracy for e in data.evaluations}
     marks = []
-    for one in data.measurements:
-        latency = one.outcome.latency
-        if latency is None or one.architecture not in accuracy:
+    for measurement in data.measurements:
+        latency = measurement.outcome.latency
+        if latency is None or measurement.architecture not in accuracy:
             continue
         low, high = latency.span_ms
-        value = 100 * accuracy[one.architecture]
+        value = 100 * accuracy[measurement.architecture]
         tip = (
-            f"{one.architecture}\nmeasured {numbers.milliseconds(latency.median_ms)}, "
+            f"{measurement.architecture}\nmeasured {numbers.milliseconds(latency.median_ms)}, "
             f"accuracy {value:.1f} %"
         )
         x = Interval(latency.median_ms, low, high)
-        marks.append(kinds.Mark(x, Interval(value, value, value), tip, str(one.architecture)))
+        marks.append(
+            kinds.Mark(x, Interval(value, value, value), tip, str(measurement.architecture))
+        )
     return tuple(marks)
 
 
@@ -248,57 +251,62 @@ def _half_measured(data: ReportData) -> tuple[kinds.Mark, ...]:
     predicted = {row.architecture: row.predicted for row in predictor.rows} if predictor else {}
     known = {e.architecture for e in data.evaluations}
     marks = []
-    for one in data.measurements:
-        latency, accuracy = one.outcome.latency, predicted.get(one.architecture)
-        if latency is None or accuracy is None or one.architecture in known:
+    for measurement in data.measurements:
+        latency, accuracy = measurement.outcome.latency, predicted.get(measurement.architecture)
+        if latency is None or accuracy is None or measurement.architecture in known:
             continue
         x, y = Interval(latency.median_ms, *latency.span_ms), 100 * accuracy.mean
         tip = (
-            f"{one.architecture}\nmeasured {numbers.milliseconds(latency.median_ms)}, "
+            f"{measurement.architecture}\nmeasured {numbers.milliseconds(latency.median_ms)}, "
             f"predicted accuracy {numbers.percent_bounds(accuracy)}"
         )
-        marks.append(kinds.Mark(x, Interval(y, y, y), tip, str(one.architecture)))
+        marks.append(kinds.Mark(x, Interval(y, y, y), tip, str(measurement.architecture)))
     return tuple(marks)
 
 
 def _predicted(candidates: tuple[Candidate, ...]) -> tuple[kinds.Mark, ...]:
     return tuple(
         kinds.Mark(
-            one["latency_ms"],
-            _scaled(one[SCORE], 100.0),
-            f"{one.architecture}\npredicted {numbers.with_bounds(one['latency_ms'])} ms, "
-            f"accuracy {numbers.percent_bounds(one[SCORE])}",
-            str(one.architecture),
+            candidate["latency_ms"],
+            _scaled(candidate[SCORE], 100.0),
+            f"{candidate.architecture}\npredicted "
+            f"{numbers.with_bounds(candidate['latency_ms'])} ms, "
+            f"accuracy {numbers.percent_bounds(candidate[SCORE])}",
+            str(candidate.architecture),
         )
-        for one in candidates
+        for candidate in candidates
     )
 
 
 def _verified(candidates: tuple[VerifiedCandidate, ...], passed: bool) -> tuple[kinds.Mark, ...]:
     marks = []
-    for one in candidates:
-        latency, accuracy, where = one.measured_latency_ms, one.device_accuracy, "on the target"
+    for candidate in candidates:
+        latency, accuracy, where = (
+            candidate.measured_latency_ms,
+            candidate.device_accuracy,
+            "on the target",
+        )
         if accuracy is None:
-            accuracy, where = one.int8_accuracy, "on the host"
-        if one.passed != passed or latency is None:
+            accuracy, where = candidate.int8_accuracy, "on the host"
+        if candidate.passed != passed or latency is None:
             continue
         if accuracy is not None:
             y = Interval(*[100 * accuracy] * 3)
-            seen = f"accuracy {numbers.percent(accuracy, one.n_images)} {where}"
-        elif one.synthetic:
-            y = _scaled(one.predicted[SCORE], 100.0)
-            seen = f"accuracy {numbers.percent_bounds(one.predicted[SCORE])} predicted only"
+            seen = f"accuracy {numbers.percent(accuracy, candidate.n_images)} {where}"
+        elif candidate.synthetic:
+            y = _scaled(candidate.predicted[SCORE], 100.0)
+            seen = f"accuracy {numbers.percent_bounds(candidate.predicted[SCORE])} predicted only"
         else:
             continue
         measured = numbers.milliseconds(latency.median)
         x = Interval(latency.median, *(latency.ci95 or (latency.median, latency.median)))
-        tip = f"{one.predicted.architecture}\nmeasured {measured}, {seen}"
-        marks.append(kinds.Mark(x, y, tip, str(one.predicted.architecture)))
+        tip = f"{candidate.predicted.architecture}\nmeasured {measured}, {seen}"
+        marks.append(kinds.Mark(x, y, tip, str(candidate.predicted.architecture)))
     return tuple(marks)
 
 
-def _same(one: VerifiedCandidate, other: VerifiedCandidate) -> bool:
-    return one.predicted.architecture == other.predicted.architecture
+def _same(candidate: VerifiedCandidate, other: VerifiedCandidate) -> bool:
+    return candidate.predicted.architecture == other.predicted.architecture
 
 
 def _interval(row: CoefficientRow) -> Interval:

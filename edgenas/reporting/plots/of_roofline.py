@@ -19,19 +19,19 @@ _LEAST_DISC = 14.0
 _AROUND = 2.0  # times, by which the roofs reach beyond the layers
 
 
-def rooflines(found: Roofline) -> Plot:
+def rooflines(measured: Roofline) -> Plot:
     """Draw MACs a second over MACs a byte, both logarithmic, of the layers that have MACs.
 
     A roof is what a layer of its kind could do if starting it took nothing. Discs are filled where
     computing or moving bounds the layer, hollow where starting it does.
     """
-    drawn = [one for one in found.layers if one.work.macs]
+    drawn = [layer for layer in measured.layers if layer.work.macs]
     total_us = sum(map(time_us, drawn))
-    discs = [_disc(one, total_us) for one in sorted(drawn, key=time_us, reverse=True)]
+    discs = [_disc(layer, total_us) for layer in sorted(drawn, key=time_us, reverse=True)]
     places = [disc["x"] for disc in discs]
     xs = _spread(min(places) / _AROUND, max(places) * _AROUND)
-    kinds = [kind for kind in _COLOURS if any(one.work.kind == kind for one in drawn)]
-    top = _AROUND * max(found.roof.gmacs_per_s[kind] for kind in kinds)
+    kinds = [kind for kind in _COLOURS if any(layer.work.kind == kind for layer in drawn)]
+    top = _AROUND * max(measured.roof.gmacs_per_s[kind] for kind in kinds)
     low = min(disc["y"] for disc in discs) / _AROUND
     axes = Axes(
         span("arithmetic intensity (MAC/byte)", xs, logarithmic=True, margin=0),
@@ -41,13 +41,13 @@ def rooflines(found: Roofline) -> Plot:
     )
     looks = {}
     for name, rate, dash in _BANDWIDTHS:
-        slope = [(x, x * getattr(found.roof, rate)) for x in xs]
+        slope = [(x, x * getattr(measured.roof, rate)) for x in xs]
         axes.line([(x, y) for x, y in slope if low <= y <= top], MUTED, dash=dash, width=1.2)
         looks[name] = line_look(MUTED)
     for kind in kinds:
-        roof = [(x, attainable(found.roof, kind, x)) for x in xs]
+        roof = [(x, attainable(measured.roof, kind, x)) for x in xs]
         axes.line([(x, y) for x, y in roof if y >= low], _COLOURS[kind])
-        looks[f"{kind}, at most {found.roof.gmacs_per_s[kind]:.3g} GMAC/s"] = line_look(
+        looks[f"{kind}, at most {measured.roof.gmacs_per_s[kind]:.3g} GMAC/s"] = line_look(
             _COLOURS[kind]
         )
     axes.discs(discs)
@@ -60,22 +60,22 @@ def attainable(roof: Roof, kind: str, intensity: float) -> float:
     return 1 / (1 / roof.gmacs_per_s[kind] + 1 / (intensity * roof.cached_gb_per_s))
 
 
-def time_us(one: LayerLimit) -> float:
+def time_us(layer: LayerLimit) -> float:
     """Return what a layer takes: as measured, or its limit where it was not."""
-    return one.measured_us or one.limit_us
+    return layer.measured_us or layer.limit_us
 
 
-def _disc(one: LayerLimit, total_us: float) -> Record:
-    colour, taken_us = _COLOURS[one.work.kind], time_us(one)
-    hollow = one.bound_by == "launch"
-    how = "measured" if one.measured_us else "its limit"
+def _disc(layer: LayerLimit, total_us: float) -> Record:
+    colour, taken_us = _COLOURS[layer.work.kind], time_us(layer)
+    hollow = layer.bound_by == "launch"
+    how = "measured" if layer.measured_us else "its limit"
     return {
-        "x": one.work.intensity,
-        "y": one.work.macs / taken_us * 1e-3,
+        "x": layer.work.intensity,
+        "y": layer.work.macs / taken_us * 1e-3,
         "area": max(_LEAST_DISC, _LARGEST_DISC * taken_us / total_us),
         "fill": "transparent" if hollow else colour,
         "stroke": colour if hollow else INK,
-        "tip": f"{one.work.name}: {taken_us:.3g} us ({how}), bound by {one.bound_by}",
+        "tip": f"{layer.work.name}: {taken_us:.3g} us ({how}), bound by {layer.bound_by}",
     }
 
 

@@ -14,26 +14,28 @@ MOST_CURVES = 8  # the widest first
 
 def curves(predictor: PredictorReport) -> list[Plot]:
     """Draw what the numbers do to the response, those that do most first, with their bands."""
-    found = predictor.shapes
-    if found is None:
+    shapes = predictor.shapes
+    if shapes is None:
         return []
-    most = sorted(found.curves, key=lambda one: min(one.effect) - max(one.effect))[:MOST_CURVES]
+    most = sorted(shapes.curves, key=lambda curve: min(curve.effect) - max(curve.effect))[
+        :MOST_CURVES
+    ]
     return [
         of_tables.curve(
-            asdict(one), predictor.label, found.effects_in, f"{slug(predictor)}-curve-{i}"
+            asdict(curve), predictor.label, shapes.effects_in, f"{slug(predictor)}-curve-{i}"
         )
-        for i, one in enumerate(most)
+        for i, curve in enumerate(most)
     ]
 
 
 def together(predictor: PredictorReport) -> list[Plot]:
     """Draw what two columns do beyond what each does alone, as heat maps."""
-    found = predictor.shapes
-    if found is None:
+    shapes = predictor.shapes
+    if shapes is None:
         return []
     return [
         of_tables.together(
-            asdict(one), predictor.label, found.effects_in, f"{slug(predictor)}-together-{i}"
+            asdict(pair), predictor.label, shapes.effects_in, f"{slug(predictor)}-together-{i}"
         )
-        for i, one in enumerate(found.together)
+        for i, pair in enumerate(shapes.together)
     ]

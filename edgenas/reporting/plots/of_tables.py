@@ -23,42 +23,49 @@ def shares(importance: Sequence[dict[str, Any]], response: str) -> Plot:
     """
     rows = [
         Row(
-            " with ".join(one["columns"]),
-            Interval(*(100 * one[name] for name in ("share", "lower", "upper"))),
+            " with ".join(share["columns"]),
+            Interval(*(100 * share[name] for name in ("share", "lower", "upper"))),
         )
-        for one in list(importance)[:MOST_SHARES]
+        for share in list(importance)[:MOST_SHARES]
     ]
     label = f"share of the variance of predicted {response} (%)"
     return interval_rows("shares", rows, label, bars=True, colour=BLUE)
 
 
-def curve(one: dict[str, Any], response: str, effects_in: str, name: str = "curve") -> Plot:
+def curve(
+    effect_curve: dict[str, Any], response: str, effects_in: str, name: str = "curve"
+) -> Plot:
     """Draw what a number does to the response, with its band; ticks are tenths of the rows."""
     records = [
         {"x": x, "y_lower": lower, "y_upper": upper}
-        for x, lower, upper in zip(one["x"], one["lower"], one["upper"], strict=True)
+        for x, lower, upper in zip(
+            effect_curve["x"], effect_curve["lower"], effect_curve["upper"], strict=True
+        )
     ]
     axes = Axes(
-        span(one["column"], one["x"]),
-        span(f"{response}, against the lowest ({effects_in})", [*one["lower"], *one["upper"]]),
+        span(effect_curve["column"], effect_curve["x"]),
+        span(
+            f"{response}, against the lowest ({effects_in})",
+            [*effect_curve["lower"], *effect_curve["upper"]],
+        ),
         360,
         250,
     )
     axes.area(records, BLUE, 0.2)
-    axes.line(list(zip(one["x"], one["effect"], strict=True)), BLUE)
-    axes.feet([{"x": at} for at in one["deciles"]], GREY)
+    axes.line(list(zip(effect_curve["x"], effect_curve["effect"], strict=True)), BLUE)
+    axes.feet([{"x": at} for at in effect_curve["deciles"]], GREY)
     return Plot(name, axes.chart())
 
 
-def together(one: dict[str, Any], response: str, effects_in: str, name: str = "together") -> Plot:
+def together(pair: dict[str, Any], response: str, effects_in: str, name: str = "together") -> Plot:
     """Draw what two columns do beyond what each does alone: orange raises the response, blue lowers
     it; a cell's number is grey where its interval has 0 in it."""
-    first, second = ([_written(x) for x in values] for values in one["values"])
-    greatest = max(abs(x) for row in one["effect"] for x in row) or 1.0
+    first, second = ([_written(x) for x in values] for values in pair["values"])
+    greatest = max(abs(x) for row in pair["effect"] for x in row) or 1.0
     records = []
     for i, above in enumerate(first):
         for j, beside in enumerate(second):
-            effect, lower, upper = (one[name][i][j] for name in ("effect", "lower", "upper"))
+            effect, lower, upper = (pair[name][i][j] for name in ("effect", "lower", "upper"))
             certain = not lower <= 0 <= upper
             told = f"{effect:+.3g} {effects_in} ({lower:+.3g} to {upper:+.3g})"
             records.append(
@@ -74,8 +81,8 @@ def together(one: dict[str, Any], response: str, effects_in: str, name: str = "t
     # an array for `sort` would put names into an expression
     order_across, order_up = alt.Scale(domain=second), alt.Scale(domain=first[::-1])
     level = alt.Axis(labelAngle=0)
-    across = alt.X("second:N", scale=order_across, title=one["columns"][1], axis=level)
-    up = alt.Y("first:N", scale=order_up, title=one["columns"][0])
+    across = alt.X("second:N", scale=order_across, title=pair["columns"][1], axis=level)
+    up = alt.Y("first:N", scale=order_up, title=pair["columns"][0])
     base = alt.Chart(alt.InlineData(values=records)).properties(
         width=max(260, 62 * len(second)),
         height=max(140, 32 * len(first)),
@@ -119,7 +126,7 @@ def waterfall(told: dict[str, Any], response: str) -> Plot:
         place = {"x_lower": before, "x_upper": reached, "y": at}
         records.append({**place, "colour": colour, "opacity": 1.0, "tip": tip})
     label = f"{response}, from {told['start']:.4g} to {told['prediction']:.4g}"
-    ends = [told["start"], *(one["x_upper"] for one in records)]
+    ends = [told["start"], *(record["x_upper"] for record in records)]
     axes = row_axes(label, ends, len(records))
     axes.at_x(told["start"], GREY)
     axes.across_bars(records, 12, tips=True)

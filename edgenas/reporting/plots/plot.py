@@ -80,8 +80,8 @@ class Plot:
         Altair validated its parts as they were made; tests validate the whole of each plot.
         A control character in a text ends the whole process: vl-convert aborts on it.
         """
-        made: dict[str, Any] = self.chart.to_dict(validate=False)
-        return {**_printable(made), "config": _STYLE, "padding": 6}
+        specification: dict[str, Any] = self.chart.to_dict(validate=False)
+        return {**_printable(specification), "config": _STYLE, "padding": 6}
 
     def svg(self) -> str:
         """Return the plot as one <svg> element with hover texts; the same input, the same bytes."""
@@ -147,9 +147,9 @@ def _printable(value: Any) -> Any:
     if isinstance(value, str):
         return "\n".join(map(printable, value.split("\n")))
     if isinstance(value, list):
-        return [_printable(one) for one in value]
+        return [_printable(part) for part in value]
     if isinstance(value, dict):
-        return {key: _printable(one) for key, one in value.items()}
+        return {key: _printable(part) for key, part in value.items()}
     return value
 
 

@@ -36,14 +36,14 @@ def effect_lines(effects: Sequence[dict[str, Any]], scale: float) -> list[str]:
 
     A bar is hollow where the interval spans zero: the data do not tell the direction.
     """
-    most = max((abs(one["effect"]) for one in effects), default=0.0)
+    most = max((abs(effect["effect"]) for effect in effects), default=0.0)
     lines = []
-    for one in effects:
-        mean, lower, upper = (signed(one[name] * scale) for name in ("effect", "lower", "upper"))
-        drawn = bar(abs(one["effect"]) / most if most else 0.0)
-        if one["lower"] <= 0 <= one["upper"]:
+    for effect in effects:
+        mean, lower, upper = (signed(effect[name] * scale) for name in ("effect", "lower", "upper"))
+        drawn = bar(abs(effect["effect"]) / most if most else 0.0)
+        if effect["lower"] <= 0 <= effect["upper"]:
             drawn = "░" * len(drawn)
-        label = cut(stage_first(one["change"]))
+        label = cut(stage_first(effect["change"]))
         lines.append(
             f"{label:<{LABEL}} {drawn:<{BAR}} {mean:>8} {f'{lower} … {upper}':>20}".rstrip()
         )
@@ -52,12 +52,14 @@ def effect_lines(effects: Sequence[dict[str, Any]], scale: float) -> list[str]:
 
 def part_lines(parts: Sequence[dict[str, Any]], scale: float) -> list[str]:
     """Return one line a part: its name, a bar of its share of the sum, what it adds, the share."""
-    total = sum(one["effect"] for one in parts)
+    total = sum(part["effect"] for part in parts)
     lines = []
-    for one in parts:
-        share = one["effect"] / total if total else 0.0
-        value = signed(one["effect"] * scale)
-        lines.append(f"{cut(one['change']):<{LABEL}} {bar(share):<{BAR}} {value:>8} {share:>19.0%}")
+    for part in parts:
+        share = part["effect"] / total if total else 0.0
+        value = signed(part["effect"] * scale)
+        lines.append(
+            f"{cut(part['change']):<{LABEL}} {bar(share):<{BAR}} {value:>8} {share:>19.0%}"
+        )
     return lines
 
 

@@ -54,29 +54,29 @@ def sentence(data: ComparisonData) -> str:
 def speeds(data: ComparisonData) -> list[str]:
     """Return how long a typical network takes on each board, against the first."""
     first = data.boards[0].target if data.boards else ""
-    found = []
+    sentences = []
     for target, value in data.speeds.items():
         slow, fast, shown = _larger_first(target, first, value)
-        found.append(
+        sentences.append(
             f"The same network typically takes {times(shown, 3)} as long on {slow} as on {fast} "
             f"(geometric mean over {counted(data.n_common, 'network')} that every board measured)."
         )
-    return found
+    return sentences
 
 
 def differences(data: ComparisonData, most: int = 8) -> list[str]:
     """Return where boards differ by more than their speed, the largest difference first."""
     first = data.boards[0].target if data.boards else ""
-    found = []
+    differences = []
     for choice in data.choices:
         for target, value in choice.ratios.items():
             speed = data.speeds.get(target)
             if speed is None or not beyond_speed(value, speed):
                 continue
             relative = abs(math.log(value.mean / speed.mean)) if value.mean > 0 else math.inf
-            found.append((relative, _difference(choice, first, target, value, speed)))
-    found.sort(key=lambda item: -item[0])
-    return [text for _, text in found[:most]]
+            differences.append((relative, _difference(choice, first, target, value, speed)))
+    differences.sort(key=lambda item: -item[0])
+    return [text for _, text in differences[:most]]
 
 
 def beyond_speed(value: Interval, speed: Interval) -> bool:

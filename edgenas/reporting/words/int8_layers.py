@@ -10,40 +10,40 @@ SHOWN = 8
 NO_NOISE = "no noise"
 
 
-def sentences(found: Int8Layers) -> tuple[str, ...]:
+def sentences(costs: Int8Layers) -> tuple[str, ...]:
     """Return what int8 costs the whole network, and which layers cost most."""
-    n = found.n_images
-    known = found.int8_accuracy is not None
-    right = f", and {numbers.percent(found.int8_accuracy, n)} are right instead of "
-    right += numbers.percent(found.fp32_accuracy, n)
+    n = costs.n_images
+    known = costs.int8_accuracy is not None
+    right = f", and {numbers.percent(costs.int8_accuracy, n)} are right instead of "
+    right += numbers.percent(costs.fp32_accuracy, n)
     whole = (
         f"In int8 the logits of the network have a signal-to-noise ratio of "
-        f"{decibels(found.logits_snr_db)} against float: {numbers.percent(found.changed, n)} of "
-        f"{n:,} {kind_of_images(found)} images get another class{right if known else ''}."
+        f"{decibels(costs.logits_snr_db)} against float: {numbers.percent(costs.changed, n)} of "
+        f"{n:,} {kind_of_images(costs)} images get another class{right if known else ''}."
     )
-    noisy = [one for one in found.worst_first if one.logits_snr_db is not None][:NAMED]
+    noisy = [layer for layer in costs.worst_first if layer.logits_snr_db is not None][:NAMED]
     if not noisy:
         return (whole,)
-    shares = found.noise_shares
-    named = [f"{one.name} ({one.kind}, {100 * shares[one.name]:.0f} %)" for one in noisy]
+    shares = costs.noise_shares
+    named = [f"{layer.name} ({layer.kind}, {100 * shares[layer.name]:.0f} %)" for layer in noisy]
     return (whole, f"Most of the noise at the logits comes from {_listed(named)}.")
 
 
-def kind_of_images(found: Int8Layers) -> str:
+def kind_of_images(costs: Int8Layers) -> str:
     """Return "validation", or "synthetic" of those made from noise."""
-    return "synthetic" if found.int8_accuracy is None else "validation"
+    return "synthetic" if costs.int8_accuracy is None else "validation"
 
 
-def row(one: Int8Layer, found: Int8Layers) -> tuple[str, ...]:
+def row(layer: Int8Layer, costs: Int8Layers) -> tuple[str, ...]:
     """Return name, kind, both ratios, share of the noise, images changed, and points lost."""
     return (
-        one.name,
-        one.kind,
-        decibels(one.snr_db),
-        decibels(one.logits_snr_db),
-        f"{100 * found.noise_shares[one.name]:.1f} %",
-        numbers.percent(one.changed, found.n_images),
-        points(one.accuracy_cost),
+        layer.name,
+        layer.kind,
+        decibels(layer.snr_db),
+        decibels(layer.logits_snr_db),
+        f"{100 * costs.noise_shares[layer.name]:.1f} %",
+        numbers.percent(layer.changed, costs.n_images),
+        points(layer.accuracy_cost),
     )
 
 

@@ -20,25 +20,32 @@ SHOWN = 8  # layers in explain and on the page
 _NAMES = {"elementwise": "adding and multiplying tensors", "move": "moving and converting data"}
 
 
-def sentences(found: Roofline) -> tuple[str, ...]:
+def sentences(roofline: Roofline) -> tuple[str, ...]:
     """Return what the latency is made of and what would help, then how far that is explained."""
-    *made_of, rest = found.parts
+    *made_of, rest = roofline.parts
     named = [part for part in made_of if part.share >= 0.005]
     named += [rest] if rest.share >= LARGE_REST else []
-    made = "; ".join(_part(part) for part in named)
-    by_limits = "" if _profiled(found) else "by the limits alone, "
-    first = f"Of {found.latency_ms.mean:.3g} ms, {by_limits}{made}."
+    parts = "; ".join(_part(part) for part in named)
+    by_limits = "" if _profiled(roofline) else "by the limits alone, "
+    first = f"Of {roofline.latency_ms.mean:.3g} ms, {by_limits}{parts}."
     limit = (
-        f"The sum of all limits is {found.limit_ms:.3g} ms, {found.explained:.0%} of the measured "
-        "latency."
+        f"The sum of all limits is {roofline.limit_ms:.3g} ms, {roofline.explained:.0%} of the "
+        "measured latency."
     )
-    return (first, limit, *_bits(found), *found.doubts, *found.not_covered, *_missing(found))
+    return (
+        first,
+        limit,
+        *_bits(roofline),
+        *roofline.doubts,
+        *roofline.not_covered,
+        *_missing(roofline),
+    )
 
 
-def roof(found: Roofline) -> tuple[str, ...]:
+def roof(roofline: Roofline) -> tuple[str, ...]:
     """Return the rates, each with the micro-model that it comes from."""
-    roof = found.roof
-    about = {one.name: one.about for one in roof.micro_models}
+    roof = roofline.roof
+    about = {micro_model.name: micro_model.about for micro_model in roof.micro_models}
     rates = (f"{kind} {rate:.3g} GMAC/s ({about[kind]})" for kind, rate in roof.gmacs_per_s.items())
     return (
         f"What {roof.target} does in {roof.numbers} ({roof.engine} {roof.engine_version}): "
@@ -49,52 +56,52 @@ def roof(found: Roofline) -> tuple[str, ...]:
     )
 
 
-def row(one: Mapping[str, Any]) -> tuple[str, ...]:
+def row(layer: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a layer's figures, as `COLUMNS` has them, from the document's."""
-    took, of_limit = one["measured_us"], one["of_limit"]
+    took, of_limit = layer["measured_us"], layer["of_limit"]
     return (
-        one["name"],
-        one["kind"],
-        f"{one['macs'] / 1e6:.3f}" if one["macs"] else "",
-        f"{one['moved_bytes'] / 1e3:.1f}",
-        f"{one['intensity']:.1f}" if one["macs"] else "",
-        f"{one['limit_us']:.2f}",
-        one["bound_by"],
+        layer["name"],
+        layer["kind"],
+        f"{layer['macs'] / 1e6:.3f}" if layer["macs"] else "",
+        f"{layer['moved_bytes'] / 1e3:.1f}",
+        f"{layer['intensity']:.1f}" if layer["macs"] else "",
+        f"{layer['limit_us']:.2f}",
+        layer["bound_by"],
         "" if took is None else f"{took:.2f}",
         "" if of_limit is None else f"{of_limit:.0%}",
     )
 
 
-def document(found: Roofline) -> dict[str, Any]:
+def document(roofline: Roofline) -> dict[str, Any]:
     """Return the JSON document of `edgenas roofline`: the record, and what follows from it."""
     layers = [
         {
-            **to_json(one.work),
-            "intensity": one.work.intensity,
-            "bit_operations": one.work.bit_operations if found.bits_differ else None,
-            "bit_products": one.work.bit_products if found.bits_differ else None,
-            "limit_us": one.limit_us,
-            "launch_us": one.launch_us,
-            "compute_us": one.compute_us,
-            "memory_us": one.memory_us,
-            "bound_by": one.bound_by,
-            "measured_us": one.measured_us,
-            "of_limit": one.of_limit,
+            **to_json(layer.work),
+            "intensity": layer.work.intensity,
+            "bit_operations": layer.work.bit_operations if roofline.bits_differ else None,
+            "bit_products": layer.work.bit_products if roofline.bits_differ else None,
+            "limit_us": layer.limit_us,
+            "launch_us": layer.launch_us,
+            "compute_us": layer.compute_us,
+            "memory_us": layer.memory_us,
+            "bound_by": layer.bound_by,
+            "measured_us": layer.measured_us,
+            "of_limit": layer.of_limit,
         }
-        for one in found.layers
+        for layer in roofline.layers
     ]
     more = {
-        "limit_ms": found.limit_ms,
-        "explained": found.explained,
-        "says": list(sentences(found)),
-        "roof_says": list(roof(found)),
+        "limit_ms": roofline.limit_ms,
+        "explained": roofline.explained,
+        "says": list(sentences(roofline)),
+        "roof_says": list(roof(roofline)),
     }
-    return {**to_json(found), "layers": layers, **more}
+    return {**to_json(roofline), "layers": layers, **more}
 
 
 def slowest(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the document's layers that take most, first: as measured, or by their limits."""
-    return sorted(layers, key=lambda one: -(one["measured_us"] or one["limit_us"]))[:SHOWN]
+    return sorted(layers, key=lambda layer: -(layer["measured_us"] or layer["limit_us"]))[:SHOWN]
 
 
 def _part(part: Part) -> str:
@@ -115,20 +122,20 @@ def _part(part: Part) -> str:
     return f"{share} is {name}{at}: {advice}"
 
 
-def _bits(found: Roofline) -> tuple[str, ...]:
-    if not found.bits_differ:
+def _bits(roofline: Roofline) -> tuple[str, ...]:
+    if not roofline.bits_differ:
         return ()
-    whole = sum(one.work.bit_operations for one in found.layers)
-    products = sum(one.work.bit_products for one in found.layers)
+    whole = sum(layer.work.bit_operations for layer in roofline.layers)
+    products = sum(layer.work.bit_products for layer in roofline.layers)
     return (
         f"Its layers have numbers of different widths: {whole / 1e6:,.4g} million bit operations "
         f"(Baskin et al. 2018), {products / 1e6:,.4g} million by products alone.",
     )
 
 
-def _profiled(found: Roofline) -> bool:
-    return any(one.measured_us is not None for one in found.layers)
+def _profiled(roofline: Roofline) -> bool:
+    return any(layer.measured_us is not None for layer in roofline.layers)
 
 
-def _missing(found: Roofline) -> tuple[str, ...]:
-    return (f"No times of layers: {found.profile_missing}",) if found.profile_missing else ()
+def _missing(roofline: Roofline) -> tuple[str, ...]:
+    return (f"No times of layers: {roofline.profile_missing}",) if roofline.profile_missing else ()
