@@ -41,7 +41,7 @@ class Cell:
 
         values : categories or their codes. nothing : what it is in each column; None for its name.
         """
-        found = dict(values)
+        cleared = dict(values)
         of = nothing or dict.fromkeys(self.columns, self.nothing)
         edges = _edges(self.columns)
         used: dict[int, Any] = {max(end for _, end in edges.values()): np.True_}
@@ -53,19 +53,19 @@ class Cell:
                     if start == node
                 ]
             )
-        made: dict[int, Any] = {min(start for start, _ in edges.values()): np.True_}
+        alive: dict[int, Any] = {min(start for start, _ in edges.values()): np.True_}
         for node in sorted({end for _, end in edges.values()}):
-            made[node] = np.logical_or.reduce(
+            alive[node] = np.logical_or.reduce(
                 [
-                    (values[name] != of[name]) & made[start]
+                    (values[name] != of[name]) & alive[start]
                     for name, (start, end) in edges.items()
                     if end == node
                 ]
             )
         for name, (start, end) in edges.items() if self.nothing else ():
-            live = used[end] & made[start] if self.forward else used[end]
-            found[name] = np.where(live, values[name], of[name])
-        return found
+            live = used[end] & alive[start] if self.forward else used[end]
+            cleared[name] = np.where(live, values[name], of[name])
+        return cleared
 
 
 def find(columns: Iterable[str]) -> Cell | None:
@@ -91,16 +91,16 @@ def repeats(values: Mapping[str, np.ndarray], wanted: Mapping[str, Any]) -> np.n
     by_start: dict[int, list[str]] = {}
     for name, (start, _) in _edges(wanted).items():
         by_start.setdefault(start, []).append(name)
-    found = np.zeros(len(values[next(iter(wanted))]), np.uint8)
+    repeated = np.zeros(len(values[next(iter(wanted))]), np.uint8)
     for names in by_start.values():
         if len(names) > 1:
-            count = np.zeros(len(found), np.uint8)
+            count = np.zeros(len(repeated), np.uint8)
             for name in names:
                 count += values[name] == wanted[name]
-            found += np.maximum(count, 1) - np.uint8(1)
-    return found.astype(np.float64)
+            repeated += np.maximum(count, 1) - np.uint8(1)
+    return repeated.astype(np.float64)
 
 
 def _edges(columns: Iterable[str]) -> dict[str, tuple[int, int]]:
     matches = {name: _EDGE.fullmatch(name) for name in columns}
-    return {name: (int(found[2]), int(found[4])) for name, found in matches.items() if found}
+    return {name: (int(match[2]), int(match[4])) for name, match in matches.items() if match}

@@ -57,30 +57,30 @@ def build(
     """
     if cell is not None:
         table = cell.cut(table)
-    found = replace(main(table, numeric, categorical), cell=cell)
-    chosen = shrinkage.choose(found.matrix, response, found.levels)
+    vocabulary = replace(main(table, numeric, categorical), cell=cell)
+    chosen = shrinkage.choose(vocabulary.matrix, response, vocabulary.levels)
     if cell is None:
         cutting = _cut(table, numeric, categorical, response)
         if cutting is not None:
             cut = cutting.cut(table)
-            found = replace(main(cut, numeric, categorical), cell=cutting)
-            chosen = shrinkage.choose(found.matrix, response, found.levels)
+            vocabulary = replace(main(cut, numeric, categorical), cell=cutting)
+            chosen = shrinkage.choose(vocabulary.matrix, response, vocabulary.levels)
         else:
             for other in _by_role(table, numeric, categorical):
-                found, chosen = _better(found, chosen, other, response)
-    coded = coded_categories.add(found) if found.cell is None else None
+                vocabulary, chosen = _better(vocabulary, chosen, other, response)
+    coded = coded_categories.add(vocabulary) if vocabulary.cell is None else None
     if coded is not None:
-        found, chosen = _better(found, chosen, coded, response)
-    table = found.cut(table)
-    plain = anonymous_columns.nameless(found, chosen, response)
+        vocabulary, chosen = _better(vocabulary, chosen, coded, response)
+    table = vocabulary.cut(table)
+    plain = anonymous_columns.nameless(vocabulary, chosen, response)
     if plain is not None:
         return anonymous_columns.build(plain, table, numeric, response, logarithm)
     columns = {"numeric": numeric, "categorical": categorical}
-    return _completed(found, chosen, table, response, **columns)[0]
+    return _completed(vocabulary, chosen, table, response, **columns)[0]
 
 
 def _completed(
-    found: Vocabulary,
+    vocabulary: Vocabulary,
     chosen: Shrinkage,
     table: Table,
     response: np.ndarray,
@@ -88,23 +88,25 @@ def _completed(
     numeric: Sequence[str],
     categorical: Sequence[str],
 ) -> tuple[Vocabulary, Shrinkage]:
-    """Return the main terms `found` of `table`, as cut, with what is optional where it helps."""
-    repeats = _with_repeats(found, table, categorical)
+    """Return the main terms of `table`, as cut, with what is optional where it helps."""
+    repeats = _with_repeats(vocabulary, table, categorical)
     if repeats is not None:
-        found, chosen = _better(found, chosen, repeats, response)
-    curved = curvature.add(found, table, numeric)
+        vocabulary, chosen = _better(vocabulary, chosen, repeats, response)
+    curved = curvature.add(vocabulary, table, numeric)
     if curved is not None:
-        found, chosen = _better(found, chosen, curved, response)
-    multiplied = interactions.add(found, shrinkage.effects(found.matrix, found.levels, chosen))
+        vocabulary, chosen = _better(vocabulary, chosen, curved, response)
+    multiplied = interactions.add(
+        vocabulary, shrinkage.effects(vocabulary.matrix, vocabulary.levels, chosen)
+    )
     if multiplied is not None:
-        found, chosen = _better(found, chosen, multiplied, response)
-    return found, chosen
+        vocabulary, chosen = _better(vocabulary, chosen, multiplied, response)
+    return vocabulary, chosen
 
 
 def simple(table: Table, numeric: Sequence[str], categorical: Sequence[str]) -> Vocabulary:
     """Return the main terms and logarithms, whatever the rows say of them."""
-    found = main(table, numeric, categorical)
-    return curvature.add(found, table, numeric) or found
+    vocabulary = main(table, numeric, categorical)
+    return curvature.add(vocabulary, table, numeric) or vocabulary
 
 
 def multiplied(
@@ -112,11 +114,11 @@ def multiplied(
 ) -> Vocabulary | None:
     """Return the main terms and the sum of products that `response` [n], which is positive, shows;
     None if there is none, or if names tell of places."""
-    found = main(table, numeric, categorical)
-    if not anonymous_columns.maybe(found):
+    vocabulary = main(table, numeric, categorical)
+    if not anonymous_columns.maybe(vocabulary):
         return None
-    summed = power_sums.of(found.atoms, table, response)
-    return None if summed is None else summed.beside(found)
+    summed = power_sums.of(vocabulary.atoms, table, response)
+    return None if summed is None else summed.beside(vocabulary)
 
 
 def annealed(
@@ -131,13 +133,15 @@ def annealed(
     A few named products instead of many small ones: easier to read, and on the tables measured so
     far less accurate than `build`.
     """
-    found = main(table, numeric, categorical)
-    found = curvature.add(found, table, numeric) or found
-    chosen = shrinkage.choose(found.matrix, response, found.levels)
-    pool = interactions.add(found, shrinkage.effects(found.matrix, found.levels, chosen))
+    vocabulary = main(table, numeric, categorical)
+    vocabulary = curvature.add(vocabulary, table, numeric) or vocabulary
+    chosen = shrinkage.choose(vocabulary.matrix, response, vocabulary.levels)
+    pool = interactions.add(
+        vocabulary, shrinkage.effects(vocabulary.matrix, vocabulary.levels, chosen)
+    )
     if pool is None:
-        return found
-    candidates = pool.matrix[:, len(found.atoms) :]
+        return vocabulary
+    candidates = pool.matrix[:, len(vocabulary.atoms) :]
     shares = annealing.choose(
         chosen.projection,
         candidates - candidates.mean(axis=0),
@@ -147,10 +151,10 @@ def annealed(
     )
     picked = np.flatnonzero(shares)
     if not picked.size:
-        return found
-    atoms = [pool.atoms[len(found.atoms) + index] for index in picked]
+        return vocabulary
+    atoms = [pool.atoms[len(vocabulary.atoms) + index] for index in picked]
     level = Level("annealed", np.diag(np.sqrt(shares[picked])))
-    return found.and_also(atoms, candidates[:, picked], [level], mains=())
+    return vocabulary.and_also(atoms, candidates[:, picked], [level], mains=())
 
 
 def _cut(
@@ -174,14 +178,14 @@ def _cut(
         cut = cutting.cut(table) if cutting.nothing else table
         if cutting.nothing and not any((cut[x] != table[x]).any() for x in cell.columns):
             continue
-        found = main(cut, numeric, categorical)
-        chosen = shrinkage.choose(found.matrix, response, found.levels)
+        vocabulary = main(cut, numeric, categorical)
+        chosen = shrinkage.choose(vocabulary.matrix, response, vocabulary.levels)
         if cutting.nothing and not named and chosen.projection.error() >= alone:
             continue  # of many categories that may be nothing, those that say so by themselves
         if not cutting.nothing:
             alone = chosen.projection.error()
         columns = {"numeric": numeric, "categorical": categorical}
-        _, chosen = _completed(found, chosen, cut, response, **columns)
+        _, chosen = _completed(vocabulary, chosen, cut, response, **columns)
         error = chosen.projection.error()
         if error < (1.0 if best is None else (1 - WORTHWHILE) ** 2) * least:
             best, least = cutting, error
@@ -205,27 +209,29 @@ def _by_role(
         yield replace(main(gates.cut(table), numeric, categorical, by_role=True), gates=gates)
 
 
-def _with_repeats(found: Vocabulary, table: Table, categorical: Sequence[str]) -> Vocabulary | None:
-    """Return `found` with how often each operation is asked for again of one input."""
+def _with_repeats(
+    vocabulary: Vocabulary, table: Table, categorical: Sequence[str]
+) -> Vocabulary | None:
+    """Return `vocabulary` with how often each operation is asked for again of one input."""
     cell = cells.find(categorical)
     if cell is None:
         return None
     known = sorted({str(value) for name in cell.columns for value in np.unique(table[name])})
     atoms = [at.repeat(cell, value) for value in known]
     matrix = at.evaluate(atoms, table)
-    return found.and_also(atoms, matrix, [Level("repeats", np.eye(len(atoms)))], mains=())
+    return vocabulary.and_also(atoms, matrix, [Level("repeats", np.eye(len(atoms)))], mains=())
 
 
 def _better(
-    found: Vocabulary, chosen: Shrinkage, more: Vocabulary, response: np.ndarray
+    vocabulary: Vocabulary, chosen: Shrinkage, more: Vocabulary, response: np.ndarray
 ) -> tuple[Vocabulary, Shrinkage]:
-    known = dict(zip((x.name for x in found.levels), chosen.variances, strict=True))
+    known = dict(zip((x.name for x in vocabulary.levels), chosen.variances, strict=True))
     start = np.array([known.get(level.name, 0.0) for level in more.levels])
     more = replace(more, levels=effect_widths.inherit(more.matrix, response, more.levels, start))
     tried = shrinkage.choose(more.matrix, response, more.levels, start)
     most = (1 - WORTHWHILE) ** 2
-    if more.gates is not None and found.gates is None and more.gates.is_one:
+    if more.gates is not None and vocabulary.gates is None and more.gates.is_one:
         most = min(most, 1 - WORTHWHILE_ONE_DEPTH / len(response))
     if tried.projection.error() < most * chosen.projection.error():
         return more, tried
-    return found, chosen
+    return vocabulary, chosen

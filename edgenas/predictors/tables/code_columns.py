@@ -56,17 +56,17 @@ def _groups(rows: Rows) -> list[tuple[str, ...]]:
     for index, name in enumerate(parsed):
         if index not in counts:
             kinds.setdefault(name.kind, []).append(index)
-    found = []
+    groups = []
     for members in kinds.values():
         known = np.unique(matrix[:, members])
         whole = np.array_equal(known, known[0] + np.arange(len(known))) and known[0] in (0, 1)
         if whole and len(members) >= COLUMNS and FEWEST <= len(known) <= GREATEST:
-            found.append(tuple(names[index] for index in members))
-    return found
+            groups.append(tuple(names[index] for index in members))
+    return groups
 
 
 def _error(rows: Rows) -> float:
     """Return the squared leave-one-out error of the main terms and logarithms."""
-    found = main_terms.main(rows.columns, rows.numeric, rows.categorical)
-    found = curvature.add(found, rows.columns, rows.numeric) or found
-    return shrinkage.choose(found.matrix, rows.response, found.levels).projection.error()
+    vocabulary = main_terms.main(rows.columns, rows.numeric, rows.categorical)
+    vocabulary = curvature.add(vocabulary, rows.columns, rows.numeric) or vocabulary
+    return shrinkage.choose(vocabulary.matrix, rows.response, vocabulary.levels).projection.error()

@@ -13,16 +13,16 @@ from edgenas.predictors.tables.main_terms import Vocabulary
 from edgenas.predictors.tables.terms import Table
 
 
-def add(found: Vocabulary, table: Table, numeric: Sequence[str]) -> Vocabulary | None:
-    """Return `found` with logarithms of its quantities, and of their totals over all places."""
+def add(terms: Vocabulary, table: Table, numeric: Sequence[str]) -> Vocabulary | None:
+    """Return `terms` with logarithms of its quantities, and of their totals over all places."""
     if not numeric:
         return None
     names = list(numeric)
     matrix = np.column_stack([table[name] for name in names])
     parsed = [vocabulary.parse(name) for name in names]
     members = vocabulary.quantities(parsed, matrix, work=False)
-    made = [(q, at.logarithm(q.name, names, q.weights, matrix)) for q in members]
-    kept = [(q, atom) for q, atom in made if atom is not None and _bends(matrix @ q.weights)]
+    logarithms = [(q, at.logarithm(q.name, names, q.weights, matrix)) for q in members]
+    kept = [(q, atom) for q, atom in logarithms if atom is not None and _bends(matrix @ q.weights)]
     if not kept:
         return None
     own = [atom for _, atom in kept]
@@ -49,7 +49,7 @@ def add(found: Vocabulary, table: Table, numeric: Sequence[str]) -> Vocabulary |
             [np.zeros((len(own), len(totals))), np.diag(1 / values[:, len(own) :].std(axis=0))]
         )
         padded.append(Level("log totals", ends))
-    return found.and_also([*own, *totals], values, padded, range(len(own) + len(totals)))
+    return terms.and_also([*own, *totals], values, padded, range(len(own) + len(totals)))
 
 
 def _bends(values: np.ndarray) -> bool:

@@ -73,17 +73,17 @@ class Lookup:
     def _means(
         self, n: int, numbers: Mapping[str, np.ndarray], codes: Mapping[str, np.ndarray]
     ) -> np.ndarray:
-        found = np.full(n, self.intercept)
+        means = np.full(n, self.intercept)
         for start in range(0, n, CHUNK):
             rows = slice(start, start + CHUNK)
             self._add(
-                found[rows], numbers, {name: code[rows] for name, code in codes.items()}, rows
+                means[rows], numbers, {name: code[rows] for name, code in codes.items()}, rows
             )
-        return found
+        return means
 
     def _add(
         self,
-        found: np.ndarray,
+        means: np.ndarray,
         numbers: Mapping[str, np.ndarray],
         codes: Mapping[str, np.ndarray],
         rows: slice,
@@ -91,21 +91,21 @@ class Lookup:
         if self.cell is not None:
             codes = self.cell.cut(codes, self.nothing)
         for wanted, coef in self.repeats:
-            found += coef * cells.repeats(codes, wanted)
+            means += coef * cells.repeats(codes, wanted)
         for name, table in self.marks.items():
-            found += table[codes[name]]
+            means += table[codes[name]]
         for (first, second), table in self.pairs.items():
-            found += table.ravel()[codes[first] * table.shape[1] + codes[second]]
+            means += table.ravel()[codes[first] * table.shape[1] + codes[second]]
         if not self.numbers.columns:
             return
-        values = self.numbers.values(numbers, rows, found)
-        found += self.form[:, -1] @ values[:-1]
+        values = self.numbers.values(numbers, rows, means)
+        means += self.form[:, -1] @ values[:-1]
         if self.quadratic.size:
             left, right = (_picked(values[:-1], places) for places in self.factors)
-            found += np.einsum("ij,ij->j", self.quadratic @ right, left)
+            means += np.einsum("ij,ij->j", self.quadratic @ right, left)
         for name, table in self.slopes.items():
             places = self.sloped[name]
-            found += np.einsum("ij,ij->j", _picked(values, places), table[:, codes[name]])
+            means += np.einsum("ij,ij->j", _picked(values, places), table[:, codes[name]])
 
 
 def _picked(values: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -130,7 +130,7 @@ def fold(
     factors = Counter(name for atom in products for name in atom.factors)
     numbers, logs = _numbers(atoms, coefs, [x for x in factors if by_name[x].kind == "column"])
     names = [*logs, *numbers.plain]
-    found = Lookup(
+    lookup = Lookup(
         intercept=float(params[0]),
         sizes={name: len(categories) + 1 for name, categories in known.items()},
         numbers=numbers,
@@ -146,25 +146,25 @@ def fold(
     for atom in atoms:
         if atom.kind == "is":
             column = atom.columns[0]
-            table = found.marks.setdefault(column, np.zeros(len(known[column]) + 1))
+            table = lookup.marks.setdefault(column, np.zeros(len(known[column]) + 1))
             table[known[column].index(atom.category)] += coefs[atom.name]
     position = {name: index for index, name in enumerate(names)}
     for atom in products:
-        _add_product(found, atom, coefs[atom.name], (by_name, known, position), factors)
+        _add_product(lookup, atom, coefs[atom.name], (by_name, known, position), factors)
     standard = {
         factor: atom.numbers[2 * side : 2 * side + 2]
         for atom in products
         for side, factor in enumerate(atom.factors)
     }
-    _take_in(found, np.array([standard.get(name, (0.0, 1.0)) for name in names]).reshape(-1, 2))
-    found.form[: len(logs), -1] += [coefs[name] for name in logs]
-    squares = found.form[:, :-1]
-    found.factors = tuple(np.flatnonzero((squares != 0).any(axis=axis)) for axis in (1, 0))
-    found.quadratic = squares[np.ix_(*found.factors)]
-    for name, table in found.slopes.items():
-        found.sloped[name] = np.flatnonzero((table != 0).any(axis=0))
-        found.slopes[name] = np.ascontiguousarray(table[:, found.sloped[name]].T)
-    return found
+    _take_in(lookup, np.array([standard.get(name, (0.0, 1.0)) for name in names]).reshape(-1, 2))
+    lookup.form[: len(logs), -1] += [coefs[name] for name in logs]
+    squares = lookup.form[:, :-1]
+    lookup.factors = tuple(np.flatnonzero((squares != 0).any(axis=axis)) for axis in (1, 0))
+    lookup.quadratic = squares[np.ix_(*lookup.factors)]
+    for name, table in lookup.slopes.items():
+        lookup.sloped[name] = np.flatnonzero((table != 0).any(axis=0))
+        lookup.slopes[name] = np.ascontiguousarray(table[:, lookup.sloped[name]].T)
+    return lookup
 
 
 def _numbers(
@@ -181,41 +181,41 @@ def _numbers(
     linear = np.array([coefs.get(name, 0.0) for name in columns])
     blocks, shared, order = fast_means_of_numbers.plan(columns, linear, sums)
     least, added = np.array([logs[index].numbers for index in order]).reshape(-1, 2).T
-    found = Numbers(blocks, shared, least + added, added, tuple(plain))
-    return found, [logs[index].name for index in order]
+    ordered = Numbers(blocks, shared, least + added, added, tuple(plain))
+    return ordered, [logs[index].name for index in order]
 
 
 def categories(
     atoms: Sequence[Atom], measured: Mapping[str, Sequence[str]], cell: Cell | None = None
 ) -> dict[str, tuple[str, ...]]:
     """Return the categories of each column that terms know: those measured, and others behind."""
-    found = {name: dict.fromkeys(values) for name, values in measured.items()}
+    categories = {name: dict.fromkeys(values) for name, values in measured.items()}
     for atom in atoms:
         for name in atom.columns if atom.kind in ("is", "repeat") else ():
-            found[name].setdefault(atom.category)
+            categories[name].setdefault(atom.category)
     if cell is not None:
         for name in cell.columns:
-            found[name].setdefault(cell.nothing)
-    return {name: tuple(values) for name, values in found.items()}
+            categories[name].setdefault(cell.nothing)
+    return {name: tuple(values) for name, values in categories.items()}
 
 
-def _take_in(found: Lookup, numbers: np.ndarray) -> None:
+def _take_in(lookup: Lookup, numbers: np.ndarray) -> None:
     """Let form and slopes, of standardised values, be of the values as they are.
 
     numbers : float64 [v, 2], mean and standard deviation of each value.
     """
     mean, std = numbers.T
-    squares = found.form[:, :-1] / np.outer(std, std)
-    found.form[:, :-1] = squares
-    found.form[:, -1] = -(squares + squares.T) @ mean
-    found.intercept += float(mean @ squares @ mean)
-    for slopes in found.slopes.values():
+    squares = lookup.form[:, :-1] / np.outer(std, std)
+    lookup.form[:, :-1] = squares
+    lookup.form[:, -1] = -(squares + squares.T) @ mean
+    lookup.intercept += float(mean @ squares @ mean)
+    for slopes in lookup.slopes.values():
         slopes[:, :-1] /= std
         slopes[:, -1] = -slopes[:, :-1] @ mean
 
 
 def _add_product(
-    found: Lookup,
+    lookup: Lookup,
     atom: Atom,
     coef: float,
     names: tuple[Mapping[str, Atom], Mapping[str, Sequence[str]], Mapping[str, int]],
@@ -235,15 +235,15 @@ def _add_product(
     if not marked:
         # rows of the form are few if the factor that is in more products comes first
         first, second = sorted(atom.factors, key=lambda name: -often[name])
-        found.form[position[first], position[second]] += coef
+        lookup.form[position[first], position[second]] += coef
     elif len(marked) == 1:
         factor = next(position[name] for name in atom.factors if name in position)
         size = (len(tables[0]), len(position) + 1)
-        found.slopes.setdefault(columns[0], np.zeros(size))[:, factor] += coef * tables[0]
+        lookup.slopes.setdefault(columns[0], np.zeros(size))[:, factor] += coef * tables[0]
     elif columns[0] == columns[1]:
         zeros = np.zeros(len(tables[0]))
-        found.marks.setdefault(columns[0], zeros)[:] += coef * tables[0] * tables[1]
+        lookup.marks.setdefault(columns[0], zeros)[:] += coef * tables[0] * tables[1]
     else:
         zeros = np.zeros((len(tables[0]), len(tables[1])))
-        pair = found.pairs.setdefault((columns[0], columns[1]), zeros)
+        pair = lookup.pairs.setdefault((columns[0], columns[1]), zeros)
         pair += coef * np.outer(tables[0], tables[1])

@@ -46,27 +46,27 @@ class Numbers:
     ) -> np.ndarray:
         """Return the values, and a row of ones behind them, [v + 1, n]; add to the `mean` [n]."""
         n, logs = len(mean), len(self.floor)
-        found = np.empty((logs + len(self.plain) + 1, n))
+        values = np.empty((logs + len(self.plain) + 1, n))
         read = np.empty((max((len(b.columns) for b in self.blocks), default=0), n))
         start = 0
         for block in self.blocks:
             for index, name in enumerate(block.columns):
                 read[index] = numbers[name][rows]
             stop = start + len(block.weights)
-            np.matmul(block.weights, read[: len(block.columns)], out=found[start:stop])
+            np.matmul(block.weights, read[: len(block.columns)], out=values[start:stop])
             start = stop - 1  # the last row is of the mean, and makes room for the next sum
-            mean += found[start]
+            mean += values[start]
         if len(self.shared):
-            np.matmul(self.shared, found[:start], out=found[start:logs])
-        sums = found[:logs]
+            np.matmul(self.shared, values[:start], out=values[start:logs])
+        sums = values[:logs]
         sums += self.added[:, None]
         if (sums.min(axis=1) < self.floor).any():  # seldom, and finding out is faster
             np.maximum(sums, self.floor[:, None], out=sums)
         np.log(sums, out=sums)
         for index, name in enumerate(self.plain, logs):
-            found[index] = numbers[name][rows]
-        found[-1] = 1.0
-        return found
+            values[index] = numbers[name][rows]
+        values[-1] = 1.0
+        return values
 
 
 def plan(
@@ -91,10 +91,10 @@ def plan(
     rest = np.flatnonzero(~summed & (linear != 0))
     for start in range(0, len(rest), MOST_COLUMNS):
         blocks.append(_block(columns, linear, sums[:0], rest[start : start + MOST_COLUMNS]))
-    made = np.zeros((len(shared), len(order)))
+    together = np.zeros((len(shared), len(order)))
     for row, parts in enumerate(shared.values()):
-        made[row, [order.index(part) for part in parts]] = 1.0
-    return tuple(blocks), made, [*order, *shared]
+        together[row, [order.index(part) for part in parts]] = 1.0
+    return tuple(blocks), together, [*order, *shared]
 
 
 def _block(columns: Sequence[str], linear: np.ndarray, sums: np.ndarray, here: np.ndarray) -> Block:

@@ -65,14 +65,14 @@ def foxnas(names: Sequence[str], cost: bool) -> str:
     ------
     PredictorError : the columns are not those of such a table.
     """
-    found: dict[int, dict[str, str]] = {}
+    by_place: dict[int, dict[str, str]] = {}
     for name in names:
         parsed = parse(name)
         if parsed.place is not None:
-            found.setdefault(parsed.place, {})[parsed.kind] = name
+            by_place.setdefault(parsed.place, {})[parsed.kind] = name
     terms = []
     needed = ("tot_#", "avg_e_#", "avg_k_#", "tot_e_#_#", "tot_k_#_#", "tot_e_#")
-    for columns in found.values():
+    for columns in by_place.values():
         if all(kind in columns for kind in needed):
             tot, e, k, first_e, first_k, tot_e = (columns[kind] for kind in needed)
             terms += [tot, e, k, first_e, first_k, f"{tot}:{k}"]

@@ -21,45 +21,49 @@ MOST_CATEGORY_PRODUCTS = 400
 FEWEST_KINDS = 3
 
 
-def add(found: Vocabulary, effects: np.ndarray, alike: bool = False) -> Vocabulary | None:
-    """Return `found` with the products of its mains that the mains' effects make likeliest.
+def add(vocabulary: Vocabulary, effects: np.ndarray, alike: bool = False) -> Vocabulary | None:
+    """Return `vocabulary` with the products of its mains that the mains' effects make likeliest.
 
     effects : float64 [p], of the terms that are there (`shrinkage.effects`).
     alike : products of numbers, too, may all be of one size, whatever their factors' effects.
     """
-    mains = list(found.mains)
+    mains = list(vocabulary.mains)
     if len(mains) < 2:
         return None
-    values = found.matrix[:, mains]
+    values = vocabulary.matrix[:, mains]
     effects = effects[mains]
     pairs = [
         (i, j)
         for i in range(len(mains))
         for j in range(i, len(mains))
-        if not _exclusive(found.atoms[mains[i]], found.atoms[mains[j]])
+        if not _exclusive(vocabulary.atoms[mains[i]], vocabulary.atoms[mains[j]])
     ]
     pairs.sort(key=lambda pair: -effects[pair[0]] * effects[pair[1]])
-    categorical = all(found.atoms[index].kind == "is" for index in mains)
+    categorical = all(vocabulary.atoms[index].kind == "is" for index in mains)
     pairs = pairs[: MOST_CATEGORY_PRODUCTS if categorical else MOST_PRODUCTS]
     if not pairs or effects[pairs[0][0]] * effects[pairs[0][1]] <= 0:
         return None
     products = [
-        at.product(found.atoms[mains[i]], found.atoms[mains[j]], (values[:, i], values[:, j]))
+        at.product(
+            vocabulary.atoms[mains[i]], vocabulary.atoms[mains[j]], (values[:, i], values[:, j])
+        )
         for i, j in pairs
     ]
     standard = (values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-12)
     matrix = np.column_stack([standard[:, i] * standard[:, j] for i, j in pairs])
-    before = len(found.atoms)
+    before = len(vocabulary.atoms)
     parents = np.full((before + len(pairs), 2), -1)
     parents[before:] = [(mains[i], mains[j]) for i, j in pairs]
     levels = [Level("interactions alike", np.eye(len(pairs)))] if categorical or alike else []
-    columns = {name for index in mains for name in found.atoms[index].columns}
+    columns = {name for index in mains for name in vocabulary.atoms[index].columns}
     if cells.find(sorted(columns)) is None:  # there repetitions say the same in fewer terms
         levels += _like_with_like(
-            [(found.atoms[mains[i]], found.atoms[mains[j]]) for i, j in pairs]
+            [(vocabulary.atoms[mains[i]], vocabulary.atoms[mains[j]]) for i, j in pairs]
         )
-    levels += _by_kinds([(found.atoms[mains[i]], found.atoms[mains[j]]) for i, j in pairs])
-    more = found.and_also(products, matrix, levels, mains=())
+    levels += _by_kinds(
+        [(vocabulary.atoms[mains[i]], vocabulary.atoms[mains[j]]) for i, j in pairs]
+    )
+    more = vocabulary.and_also(products, matrix, levels, mains=())
     inherited = Level("interactions by effect", np.zeros((len(parents), 0)), parents)
     return replace(more, levels=(*more.levels, inherited))
 

@@ -56,12 +56,12 @@ def choose(
     factored = build(logs, True)
     if _better(*given, CERTAIN):
         return factored, True
-    found = build(response, False)
-    here, there = _held_out(found, response), _held_out(factored, logs)
+    vocabulary = build(response, False)
+    here, there = _held_out(vocabulary, response), _held_out(factored, logs)
     rows = response[here.rows]  # the same in both
     if _better(rows, there.mean, here.mean, WORTHWHILE, in_units):
         return factored, True
-    return found, False
+    return vocabulary, False
 
 
 def measured(logs: np.ndarray) -> np.ndarray:
@@ -83,14 +83,14 @@ def _better(
     return bool(less and units[0] * shares[0] < (1 - by) ** 2 * units[1] * shares[1])
 
 
-def _promises(found: Vocabulary | None, response: np.ndarray, sums: np.ndarray) -> bool:
-    """Return whether `found`, of logarithms, errs less than predicted `sums` [n]."""
-    if found is None:
+def _promises(vocabulary: Vocabulary | None, response: np.ndarray, sums: np.ndarray) -> bool:
+    """Return whether `vocabulary`, of logarithms, errs less than predicted `sums` [n]."""
+    if vocabulary is None:
         return False
-    here = _held_out(found, np.log(response))
+    here = _held_out(vocabulary, np.log(response))
     return _better(response[here.rows], here.mean, sums[here.rows], 0.0)
 
 
-def _held_out(found: Vocabulary, response: np.ndarray) -> effect_widths.HeldOut:
-    given = found.matrix, response, found.levels
-    return effect_widths.held_out(*given, shrinkage.choose(*given).variances, found.refound)
+def _held_out(vocabulary: Vocabulary, response: np.ndarray) -> effect_widths.HeldOut:
+    given = vocabulary.matrix, response, vocabulary.levels
+    return effect_widths.held_out(*given, shrinkage.choose(*given).variances, vocabulary.refound)

@@ -87,7 +87,7 @@ def main(
     by_role : as for `names.levels`.
     """
     n = len(next(iter(table.values())))
-    found = Vocabulary((), np.zeros((n, 0)), (), ())
+    vocabulary = Vocabulary((), np.zeros((n, 0)), (), ())
     columns = [at.column(name) for name in numeric]
     if columns:
         matrix = at.evaluate(columns, table)
@@ -99,29 +99,29 @@ def main(
         single = _positions(used, {index for table in tables for index in table})
         kept = [atom for atom, needed in zip(columns, used, strict=True) if needed]
         levels = tuple(Level(level.name, level.root[used]) for level in levels)
-        found = found.and_also(kept, matrix[:, used], levels, mains=single)
+        vocabulary = vocabulary.and_also(kept, matrix[:, used], levels, mains=single)
     marks = _marks(table, categorical)
     if marks:
         matrix = at.evaluate(marks, table)
         seen = np.flatnonzero(matrix.any(axis=0))
-        found = found.and_also(marks, matrix, _categories(marks), seen.tolist())
-    if not found.levels:
+        vocabulary = vocabulary.and_also(marks, matrix, _categories(marks), seen.tolist())
+    if not vocabulary.levels:
         raise PredictorError("No column varies: there is nothing to predict from.")
-    return found
+    return vocabulary
 
 
 def _named_apart(known: Sequence[Atom], atoms: Sequence[Atom]) -> list[Atom]:
     """Return `atoms` with other names where `known` ones have theirs: a column may be called
     "log(width)" or "op=x" beside one called "width" or "op"."""
     taken = {atom.name for atom in known}
-    found = []
+    named = []
     for atom in atoms:
         name = atom.name
         while name in taken:
             name += " (made)"
         taken.add(name)
-        found.append(replace(atom, name=name))
-    return found
+        named.append(replace(atom, name=name))
+    return named
 
 
 def _marks(table: Table, categorical: Sequence[str]) -> list[Atom]:

@@ -62,12 +62,12 @@ class _Pass:
     means: np.ndarray
 
 
-def fit(made: Terms, rows: Rows, seed: int) -> tuple[Regression, np.ndarray]:
-    """Return the fit of all `rows` with the terms that were `made` of a sample of them, and the
+def fit(terms: Terms, rows: Rows, seed: int) -> tuple[Regression, np.ndarray]:
+    """Return the fit of all `rows` with the `terms` of a sample of them, and the
     terms' means over all rows, float64 [p]."""
-    recipe = estimator.of(made.data)
+    recipe = estimator.of(terms.data)
     first = recipe.fit()
-    response = np.log(rows.response) if made.data.logarithm else rows.response
+    response = np.log(rows.response) if terms.data.logarithm else rows.response
     n = len(response)
     alike = np.arange(n) if rows.network is None else rows.network
     _, fold_of = cross_validation.drawn(alike, FOLDS, seed)
@@ -75,16 +75,16 @@ def fit(made: Terms, rows: Rows, seed: int) -> tuple[Regression, np.ndarray]:
     def noise_at(matrix: np.ndarray) -> np.ndarray:
         return recipe.spread.of(first.predict(matrix))
 
-    passed = _passed(made, rows, response, fold_of, noise_at)
+    passed = _passed(terms, rows, response, fold_of, noise_at)
     whole = reduce(add, passed.folds)
     fitted = _solved(whole, recipe)
     left_out = [_solved(whole - part, recipe) for part in passed.folds]
-    validation, reach = _validated(made, rows, response, fold_of, (fitted, left_out))
+    validation, reach = _validated(terms, rows, response, fold_of, (fitted, left_out))
     df_resid = max(n - fitted.effective, 1.0)
     regression = Regression(
         name=rows.name,
         unit="",
-        terms=made.data.terms,
+        terms=terms.data.terms,
         n=n,
         heldout=validation.summary,
         params=fitted.params,
@@ -92,7 +92,7 @@ def fit(made: Terms, rows: Rows, seed: int) -> tuple[Regression, np.ndarray]:
         scale=whole.residual(fitted.params) / df_resid,
         df_resid=df_resid,
         scores=np.quantile(validation.scores, np.arange(1, SCORES + 1) / (SCORES + 1)),
-        vif=inflation(made.data.matrix),
+        vif=inflation(terms.data.matrix),
         levels=recipe.named_variances(),
         low=passed.low,
         high=passed.high,
@@ -104,13 +104,13 @@ def fit(made: Terms, rows: Rows, seed: int) -> tuple[Regression, np.ndarray]:
 
 
 def _passed(
-    made: Terms, rows: Rows, response: np.ndarray, fold_of: np.ndarray, noise_at: NoiseAt
+    terms: Terms, rows: Rows, response: np.ndarray, fold_of: np.ndarray, noise_at: NoiseAt
 ) -> _Pass:
-    shift, center = made.data.matrix.mean(axis=0), float(made.data.response.mean())
+    shift, center = terms.data.matrix.mean(axis=0), float(terms.data.response.mean())
     low, high = np.full(len(shift), np.inf), np.full(len(shift), -np.inf)
     total = np.zeros(len(shift))
     folds: list[Sums | None] = [None] * (int(fold_of.max()) + 1)
-    for place, matrix in _chunks(made, rows, np.arange(len(response))):
+    for place, matrix in _chunks(terms, rows, np.arange(len(response))):
         np.minimum(low, matrix.min(axis=0), out=low)
         np.maximum(high, matrix.max(axis=0), out=high)
         total += matrix.sum(axis=0)
@@ -123,7 +123,7 @@ def _passed(
 
 
 def _validated(
-    made: Terms,
+    terms: Terms,
     rows: Rows,
     response: np.ndarray,
     fold_of: np.ndarray,
@@ -136,7 +136,7 @@ def _validated(
     fitted, left_out = fits
     judged = shrinkage.sample(len(response), HELD_OUT)
     mean, error, leverage = np.empty((3, len(judged)))
-    for place, matrix in _chunks(made, rows, judged):
+    for place, matrix in _chunks(terms, rows, judged):
         of_rows = fold_of[judged[place]]
         here_mean, here_error = mean[place], error[place]
         for fold, without in enumerate(left_out):
@@ -145,7 +145,7 @@ def _validated(
             here_error[out] = without.error(matrix[out])
         noise = fitted.spread.of(fitted.predict(matrix))
         leverage[place] = (fitted.error(matrix) / noise) ** 2 - 1
-    logarithm = made.data.logarithm
+    logarithm = terms.data.logarithm
     runs = _runs(rows.runs, judged, len(response), logarithm)
     validation = cross_validation.judged(
         response[judged], mean, error, len(left_out), logarithm=logarithm, runs=runs
@@ -153,19 +153,19 @@ def _validated(
     return validation, greatest_left_out(leverage)
 
 
-def _chunks(made: Terms, rows: Rows, places: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+def _chunks(terms: Terms, rows: Rows, places: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield which of the `places`, int64 [m], a chunk is of, and its terms, float64 [k, p]."""
-    needed = {name for atom in made.atoms for name in atom.columns}
-    if made.gates is not None:
-        needed |= {gate for gate, _ in made.gates.least.values()} | made.gates.least.keys()
-    if made.cell is not None:
-        needed |= set(made.cell.columns)
+    needed = {name for atom in terms.atoms for name in atom.columns}
+    if terms.gates is not None:
+        needed |= {gate for gate, _ in terms.gates.least.values()} | terms.gates.least.keys()
+    if terms.cell is not None:
+        needed |= set(terms.cell.columns)
     for start in range(0, len(places), CHUNK):
         place = slice(start, min(start + CHUNK, len(places)))
         some = places[place]
         yield (
             place,
-            made.of({name: rows.columns[name][some] for name in rows.columns if name in needed}),
+            terms.of({name: rows.columns[name][some] for name in rows.columns if name in needed}),
         )
 
 

@@ -46,12 +46,12 @@ class Sum:
     table: Mapping[str, np.ndarray]
     values: Callable[[np.ndarray], np.ndarray]
 
-    def beside(self, found: Vocabulary) -> Vocabulary:
-        """Return `found` with this term and a level of it."""
+    def beside(self, vocabulary: Vocabulary) -> Vocabulary:
+        """Return `vocabulary` with this term and a level of it."""
         values = at.evaluate([self.atom], self.table)
         level = Level(LEVEL, np.array([[1 / max(float(values.std()), 1e-12)]]))
-        again = Refound(len(found.atoms), self.values)
-        return found.and_also([self.atom], values, [level], mains=(), refound=again)
+        again = Refound(len(vocabulary.atoms), self.values)
+        return vocabulary.and_also([self.atom], values, [level], mains=(), refound=again)
 
 
 def of(atoms: Sequence[Atom], table: Mapping[str, np.ndarray], response: np.ndarray) -> Sum | None:
@@ -69,8 +69,8 @@ def of(atoms: Sequence[Atom], table: Mapping[str, np.ndarray], response: np.ndar
     def chosen(kept: bytes) -> np.ndarray:
         rows = np.frombuffer(kept, np.int64)
         here = {name: table[name][rows] for name in (*numeric, *categorical)}
-        found = find(here, numeric, categorical, response[rows]) or atom
-        return at.evaluate([found], table)[:, 0]
+        power_sum = find(here, numeric, categorical, response[rows]) or atom
+        return at.evaluate([power_sum], table)[:, 0]
 
     return Sum(atom, table, lambda kept: chosen(np.asarray(kept, np.int64).tobytes()))
 

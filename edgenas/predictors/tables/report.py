@@ -119,36 +119,36 @@ def report(table: Fitted, fitted: Regression) -> dict[str, Any]:
 
 def notes(table: Fitted) -> list[str]:
     """Return what the rows told of the engine and of the response, in words."""
-    found = table.encoded.notes()
+    notes = table.encoded.notes()
     if table.runs:
-        found.append(
+        notes.append(
             f"{table.runs} rows are runs of {table.regression['n']} networks: those of one are "
             "averaged to fit, and left out together."
         )
     if table.codes:
-        found.append(f"Read as categories, not as amounts: {', '.join(table.codes)}.")
+        notes.append(f"Read as categories, not as amounts: {', '.join(table.codes)}.")
     if table.cell is not None and not table.priors:  # priors are adapted by terms of their own
         forward = " So does an operation on nothing." if table.cell.forward else ""
-        found.append(
+        notes.append(
             f"An operation whose result nothing uses counts as '{table.cell.nothing}': the engine "
             f"leaves it out.{forward}"
         )
     if coded_categories.LEVEL in table.regression.get("levels", {}) and not table.priors:
-        found.append("Categories count by what their names say (numbers and flags), too.")
+        notes.append("Categories count by what their names say (numbers and flags), too.")
     if table.profile is not None:
-        found += [column.sentence() for column in table.profile.derived]
-    found += [
+        notes += [column.sentence() for column in table.profile.derived]
+    notes += [
         f"One term is the logarithm of a sum of products that the rows show: {table.response} ~ "
         f"{power_sums.sentence(atom)}."
         for atom in table.atoms
         if atom.kind == "powers"
     ]
     if table.logarithm:
-        found.append(
+        notes.append(
             f"Effects multiply: terms add up to the logarithm of {table.response}, and a "
             "coefficient of 0.01 is 1 %."
         )
-    return found
+    return notes
 
 
 def standard_errors(table: Fitted) -> str:

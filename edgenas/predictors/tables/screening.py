@@ -56,9 +56,9 @@ def left_out(columns: Columns, response: str, candidates: Sequence[str]) -> dict
     reasons = {name: why for name, values in here.items() if (why := _no_feature(name, values))}
     for screen in (_says_it_again, _circumstances, _runs, _names_of_networks):
         rest = {name: values for name, values in here.items() if name not in reasons}
-        found = screen(rest, response, target[rows])
-        if any(_varies(values) for name, values in rest.items() if name not in found):
-            reasons |= found
+        screened = screen(rest, response, target[rows])
+        if any(_varies(values) for name, values in rest.items() if name not in screened):
+            reasons |= screened
     if not any(_varies(values) for name, values in here.items() if name not in reasons):
         return {name: why for name, why in reasons.items() if not _varies(here[name])}
     return reasons

@@ -59,11 +59,11 @@ def _parts(model: TableRegression, table: Any) -> tuple[list[str], np.ndarray, f
         )
     params, read = model.regression.params, model.fitted.encoded.read(table)
     columns = {name: as_column(read[name]) for name in known.slopes}
-    made = profile.parts(model.fitted.atoms, model.matrix(table), columns, known.slopes)
-    means = np.where(made.centred, 0.0, known.means[made.term])
-    each = (made.values - means) * params[1:][made.term]
-    parts = np.column_stack([each[:, index].sum(axis=1) for index in made.members.values()])
-    names = [" with ".join(x) if len(x) < 4 else "all together" for x in made.members]
+    shared = profile.parts(model.fitted.atoms, model.matrix(table), columns, known.slopes)
+    means = np.where(shared.centred, 0.0, known.means[shared.term])
+    each = (shared.values - means) * params[1:][shared.term]
+    parts = np.column_stack([each[:, index].sum(axis=1) for index in shared.members.values()])
+    names = [" with ".join(x) if len(x) < 4 else "all together" for x in shared.members]
     return names, parts, float(params[0] + known.means @ params[1:])
 
 
