@@ -43,7 +43,7 @@ def explained(
     if png is not None:
         from edgenas.reporting.plots.plot import claim_plots
 
-        claim_plots((), png, overwrite=overwrite)
+        claim_plots(("shares", "rows") if rows else ("shares",), png, overwrite=overwrite)
     fitted = TableRegression.read(predictor)
     read = None if table is None else read_table(table)
     if read is not None and derived:

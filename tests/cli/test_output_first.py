@@ -105,3 +105,9 @@ def test_plots_of_a_run_that_are_the_users(folder: Path) -> None:
     (folder / "plots").mkdir()
     (folder / "plots" / "latency_ms-effects.png").write_text(MINE)
     assert "latency_ms-effects.png" in refusal("explain --png", "plots")
+
+
+def test_plots_of_a_table_that_are_the_users(folder: Path) -> None:
+    (folder / "plots").mkdir()
+    (folder / "plots" / "shares.png").write_text(MINE)
+    assert "shares.png" in refusal("explain --png, of a table", "plots")
