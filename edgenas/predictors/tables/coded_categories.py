@@ -31,29 +31,29 @@ def attributes(texts: Sequence[str]) -> dict[str, np.ndarray]:
     """Return numbers and flags by name, float64 [n] each, of the categories `texts`, 0 where one
     has none; {} if fewer than two categories in three have numbers, or none of them varies."""
     numbers = [_numbers(text) for text in texts]
-    coded = sum(any(name[:1] == "#" for name in found) for found in numbers)
+    coded = sum(any(name[:1] == "#" for name in named) for named in numbers)
     if len(texts) < FEWEST_CATEGORIES or 3 * coded < 2 * len(texts):
         return {}
-    names = dict.fromkeys(name for found in numbers for name in found)
-    made = {name: np.array([found.get(name, 0.0) for found in numbers]) for name in names}
-    varied = {name: values for name, values in made.items() if np.ptp(values) > 0}
+    names = dict.fromkeys(name for named in numbers for name in named)
+    by_name = {name: np.array([named.get(name, 0.0) for named in numbers]) for name in names}
+    varied = {name: values for name, values in by_name.items() if np.ptp(values) > 0}
     return varied if any(name[:1] == "#" for name in varied) else {}
 
 
-def add(found: Vocabulary) -> Vocabulary | None:
-    """Return `found` with levels of what the names of categories say, None if they say nothing.
+def add(vocabulary: Vocabulary) -> Vocabulary | None:
+    """Return it with levels of what the names of categories say, None if they say nothing.
 
     By column, shared by all columns, and alike in neighbouring ones.
     """
-    marks = [index for index, atom in enumerate(found.atoms) if atom.kind == "is"]
-    texts = list(dict.fromkeys(found.atoms[index].category for index in marks))
+    marks = [index for index, atom in enumerate(vocabulary.atoms) if atom.kind == "is"]
+    texts = list(dict.fromkeys(vocabulary.atoms[index].category for index in marks))
     known = attributes(texts)
     if not known:
         return None
     values = _features(known)
-    values = values[[texts.index(found.atoms[index].category) for index in marks]]
-    columns = list(dict.fromkeys(found.atoms[index].columns[0] for index in marks))
-    place = np.array([columns.index(found.atoms[index].columns[0]) for index in marks])
+    values = values[[texts.index(vocabulary.atoms[index].category) for index in marks]]
+    columns = list(dict.fromkeys(vocabulary.atoms[index].columns[0] for index in marks))
+    place = np.array([columns.index(vocabulary.atoms[index].columns[0]) for index in marks])
     each = np.eye(len(columns))[place]  # [marks, columns]
     own = (each[:, :, None] * values[:, None]).reshape(len(marks), -1)
     roots = {LEVEL: own}
@@ -68,36 +68,36 @@ def add(found: Vocabulary) -> Vocabulary | None:
         roots["codes, shared by columns"] = values
     levels = []
     for name, root in roots.items():
-        whole = np.zeros((len(found.atoms), root.shape[1]))
+        whole = np.zeros((len(vocabulary.atoms), root.shape[1]))
         whole[marks] = root
         levels.append(Level(name, whole))
-    return found.and_also_levels(levels)
+    return vocabulary.and_also_levels(levels)
 
 
 def _features(known: dict[str, np.ndarray]) -> np.ndarray:
     """Return standardised attributes and their products [n, f]: work is a kernel's area times a
     width."""
     numbers = [values for name, values in known.items() if name[:1] == "#"]
-    made = [*known.values(), *(np.square(values) for values in numbers)]
-    made += [first * second for first, second in combinations(known.values(), 2)]
-    made += [first * np.square(second) for first in numbers for second in numbers]
-    values = np.column_stack([x for x in made if np.ptp(x) > 0])
+    products = [*known.values(), *(np.square(values) for values in numbers)]
+    products += [first * second for first, second in combinations(known.values(), 2)]
+    products += [first * np.square(second) for first in numbers for second in numbers]
+    values = np.column_stack([x for x in products if np.ptp(x) > 0])
     values = (values - values.mean(axis=0)) / values.std(axis=0)
     return np.unique(values.round(9), axis=1)
 
 
 def _numbers(text: str) -> dict[str, float]:
     """Return what one category says: "#e": 6 of "e6", "#x": 3 of "3x3", "se": 1 of "se"."""
-    found: dict[str, float] = {}
+    by_name: dict[str, float] = {}
     for part in _BETWEEN.split(text):
         match = _PART.fullmatch(part)
         if match is None:
             if part and part.lower() not in _NOTHING:
-                found[part.lower()] = 1.0
+                by_name[part.lower()] = 1.0
             continue
         square = match[3] is not None
         name = (match[1] or match[4]).lower() or ("x" if square else "")
-        while f"#{name}" in found:
+        while f"#{name}" in by_name:
             name += "'"
-        found[f"#{name}"] = float(match[2])
-    return found
+        by_name[f"#{name}"] = float(match[2])
+    return by_name

@@ -58,23 +58,23 @@ class Encoded:
 
     def named(self, features: Sequence[str]) -> tuple[str, ...]:
         """Return `features` with those made of others in the place of these."""
-        made = {x: name for name, group in self.marks.items() for x in group}
+        mark_of = {x: name for name, group in self.marks.items() for x in group}
         parts = [name for name, (text, _) in self.parts.items() if text in features]
-        kept = (made.get(x, x) for x in features if x not in {t for t, _ in self.parts.values()})
+        kept = (mark_of.get(x, x) for x in features if x not in {t for t, _ in self.parts.values()})
         return tuple(dict.fromkeys((*kept, *parts)))
 
     def notes(self) -> list[str]:
         """Return in words what was made of what."""
-        found = [
+        notes = [
             f"One column of categories, '{name}': {', '.join(group)}."
             for name, group in self.marks.items()
         ]
         for text in dict.fromkeys(text for text, _ in self.parts.values()):
-            made = [name for name, (source, _) in self.parts.items() if source == text]
-            found.append(f"Parts of '{text}' are columns: {', '.join(made)}.")
+            names = [name for name, (source, _) in self.parts.items() if source == text]
+            notes.append(f"Parts of '{text}' are columns: {', '.join(names)}.")
         if self.gates is not None:
-            found.append(self.gates.note())
-        return found
+            notes.append(self.gates.note())
+        return notes
 
     def read(self, table: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the columns of `table`, those made of others among them; sources are left out.
@@ -84,18 +84,18 @@ class Encoded:
         if self == PLAIN:
             return table
         sources = set(self.sources)
-        found = {name: table[name] for name in table if name not in sources}
+        columns = {name: table[name] for name in table if name not in sources}
         for name, group in self.marks.items():
             if all(x in table for x in group):
-                found[name] = _category(name, {x: as_column(table[x]) for x in group})
+                columns[name] = _category(name, {x: as_column(table[x]) for x in group})
         split: dict[str, list[np.ndarray]] = {}
         for name, (text, place) in self.parts.items():
             if text in table:
                 if text not in split:
                     split[text] = _columns(as_column(table[text]))
                 there = place < len(split[text])
-                found[name] = split[text][place] if there else np.array([""] * len(table[text]))
-        return found if self.gates is None else self.gates.read(found)
+                columns[name] = split[text][place] if there else np.array([""] * len(table[text]))
+        return columns if self.gates is None else self.gates.read(columns)
 
 
 PLAIN = Encoded({}, {})
@@ -131,8 +131,8 @@ def find(
     parts = {}
     for name, values in free.items():
         if values.dtype.kind != "f" and _is_one_text(values):
-            for place, made in enumerate(_names(name, values)):
-                parts[made] = (name, place)
+            for place, part in enumerate(_names(name, values)):
+                parts[part] = (name, place)
     marks = {}
     numbers = {x: v for x, v in free.items() if v.dtype.kind == "f"}
     for group in _groups(numbers) if numbers else ():
@@ -165,7 +165,7 @@ def _groups(columns: Mapping[str, np.ndarray]) -> list[tuple[str, ...]]:
             marks.pop(names[index])
     if not marks:
         return []
-    found: list[tuple[bool, tuple[str, ...]]] = []
+    groups: list[tuple[bool, tuple[str, ...]]] = []
     group: list[str] = []
     names, whole = list(marks), False
     for name, following in zip(names, [*names[1:], ""], strict=True):
@@ -173,12 +173,12 @@ def _groups(columns: Mapping[str, np.ndarray]) -> list[tuple[str, ...]]:
         if total.max() > 1 or (
             whole and (marks[name].any() or not _nearer(name, group, following))
         ):
-            found.append((whole, tuple(group)))
+            groups.append((whole, tuple(group)))
             group, total = [], marks[name]
         group.append(name)
         whole = bool(total.min() == 1)
-    found.append((whole, tuple(group)))
-    return [group for whole, group in found if whole and len(group) > 2]
+    groups.append((whole, tuple(group)))
+    return [group for whole, group in groups if whole and len(group) > 2]
 
 
 def _nearer(name: str, group: Sequence[str], following: str) -> bool:
@@ -224,17 +224,17 @@ def odd_rows(values: np.ndarray) -> np.ndarray:
 
 def of_odd_rows(columns: Mapping[str, np.ndarray], left_out: Sequence[str]) -> list[str]:
     """Return a warning of each column of text that a few rows drop: without them it has parts."""
-    found = []
+    warnings = []
     for name in left_out:
         text = name in columns and columns[name].dtype.kind != "f"
         rows = odd_rows(columns[name]) if text else np.zeros(0, np.int64)
         if said := leave_out(rows):
             shown = ", ".join(f"row {row + 1}: '{columns[name][row]}'" for row in rows[:3].tolist())
-            found.append(
+            warnings.append(
                 f"'{name}' is left out because of {rows.size} of {len(columns[name])} rows, which "
                 f"are written otherwise ({shown}). To read its parts, {said}."
             )
-    return found
+    return warnings
 
 
 def _split(text: str) -> list[str]:
@@ -247,15 +247,15 @@ def _columns(texts: np.ndarray) -> list[np.ndarray]:
     """Return each part of the texts, of numbers where all are; texts with fewer parts: ""."""
     codes, distinct = factorize(texts)
     split = [_split(str(text)) for text in distinct.tolist()]
-    found = []
+    parts = []
     for place in range(max(map(len, split), default=0)):
         part = np.array([*(x[place] if place < len(x) else "" for x in split), ""])
         with contextlib.suppress(ValueError):
             blank = np.array([not x for x in split])
             numbers = np.where(blank, "nan", part[:-1]).astype(np.float64)
             part = np.append(numbers, np.nan)
-        found.append(part[codes])
-    return found
+        parts.append(part[codes])
+    return parts
 
 
 def _names(name: str, texts: np.ndarray) -> list[str]:

@@ -40,11 +40,11 @@ class Gates:
 
     def cut(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the columns, float64 [n], with 0 where a slot is not there."""
-        found = dict(columns)
+        cut = dict(columns)
         for name, (gate, least) in self.least.items():
             if name in columns and gate in columns:
-                found[name] = np.where(np.asarray(columns[gate]) >= least, columns[name], 0.0)
-        return found
+                cut[name] = np.where(np.asarray(columns[gate]) >= least, columns[name], 0.0)
+        return cut
 
     def read(self, table: Mapping[str, Any]) -> dict[str, Any]:
         """Return a table as users give it, cut; `PredictorError` where a gate is missing."""
@@ -145,7 +145,7 @@ def _behind(
     elif all(len(numbers) == 2 and numbers[:1] in each for numbers in slots):
         for numbers in sorted(slots):
             each[numbers[:1]].append(slots[numbers])
-    found = {}
+    places = {}
     for stage, members in each.items():
         depth = columns[gates[stage]]
         missing = len(members) - float(depth.max())
@@ -153,5 +153,5 @@ def _behind(
             return {}
         for place, name in enumerate(members):
             if place + 1 > depth.min() + missing:
-                found[name] = (gates[stage], place + 1 - missing)
-    return found
+                places[name] = (gates[stage], place + 1 - missing)
+    return places
