@@ -208,8 +208,8 @@ def _comparison(console: Terminal, document: dict[str, Any]) -> None:
         console.print("No choice has an effect in both runs that is known well enough for a ratio.")
     for choice in ratios:
         console.print(
-            f"{choice['change']}: {choice['ratio']:.2g} x the {choice['label']} in {there} that "
-            f"it is in {here} ({choice['lower']:.2g} to {choice['upper']:.2g})",
+            f"{choice['change']}: {choice['ratio']:.2g} times the {choice['label']} in {there} "
+            f"that it is in {here} ({choice['lower']:.2g} to {choice['upper']:.2g})",
         )
 
 

@@ -162,7 +162,7 @@ def saved(path: Path, **arrays: Any) -> str:
         ({"inputs": np.zeros((4, 3, 9, 9), np.float32)}, "the model takes numbers of shape"),
         ({"inputs": np.ones((4, 3, 8, 8), np.float32)}, "nothing can be calibrated"),
         ({"inputs": np.full((4, 3, 8, 8), np.nan, np.float32)}, "not all finite"),
-        ({"inputs": np.zeros((1, 3, 8, 8), np.float32)}, "1 inputs"),
+        ({"inputs": np.zeros((1, 3, 8, 8), np.float32)}, "1 input;"),
         ({"a": np.zeros(2), "b": np.zeros(2)}, "has the arrays a, b"),
         (
             {"inputs": np.random.default_rng(0).random((4, 3, 8, 8)), "labels": np.arange(3)},
