@@ -40,6 +40,7 @@ class Regression:
     reach : greatest leverage of a measured row as predicted from all others; 1, as uncertain as one
         measurement, in files that do not have it.
     spread : how the noise grows with the mean; `scale` is that of a typical row.
+    light : how many rows count for less than half, as errors have heavy tails (`student.find`).
     """
 
     name: str
@@ -59,6 +60,7 @@ class Regression:
     rows_sha256: str
     reach: float = 1.0
     spread: Spread = EVEN
+    light: int = 0
 
     @property
     def intercept(self) -> float:
@@ -156,13 +158,16 @@ class Regression:
 class Fitting(Protocol):
     """How coefficients come from rows; `recipe.Recipe` is one.
 
-    noise : float64 [n], relative standard deviations of the rows' noise, as `spread` has them.
+    noise : float64 [n], relative standard deviations of the rows' noise: as `spread` has them, over
+    the square root of what each row counts. light : how many count for less than half.
     """
 
     @property
     def spread(self) -> Spread: ...
     @property
     def noise(self) -> np.ndarray: ...
+    @property
+    def light(self) -> int: ...
     def fit(self, final: bool = False) -> Posterior: ...
     def refit(self, kept: np.ndarray) -> Posterior: ...
     def named_variances(self) -> dict[str, float]: ...
@@ -230,6 +235,7 @@ def assembled(
         high=matrix.max(axis=0),
         rows_sha256=_rows_sha256(data),
         spread=made.spread,
+        light=made.light,
     )
     return replace(found, reach=greatest_left_out(found.leverage(matrix)))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgenas.predictors.base import TrainingData
-from edgenas.predictors.linear import effect_widths, names, shrinkage
+from edgenas.predictors.linear import effect_widths, names, shrinkage, student
 from edgenas.predictors.linear import noise as spread
 from edgenas.predictors.linear.noise import EVEN, Spread
 from edgenas.predictors.linear.posterior import Posterior, plain, risen, shrunken
@@ -23,7 +23,9 @@ WORTHWHILE = 0.98
 class Recipe:
     """How coefficients come from rows [n, p]: variances is None where least squares is kept.
 
-    noise : float64 [n], relative standard deviations of the rows' noise, as `spread` has them.
+    noise : float64 [n], relative standard deviations of the rows' noise: as `spread` has them, over
+        the square root of what each row counts.
+    weights : float64 [n], what each row counts; None for 1.
     """
 
     rows: np.ndarray
@@ -33,10 +35,16 @@ class Recipe:
     rising: np.ndarray | None
     spread: Spread
     noise: np.ndarray
+    weights: np.ndarray | None = None
+
+    @property
+    def light(self) -> int:
+        """How many rows count for less than half."""
+        return 0 if self.weights is None else student.light(self.weights)
 
     def fit(self, final: bool = False) -> Posterior:
         """Return the coefficients under the variances as they are."""
-        noise = None if self.spread.power == 0 else self.noise
+        noise = None if (self.noise == 1).all() else self.noise
         if self.variances is None:
             fitted = plain(self.rows, self.responses, noise)
         else:
@@ -57,8 +65,22 @@ class Recipe:
         some = here.rows[part], here.responses[part]
         noise = here.noise[part] ** 2
         levels = effect_widths.inherit(*some, self.levels, self.variances, noise)
+        if self.weights is not None:  # what rows count is found without those left out, too
+            here = replace(here, noise=here.noise * np.sqrt(self.weights[kept]), weights=None)
+            noise = here.noise[part] ** 2
         chosen = shrinkage.choose(*some, levels, self.variances, REFIT_ITERATIONS, noise=noise)
-        return replace(here, levels=levels, variances=chosen.variances).fit()
+        here = replace(here, levels=levels, variances=chosen.variances)
+        return (here if self.weights is None else here.with_tails()).fit()
+
+    def with_tails(self) -> Recipe:
+        """Return this with rows that count by how far off they are, if their errors say so."""
+        if self.variances is None:
+            return self
+        heavy = student.find(self.rows, self.responses, self.levels, self.variances, self.noise)
+        if heavy is None:
+            return self
+        noise = self.noise / np.sqrt(heavy.weights)
+        return replace(self, variances=heavy.variances, noise=noise, weights=heavy.weights)
 
     def named_variances(self) -> dict[str, float]:
         if self.variances is None:
@@ -66,8 +88,11 @@ class Recipe:
         return {x.name: float(v) for x, v in zip(self.levels, self.variances, strict=True)}
 
 
-def of(data: TrainingData) -> Recipe:
-    """Return how the rows of `data` are fitted: the spread of their noise, and the variances."""
+def of(data: TrainingData, tails: bool = True) -> Recipe:
+    """Return how the rows of `data` are fitted: the spread of their noise, and the variances.
+
+    tails : whether rows may count by how far off they are (`student.find`).
+    """
     levels = tuple(data.levels or names.levels(data.terms, data.matrix))
     rising = np.eye(len(data.terms)) if data.cost and data.rising is None else data.rising
     even = np.ones(len(data.response))
@@ -84,6 +109,10 @@ def of(data: TrainingData) -> Recipe:
         noise = np.sqrt(chosen.projection.noise)
         found = shrunken(matrix, response, levels, chosen.variances, noise=noise)
         recipe = replace(recipe, spread=grown, noise=grown.of(found.predict(data.matrix)))
+    if tails:
+        heavy = replace(recipe, variances=chosen.variances).with_tails()
+        if heavy.weights is not None:
+            return heavy
     unshrunk = _least_squares_error(matrix, response, recipe.noise[part])
     shrink = unshrunk * WORTHWHILE**2 > chosen.projection.error()
     return replace(recipe, variances=chosen.variances) if shrink else recipe

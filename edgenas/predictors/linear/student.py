@@ -1,10 +1,10 @@
 """Noise with heavy tails: rows that something disturbed count less.
 
 A few timings that were taken while something else ran pull a least squares fit their way. Under
-Student's t with few degrees of freedom a row counts by (degrees + 1) / (degrees + its squared error
-over the scale), found again until it settles (Lange, Little & Taylor 1989). The error is the one
-that a row has as predicted from all others, so that a row with leverage cannot hide. Whether rows
-scatter so is told by the likelihood of these errors.
+Student's t with few degrees of freedom a row counts for (degrees + 1) / (degrees + its squared
+error over the scale), found again until it settles (Lange, Little & Taylor 1989). The error is the
+one that a row has as predicted from all others, so that a row with leverage cannot hide. Whether
+rows scatter so is told by the likelihood of these errors.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ DEGREES = (2.0, 4.0)
 FEWEST, MOST = 12, shrinkage.MOST_ROWS
 # Weights are found so often under variances as they are, and variances so often under weights.
 ROUNDS, TIMES, STEPS, SCALE_ROUNDS = 6, 2, 6, 20
-# Unless weights as found at first say it is near, nothing else is tried.
-PROMISING = 0.0
+# Tails must be worth so much log likelihood a row, and the rows that count for less than half be
+# few: many are no disturbance, but what the terms do not say.
+# Less than PROMISING under the variances of normal noise is not followed up.
+WORTHWHILE, MOST_LIGHT, PROMISING = 0.3, 0.2, 0.1
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,7 @@ def find(
     variances: np.ndarray,
     noise: np.ndarray,
 ) -> Heavy | None:
-    """Return how rows [n, p] count, None unless the tails of `response` [n] pay for one parameter
-    by Schwarz's criterion.
+    """Return how rows [n, p] count, None unless few of `response` [n] are far off.
 
     variances : of the levels under normal noise. noise : float64 [n], relative standard deviations.
     """
@@ -57,7 +58,14 @@ def find(
         found = _weighted(matrix, response, levels, (variances, noise, degrees), normal)
         if found is not None and (best is None or found.gain > best.gain):
             best = found
-    return best if best is not None and 2 * best.gain > np.log(n) else None
+    if best is None or best.gain < WORTHWHILE * n or light(best.weights) > MOST_LIGHT * n:
+        return None
+    return best
+
+
+def light(weights: np.ndarray) -> int:
+    """Return how many rows of these `weights` [n] count for less than half."""
+    return int((weights < 0.5).sum())
 
 
 def _weighted(
@@ -76,7 +84,7 @@ def _weighted(
             wide = noise**2 / weights
             projection = shrinkage.project(root @ root.T + np.diag(wide), response, wide)
             weights, likelihood = _told(projection, noise**2, degrees)
-        if likelihood - normal <= PROMISING:
+        if likelihood - normal < PROMISING * len(response):
             return None
         wide = noise**2 / weights
         variances = shrinkage.choose(

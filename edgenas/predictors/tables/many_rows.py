@@ -65,7 +65,7 @@ class _Pass:
 def fit(terms: Terms, rows: Rows, seed: int) -> tuple[Regression, np.ndarray]:
     """Return the fit of all `rows` with the `terms` of a sample of them, and the
     terms' means over all rows, float64 [p]."""
-    recipe = estimator.of(terms.data)
+    recipe = estimator.of(terms.data, tails=False)
     first = recipe.fit()
     response = np.log(rows.response) if terms.data.logarithm else rows.response
     n = len(response)

@@ -133,6 +133,11 @@ def notes(table: Fitted) -> list[str]:
             f"An operation whose result nothing uses counts as '{table.cell.nothing}': the engine "
             f"leaves it out.{forward}"
         )
+    if light := table.regression.get("light", 0):
+        found.append(
+            f"Errors have heavy tails: {light} of {table.regression['n']} rows, which are far off, "
+            "count for less than half."
+        )
     if coded_categories.LEVEL in table.regression.get("levels", {}) and not table.priors:
         notes.append("Categories count by what their names say (numbers and flags), too.")
     if table.profile is not None:

@@ -149,6 +149,10 @@ class Stacked:
     def noise(self) -> np.ndarray:
         return self.transfer.noise
 
+    @property
+    def light(self) -> int:
+        return self.transfer.light
+
     def fit(self, final: bool = False) -> Posterior:
         return self._averaged(self.transfer.fit(final), self.scratch.fit(final))
 
@@ -222,7 +226,7 @@ class _Corrected(Recipe):
             Level("sources", np.vstack([np.zeros((p, count)), _standard(whole.matrix[:, p:])])),
             *(Level(x.name, np.vstack([x.root, np.zeros((count, x.root.shape[1]))])) for x in own),
         )
-        made = estimator.of(replace(whole, levels=levels))
+        made = estimator.of(replace(whole, levels=levels), tails=False)
         return cls(**{x.name: getattr(made, x.name) for x in fields(made)}, blended=blended)
 
     def refit(self, kept: np.ndarray) -> Posterior:

@@ -230,6 +230,7 @@ class Blend:
     spread: Spread
     noise: np.ndarray
     known: tuple[np.ndarray, float, float] | None = None
+    light = 0  # all rows count alike
 
     @classmethod
     def of(cls, matrix: np.ndarray, sources: np.ndarray, response: np.ndarray) -> Blend:
