@@ -14,8 +14,8 @@ from typing import Literal
 from edgenas.core import readings
 from edgenas.core.errors import InputError, nearest
 from edgenas.core.readings import Observed
-from edgenas.core.records import Architecture, Layer, Measurement
-from edgenas.core.records.goals import SCORE, Goal
+from edgenas.core.records import Architecture, Evaluation, Layer, Measurement
+from edgenas.core.records.goals import ROBUST, SCORE, Goal
 
 # What explains a response: a term set of the predictors, or the layers themselves, exactly: all by
 # themselves, or on the target's model of hardware.
@@ -96,6 +96,15 @@ def observed(
     return found
 
 
+def evaluated(name: str, evaluations: Iterable[Evaluation]) -> dict[Architecture, Observed]:
+    """Return the accuracy of that name of what was evaluated, without those not looked at."""
+    return {
+        one.architecture: (value, None)
+        for one in evaluations
+        if (value := one.of(name)) is not None
+    }
+
+
 def _scaled(seen: Observed, scale: float) -> Observed:
     value, ci95 = seen
     return value * scale, None if ci95 is None else (ci95[0] * scale, ci95[1] * scale)
@@ -105,6 +114,10 @@ _KINDS = (
     ResponseKind(
         SCORE, "accuracy", "fraction", "max", SHARE,
         ("acc", "top1", "int8_accuracy"), "choices",
+    ),
+    ResponseKind(
+        ROBUST, "accuracy under corruptions", "fraction", "max", SHARE,
+        ("robustness", "robust"), "choices",
     ),
     ResponseKind(
         "latency_ms", "latency", "ms", "min", TIME,

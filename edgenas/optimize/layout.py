@@ -101,7 +101,7 @@ class Predictors:
         matrix = self.rows(REGISTRY[name].source).matrix(architectures)
         predicted = predictor.get_prediction(matrix, self.confidence)
         bounds = np.column_stack((predicted.mean, predicted.lower, predicted.upper))
-        if name == SCORE:
+        if REGISTRY[name].unit == "fraction":
             bounds = bounds.clip(0.0, 1.0)
         bounds[:, 1] = bounds[:, 1].clip(0.0)  # no response is negative
         return [Interval(*map(float, row)) for row in bounds]

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from edgenas.core.metrics import REGISTRY, Count, ResponseKind
 from edgenas.core.records import Interval, Layer, Measurement, VerifiedModel
-from edgenas.core.records.goals import SCORE, Limit
+from edgenas.core.records.goals import ROBUST, SCORE, Limit
 
 
 def keeps(predicted: Mapping[str, Interval], limits: Iterable[Limit]) -> bool:
@@ -41,7 +41,8 @@ def measured_responses(
 ) -> dict[str, float]:
     """Return every response that is known of a network on its target, in its unit.
 
-    The accuracy is that of its file on the target, on the held-out test images.
+    The accuracy is that of its file on the target, on the held-out test images; that under
+    corruptions of its file on the host, on validation images.
     """
     found = {name: float(count(layers)) for name, count in of_hardware.items()}
     for name, kind in REGISTRY.items():
@@ -51,6 +52,8 @@ def measured_responses(
             found[name] = float(seen[0])
     if verified.device_accuracy is not None:
         found[SCORE] = verified.device_accuracy
+    if verified.model.robust_accuracy is not None:
+        found[ROBUST] = verified.model.robust_accuracy
     return found
 
 

@@ -33,7 +33,7 @@ from edgenas.core.records import (
     VerifiedModel,
     canonical,
 )
-from edgenas.core.records.goals import SCORE
+from edgenas.core.records.goals import ROBUST, SCORE
 from edgenas.int8.engines.facts import Engine, find_engine
 from edgenas.int8.engines.scheme import Scheme
 from edgenas.runs import artifacts, sources, space_file
@@ -285,8 +285,8 @@ class RunContext:
 
     def observed(self, response: str) -> dict[Architecture, Observed]:
         """Return what was measured or evaluated of a response, with its 95 % interval if known."""
-        if response == SCORE:
-            return {e.architecture: (e.int8_accuracy, None) for e in self.evaluations()}
+        if response in (SCORE, ROBUST):
+            return metrics.evaluated(response, self.evaluations())
         return metrics.observed(metrics.REGISTRY[response], self.measurements())
 
     def latencies(self) -> dict[Architecture, Observed]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgenas.core.records import Answers, Architecture, Evaluation, from_json, to_json
+from edgenas.data.corruptions import corrupted
 from edgenas.int8.engines.facts import Engine
 from edgenas.supernet.deploy import Deployable, deployable
 
@@ -28,7 +29,10 @@ Figures = tuple[float, ...]
 
 @dataclass(frozen=True, eq=False)
 class Evaluator:
-    """What it takes to evaluate a subnet. supernet_sha256 : of the supernet's file."""
+    """What it takes to evaluate a subnet.
+
+    supernet_sha256 : of the supernet's file. robust : whether corrupted images are looked at, too.
+    """
 
     supernet: Supernet
     supernet_sha256: str
@@ -36,6 +40,7 @@ class Evaluator:
     dataset: Dataset
     engine: Engine
     scheme: str
+    robust: bool = False
 
     def deployable(self, architecture: Architecture, calibrating: Dataset) -> Deployable:
         """Return the subnet as it is deployed, calibrated on training images of `calibrating`."""
@@ -59,17 +64,26 @@ class Evaluator:
         TrainingError : another process is gone.
         """
         val = self.dataset.val
+        bad = list(corrupted(val)) if self.robust else []
 
         def figures(architecture: Architecture) -> Figures:
             network = self.deployable(architecture, self.dataset)
             right = network.right(self.scheme, self.dataset, val)
             whole = network.accuracy(None, self.dataset, val) if fp32 else 0.0
-            return whole, *right.astype(float).tolist()
+            robust = network.robust_accuracy(self.scheme, self.dataset, bad) if bad else 0.0
+            return whole, robust, *right.astype(float).tolist()
 
-        for architecture, (whole, *right) in shared(architectures, figures, 1 + len(val), workers):
-            answers, known = Answers.of(value > 0.5 for value in right), whole if fp32 else None
+        count = 2 + len(val)
+        for architecture, (whole, robust, *right) in shared(architectures, figures, count, workers):
+            answers = Answers.of(value > 0.5 for value in right)
             yield Evaluation(
-                architecture, self.supernet_sha256, known, answers.accuracy, len(val), answers
+                architecture,
+                self.supernet_sha256,
+                whole if fp32 else None,
+                answers.accuracy,
+                len(val),
+                answers,
+                robust if bad else None,
             )
 
 

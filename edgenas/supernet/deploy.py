@@ -61,6 +61,10 @@ class Deployable:
         """Return the accuracy on `split` of the model emitted in `scheme`, on the host."""
         return float(self.right(scheme, dataset, split).mean())
 
+    def robust_accuracy(self, scheme: str, dataset: Dataset, corrupted: Sequence[Split]) -> float:
+        """Return the mean accuracy of the int8 model over splits of corrupted images."""
+        return float(np.mean([self.accuracy(scheme, dataset, one) for one in corrupted]))
+
     def right(self, scheme: str | None, dataset: Dataset, split: Split) -> np.ndarray:
         """Return which images of `split` it gets right on the host, bool [n]; as `accuracy`."""
         images = dataset.inputs(split.resized(self.graph.input_shape[2]).images)

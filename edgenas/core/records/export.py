@@ -35,6 +35,8 @@ class ExportedModel:
         None where the images were synthetic.
     finetuned : None without fine-tuning.
     val_answers : of the int8 file, image by image; None of models of before these were kept.
+    robust_accuracy : of the int8 file, the mean over corrupted validation images; None where it was
+        not asked for.
     input : how it is made of an image file; None in the cards of older versions.
     weights : whose they are; "linear classifier": ImageNet's frozen network with one, where
         training made it no better; the last three: what `edgenas grow` kept.
@@ -60,6 +62,7 @@ class ExportedModel:
     val_answers: Answers | None = None
     input: ImageInput | None = None
     weights: Weights = "supernet"
+    robust_accuracy: float | None = None
 
     @property
     def expected_accuracy(self) -> float:

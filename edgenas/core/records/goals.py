@@ -8,6 +8,8 @@ from typing import Literal
 Goal = Literal["max", "min"]
 # What the task of a run scores is kept under this name, whatever the task calls it.
 SCORE = "accuracy"
+# The same of images as bad cameras and links make them, on the mean of all corruptions.
+ROBUST = "robust_accuracy"
 
 
 @dataclass(frozen=True)

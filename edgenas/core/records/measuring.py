@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from edgenas.core.records.answers import Answers
+from edgenas.core.records.goals import ROBUST
 from edgenas.core.records.image_input import Fit
 from edgenas.core.records.networks import Architecture
 from edgenas.core.records.seen import Seen
@@ -270,6 +271,7 @@ class Evaluation:
 
     fp32_accuracy : None where only int8, which is ranked, was run.
     int8_answers : of int8, image by image; None in evaluations of before these were kept.
+    robust_accuracy : of int8, the mean over corrupted validation images; None where not asked for.
     """
 
     architecture: Architecture
@@ -278,6 +280,11 @@ class Evaluation:
     int8_accuracy: float
     n_images: int
     int8_answers: Answers | None = None
+    robust_accuracy: float | None = None
+
+    def of(self, response: str) -> float | None:
+        """Return the accuracy of that name; None where it was not looked at."""
+        return self.robust_accuracy if response == ROBUST else self.int8_accuracy
 
     @property
     def answers(self) -> Answers:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from edgenas.core.metrics import REGISTRY
 from edgenas.core.records import Architecture, Interval, Measurement, ParityRecord
-from edgenas.core.records.goals import SCORE
+from edgenas.core.records.goals import ROBUST, SCORE
 from edgenas.core.records.intervals import wilson
 from edgenas.reporting.document import PredictorReport, ReportData, VerifiedCandidate
 from edgenas.reporting.pages import budget, classes, script
@@ -207,7 +207,7 @@ def _further_figures(candidate: VerifiedCandidate) -> dict[str, str]:
             continue
         bounds = f"{kind.shown(value.lower)} to {kind.shown(value.upper)}"
         figures[f"{label}, predicted"] = f"{kind.shown(value.mean)} ({bounds})"
-        if name == "energy_mj" and name in candidate.measured:
+        if name in ("energy_mj", ROBUST) and name in candidate.measured:
             figures[f"{label}, measured"] = kind.shown(candidate.measured[name])
     return figures
 

@@ -11,7 +11,7 @@ from edgenas.core.errors import RunFolderError
 from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.metrics import REGISTRY
 from edgenas.core.records import Verification, VerifiedModel
-from edgenas.core.records.goals import SCORE, Limit
+from edgenas.core.records.goals import ROBUST, SCORE, Limit
 from edgenas.runs.evidence import bundle
 from edgenas.runs.evidence.figures import Check, number
 
@@ -70,7 +70,8 @@ def _known(verified: VerifiedModel) -> dict[str, float]:
         "peak_rss_bytes": outcome.peak_rss_bytes,
         "energy_mj": None if energy is None else energy.energy_mj,
         "model_bytes": verified.model.int8_bytes,
-        **{name: predicted[name].mean for name in ("params", "macs") if name in predicted},
+        ROBUST: verified.model.robust_accuracy,
+        **{name: one.mean for name, one in predicted.items() if REGISTRY[name].exact},
     }
     return {name: float(value) for name, value in found.items() if value is not None}
 

@@ -19,6 +19,8 @@ from edgenas.core.records import (
     FineTuned,
 )
 from edgenas.core.records.export import Weights
+from edgenas.core.records.goals import ROBUST
+from edgenas.data.corruptions import corrupted
 from edgenas.int8.engines.host import version
 from edgenas.int8.graph import graph_file
 from edgenas.runs.growing import grown
@@ -67,13 +69,18 @@ def _export(context: RunContext, supernet: Supernet, candidate: Candidate) -> Ex
     write_bytes(models / names[0], int8)
     write_bytes(models / names[1], network.emit(None, batch=1, made=made_fp32, class_names=named))
     fpga_files.write(context, architecture, network.graph, network.ranges)
+    robust = None
+    if ROBUST in context.config.responses and not dataset.synthetic:
+        robust = network.robust_accuracy(scheme, dataset, list(corrupted(dataset.val)))
     seen = None if dataset.synthetic else _seen(network, scheme, dataset)
     sha256 = context.supernet_sha256()
     known = context.store.evaluations(sha256).get(architecture)
     inherits = weights == "supernet"  # as the predictors do
     if seen is not None and inherits and (known is None or known.n_images <= len(dataset.val)):
         fp32, right = seen
-        found = Evaluation(architecture, sha256, fp32, right.accuracy, right.n_images, right)
+        found = Evaluation(
+            architecture, sha256, fp32, right.accuracy, right.n_images, right, robust
+        )
         context.store.add_evaluation(found)
     model = ExportedModel(
         candidate=candidate,
@@ -96,6 +103,7 @@ def _export(context: RunContext, supernet: Supernet, candidate: Candidate) -> Ex
         val_answers=None if seen is None else seen[1],
         input=made,
         weights=weights,
+        robust_accuracy=robust,
     )
     context.write(model, name)
     return model

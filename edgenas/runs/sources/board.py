@@ -21,7 +21,7 @@ from edgenas.core.records import (
     Verification,
     VerifiedModel,
 )
-from edgenas.core.records.goals import SCORE
+from edgenas.core.records.goals import ROBUST, SCORE
 from edgenas.explain import hardware, odd_widths, slow_kernels
 from edgenas.explain.choices import Change, changes
 from edgenas.explain.diagnostics import breakdown
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 # What every run is asked for, with the step that adds rows of it.
 NEEDED = {"latency_ms": "measure --samples", SCORE: "evaluate --evaluate"}
+MORE = {**NEEDED, ROBUST: NEEDED[SCORE]}
 
 
 class Board:
@@ -89,7 +90,8 @@ class Board:
 
     def check_given(self, metric: str) -> None:
         run = self.run
-        if REGISTRY[metric].exact or not run.folder.store.exists():
+        kind = REGISTRY[metric]  # accuracies are evaluated when they are asked for
+        if kind.exact or kind.source == "choices" or not run.folder.store.exists():
             return
         measured = any(one.outcome.status == "ok" for one in run.measurements())
         if measured and not run.observed(metric):
@@ -135,7 +137,7 @@ class Board:
         return {name: name in needed for name, kind in REGISTRY.items() if not kind.exact}
 
     def more_rows(self, metric: str) -> str:
-        step = NEEDED.get(metric, "measure --samples")
+        step = MORE.get(metric, "measure --samples")
         return f"Run: edgenas {step} N {self.run.folder.path}"
 
     def fit(

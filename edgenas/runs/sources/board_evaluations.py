@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from edgenas.core.counted import counted
 from edgenas.core.errors import DataError
 from edgenas.core.records import Architecture
+from edgenas.core.records.goals import ROBUST
 from edgenas.runs.run import RunContext
 from edgenas.runs.start.time_plan import Clock, enough
 from edgenas.supernet.accuracy import Evaluator
@@ -61,7 +62,17 @@ def _missing(
     if architectures is None:
         _add_packaged(context)
     card = context.data_card
-    evaluated = {evaluation.architecture for evaluation in context.evaluations()}
+    robust = ROBUST in context.config.responses
+    evaluated = {
+        evaluation.architecture
+        for evaluation in context.evaluations()
+        if evaluation.robust_accuracy is not None or not robust
+    }
+    if card.synthetic and robust:
+        raise DataError(
+            f"There are no images here whose corruptions could be looked at: {ROBUST} is not known.",
+            "Name the images that the supernet was trained on: --data imagefolder:DIR",
+        )
     if card.synthetic:
         _require_packaged(context, len(evaluated))
         return []
@@ -90,8 +101,9 @@ def _require_packaged(context: RunContext, known: int) -> None:
 
 def _evaluator(context: RunContext) -> Evaluator:
     sha256, scheme = context.supernet_sha256(), context.target.scheme
+    robust = ROBUST in context.config.responses
     return Evaluator(
-        context.supernet(), sha256, context.space, context.dataset, context.engine, scheme
+        context.supernet(), sha256, context.space, context.dataset, context.engine, scheme, robust
     )
 
 

@@ -13,7 +13,7 @@ from edgenas.core.errors import EdgeNasError, InputError
 from edgenas.core.files.run_folder import write_bytes
 from edgenas.core.metrics import REGISTRY
 from edgenas.core.records import Architecture
-from edgenas.core.records.goals import SCORE
+from edgenas.core.records.goals import ROBUST, SCORE
 from edgenas.core.records.warm_starts import PriorGain, WarmStart
 from edgenas.core.run_options import option_of
 from edgenas.predictors.base import Additive, FittedPredictor, TrainingData
@@ -137,7 +137,8 @@ def priors(context: RunContext) -> Mapping[str, FittedPredictor]:
         return {}
     record = stored(context)
     if record is not None and record.supernet:
-        del found[SCORE]  # it was fitted to accuracies that are among this run's own rows
+        # they were fitted to accuracies that are among this run's own rows
+        found = {name: one for name, one in found.items() if name not in (SCORE, ROBUST)}
     return found
 
 
