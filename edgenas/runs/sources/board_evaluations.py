@@ -70,7 +70,7 @@ def _missing(
     }
     if card.synthetic and robust:
         raise DataError(
-            f"There are no images here whose corruptions could be looked at: {ROBUST} is not known.",
+            f"There are no images here that could be corrupted: {ROBUST} cannot be known.",
             "Name the images that the supernet was trained on: --data imagefolder:DIR",
         )
     if card.synthetic:
