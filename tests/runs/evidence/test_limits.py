@@ -30,18 +30,19 @@ LATENCY = Latency(2.0, 2.5, (1.9, 2.1), ((2_000_000,), (2_000_000,)), (1.0, 1.0)
 
 
 def verified(**changes: Any) -> VerifiedModel:
-    exact = {"params": Interval(500.0, 500.0, 500.0)}
+    exact = {name: Interval(500.0, 500.0, 500.0) for name in ("params", "luts")}
     candidate = Candidate(
         Architecture("tiny", 8, ((3,),), ((1,),)), Interval(0.8, 0.7, 0.9), Interval(2, 1, 3), exact
     )
     model = ExportedModel(
         *(candidate, "m.int8.onnx", "m.fp32.onnx", "a" * 64, 900, "u8s8", (0.5,), (0.5,)),
         *(("a", "b"), 0.8, 0.8, 40, "c" * 64),
+        robust_accuracy=0.6,
     )
     outcome = Outcome("ok", "", "onnxruntime", "1", "CPUExecutionProvider", {}, LATENCY, 9_000_000)
     measured = {
         **{"accuracy": 0.75, "latency_ms": 2.0, "latency_p90_ms": 2.5, "params": 500.0},
-        **{"peak_rss_bytes": 9e6, "model_bytes": 900.0},
+        **{"peak_rss_bytes": 9e6, "model_bytes": 900.0, "luts": 500.0, "robust_accuracy": 0.6},
     }
     found = VerifiedModel(model, True, (), outcome, 0.75, 0.75, 0.75, 1.0, 40, measured=measured)
     return replace(found, **changes)
@@ -64,7 +65,8 @@ def differing(folder: Path, model: VerifiedModel, **options: Any) -> set[str]:
     return {check.figure for check in checks if check.status != "follows"}
 
 
-KEPT = ("peak_rss<=9MB", "accuracy>=75%", "p90<=2.5ms", "params<=500", "size<=900B")
+KEPT = ("peak_rss<=9MB", "accuracy>=75%", "p90<=2.5ms", "params<=500", "size<=900B",
+        "luts<=500", "robust_accuracy>=60%")  # fmt: skip
 
 
 def test_what_keeps_all_limits_follows(tmp_path: Path) -> None:
@@ -78,6 +80,8 @@ def test_what_keeps_all_limits_follows(tmp_path: Path) -> None:
         ("accuracy>=80%", "accuracy at least"),
         ("p90<=2.4ms", "90th percentile of latency at most"),
         ("params<=400", "parameters at most"),
+        ("luts<=400", "LUTs at most"),
+        ("robust_accuracy>=61%", "accuracy under corruptions at least"),
         ("energy<=1mJ", "energy at most"),  # which was not measured
     ],
 )
