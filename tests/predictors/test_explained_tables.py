@@ -12,6 +12,7 @@ from edgenas.predictors.tables import derived_columns, effects, waterfall
 from edgenas.predictors.tables.effects import explanation
 from edgenas.predictors.tables.regression import TableRegression, load
 from edgenas.reporting.plots import of_tables
+from edgenas.reporting.plots.plot import INK, MUTED, PAPER
 
 Columns = dict[str, np.ndarray]
 
@@ -83,7 +84,26 @@ def test_what_two_columns_do_together_is_a_map_of_their_values() -> None:
     told = fitted.report()
     assert told["together"] == report["together"] and told["curves"] == report["curves"]
     drawn = of_tables.together(first, "score", "units").svg()
-    assert all(f">{x:+.2g}<" in drawn for x in effect.ravel())
+    assert 1 < np.abs(effect).max() < 10  # so that its second digit is the first after the point
+    assert all(f">{x:+.1f}<" in drawn for x in effect.ravel() if abs(x) > 0.1)
+
+
+def test_only_cells_whose_interval_has_no_0_stand_out() -> None:
+    effect = [[0.0041, -0.0041], [-0.000012, 0.0039]]
+    pair = {
+        "columns": ["input", "blocks"],
+        "values": [[12.0, 16.0], [1.0, 3.0]],
+        "effect": effect,
+        "lower": [[0.003, -0.005], [-0.001, -0.001]],
+        "upper": [[0.005, -0.003], [0.001, 0.009]],
+    }
+    specification = of_tables.together(pair, "latency", "ms").specification
+    (cells,) = specification["datasets"].values()
+    assert [cell["text"] for cell in cells] == ["+0.0041", "-0.0041", "0", "+0.0039"]
+    blue = [int(cell["shade"][5:], 16) for cell in cells]  # what orange has none of, and paper all
+    assert blue[0] == 0 and blue[3] > 180
+    assert cells[0]["ink"] == INK and cells[1]["ink"] == PAPER
+    assert cells[2]["ink"] == cells[3]["ink"] == MUTED
 
 
 def test_parts_of_a_row_make_its_prediction(fitted: TableRegression) -> None:

@@ -173,7 +173,7 @@ def coefficients(predictor: PredictorReport) -> Plot | None:
         for row in shown
     ]
     unit = _change_unit(predictor)
-    label = f"Change in {predictor.label} per typical difference ({unit})"
+    label = f"Typical change in {predictor.label} ({unit})"
     return kinds.interval_rows(f"{slug(predictor)}-coefficients", rows, label)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +11,10 @@ import altair as alt
 from edgenas.core.records import Interval
 from edgenas.reporting.plots.kinds import Row, interval_rows, row_axes
 from edgenas.reporting.plots.marks import Axes, span
-from edgenas.reporting.plots.plot import BLUE, GREY, INK, ORANGE, PAPER, Plot, shade
+from edgenas.reporting.plots.plot import BLUE, GREY, INK, MUTED, ORANGE, PAPER, Plot, shade
 
 MOST_SHARES = 15
+PALE = 0.25  # of its colour that a cell has whose effect may be none
 DARK = 0.6  # share of the greatest effect from which blue is too dark for dark digits
 
 
@@ -59,22 +61,24 @@ def curve(
 
 def together(pair: dict[str, Any], response: str, effects_in: str, name: str = "together") -> Plot:
     """Draw what two columns do beyond what each does alone: orange raises the response, blue lowers
-    it; a cell's number is grey where its interval has 0 in it."""
+    it; a cell is pale and its number grey where its interval has 0 in it."""
     first, second = ([_written(x) for x in values] for values in pair["values"])
     greatest = max(abs(x) for row in pair["effect"] for x in row) or 1.0
+    decimals = max(0, 1 - math.floor(math.log10(greatest)))  # two digits of the greatest
     records = []
     for i, above in enumerate(first):
         for j, beside in enumerate(second):
             effect, lower, upper = (pair[name][i][j] for name in ("effect", "lower", "upper"))
             certain = not lower <= 0 <= upper
+            share = effect / greatest * (1 if certain else PALE)
             told = f"{effect:+.3g} {effects_in} ({lower:+.3g} to {upper:+.3g})"
             records.append(
                 {
                     "first": above,
                     "second": beside,
-                    "text": f"{effect:+.2g}" if effect else "0",
-                    "shade": shade(abs(effect) / greatest, ORANGE if effect > 0 else BLUE),
-                    "ink": _ink(effect / greatest, certain),
+                    "text": _signed(effect, decimals),
+                    "shade": shade(abs(share), ORANGE if effect > 0 else BLUE),
+                    "ink": _ink(share, certain),
                     "tip": f"{above} and {beside}: {told}",
                 }
             )
@@ -103,11 +107,17 @@ def together(pair: dict[str, Any], response: str, effects_in: str, name: str = "
     return Plot(name, alt.LayerChart(layer=[cells, numbers]))
 
 
+def _signed(effect: float, decimals: int) -> str:
+    """Return an effect with its sign; "0" of one that has no digit there."""
+    text = f"{effect:+.{decimals}f}"
+    return text if text.strip("+-0.") else "0"
+
+
 def _ink(share: float, certain: bool) -> str:
     """Return the colour of a number on a cell of that share of the greatest effect."""
     if share < -DARK:
         return PAPER
-    return INK if certain else GREY
+    return INK if certain else MUTED
 
 
 def _written(value: float | str) -> str:
