@@ -1,10 +1,15 @@
-"""Bits, folding and architecture chosen together, and one after the other; print a table and JSON.
+"""Bits, folding and architecture chosen together, and one after the other.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/joint.py --data digits --work FOLDER
-     [--luts 8000 --luts 10000 --luts 14000] [--images-per-s 1000 --images-per-s 10000]
+     [--seed 0 --seed 1] [--luts 8000 --luts 14000] [--images-per-s 1000 --images-per-s 10000]
+     python benchmarks/joint.py --work FOLDER --summary
 
-One supernet with elastic bits is trained, some subnets are evaluated, and one predictor of accuracy
-is fitted. Under each limit on LUTs and each throughput it then chooses
+The first trains and chooses, and keeps in the work folder each result as it comes: one that was
+stopped goes on there, and other seeds and limits are added to what is there. The second prints the
+table of all that is there.
+
+For each seed a supernet with elastic bits is trained, some subnets are evaluated, and a predictor
+of accuracy is fitted. Under each limit on LUTs and each throughput it then chooses
 
   joint              architecture and the bits of every stage together, proved best
   architecture first the best architecture at 8 bits whatever it takes, then the bits of its stages
@@ -12,7 +17,8 @@ is fitted. Under each limit on LUTs and each throughput it then chooses
   uniform B          architecture under one number of bits for all weights and activations, proved
 
 and trains each network that was chosen for the same epochs. Folding is exact in all. LUTs, block
-RAMs and images/s are estimated by formulas; accuracies are of the int8 files on test images.
+RAMs and images/s are estimated by formulas; accuracies are of the int8 files on test images. The
+standard error beside a difference is that over seeds.
 """
 
 from __future__ import annotations
@@ -22,14 +28,16 @@ import hashlib
 import itertools
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgenas.cli.progress_bars import Bars
 from edgenas.core import plugins
+from edgenas.core.files.run_folder import write_bytes
 from edgenas.core.goals import Objective
 from edgenas.core.metrics import REGISTRY
 from edgenas.core.records import Architecture, Limit, StageChoice
@@ -51,7 +59,7 @@ from edgenas.supernet import files
 from edgenas.supernet.deploy import deployable, of_subnet
 from edgenas.supernet.finetune import fine_tuning
 from edgenas.supernet.network import Supernet
-from edgenas.supernet.settings import default_settings
+from edgenas.supernet.settings import TrainSettings, default_settings
 from edgenas.supernet.train import train
 
 DEVICE = DEVICES["pynq-z2"]
@@ -87,11 +95,75 @@ class Chosen:
     after: float | None = None
 
 
+@dataclass(frozen=True)
+class Part:
+    """What is trained and chosen with one seed. work : the folder of its results."""
+
+    data: Dataset
+    seed: int
+    work: Path
+    arguments: argparse.Namespace
+
+    def settings(self, epochs: int, qat_epochs: int = 0) -> TrainSettings:
+        """Return the recipe of a training."""
+        return default_settings(self.data, epochs=epochs, qat_epochs=qat_epochs, seed=self.seed)
+
+
 def main() -> None:
     arguments = _arguments()
+    if arguments.summary:
+        _print_summary(arguments.work)
+        return
+    _keep_recipe(arguments)
+    data = _data(arguments)
+    for seed in arguments.seed:
+        part = Part(data, seed, arguments.work / f"seed-{seed}", arguments)
+        part.work.mkdir(exist_ok=True)
+        _of_seed(_space(data), part)
+    _print_summary(arguments.work)
+
+
+def _of_seed(plain: MobileSpace, part: Part) -> None:
+    """Choose and train under every limit that has no result of this seed yet."""
+    bits = part.arguments.bits
+    cells = [
+        (part.work / f"{luts:.0f}-luts.{images_per_s:.0f}-images-per-s.json", luts, images_per_s)
+        for luts in part.arguments.luts
+        for images_per_s in part.arguments.images_per_s
+    ]
+    cells = [cell for cell in cells if not cell[0].exists()]
+    if not cells:
+        return
+    space = elastic_bits(plain, bits, bits)
+    supernet = _supernet(space, part)
+    predictors = _predictors(space, supernet, part)
+    for path, luts, images_per_s in cells:
+        limited = Limited.to(luts, images_per_s)
+        rows = []
+        for row in _chosen(plain, predictors, limited, bits):
+            if row.network is None:
+                rows.append(row)
+                continue
+            before, after = _trained(space, supernet, row.network, part)
+            rows.append(replace(row, before=before, after=after))
+        document = [{**asdict(row), "network": row.network and str(row.network)} for row in rows]
+        _write(path, document)
+        print(f"seed {part.seed}: {path.name}", flush=True)
+
+
+def _data(arguments: argparse.Namespace) -> Dataset:
+    """Return the images; of training and validation images no more than are asked for."""
     data = base.load(arguments.data, seed=0, progress=Bars())
+    rng = np.random.default_rng(0)
+    for split, most in (("train", arguments.images), ("val", arguments.validate)):
+        images = getattr(data, split)
+        data = replace(data, **{split: images.take(rng.permutation(len(images))[:most])})
+    return data
+
+
+def _space(data: Dataset) -> MobileSpace:
     colour = len(data.mean) == 3
-    plain = MobileSpace(
+    return MobileSpace(
         name="joint",
         stem_width=8,
         stem_stride=2,
@@ -104,53 +176,31 @@ def main() -> None:
         num_classes=len(data.class_names),
         in_channels=len(data.mean),
     )
-    space = elastic_bits(plain, arguments.bits, arguments.bits)
-    supernet = _supernet(space, data, arguments)
-    predictors = _predictors(space, supernet, data, arguments)
-    rows = [
-        row
-        for luts, images_per_s in itertools.product(arguments.luts, arguments.images_per_s)
-        for row in _chosen(plain, predictors, Limited.to(luts, images_per_s), arguments.bits)
-    ]
-    networks = dict.fromkeys(row.network for row in rows if row.network is not None)
-    trained = {one: _trained(space, supernet, one, data, arguments) for one in networks}
-    rows = [
-        row if row.network is None
-        else replace(row, before=trained[row.network][0], after=trained[row.network][1])
-        for row in rows
-    ]  # fmt: skip
-    _print(rows, data, arguments)
-    path = arguments.work / "joint.json"
-    document = [{**asdict(row), "network": str(row.network)} for row in rows]
-    path.write_text(json.dumps(document, indent=1), "utf-8")
 
 
-def _supernet(space: MobileSpace, data: Dataset, arguments: argparse.Namespace) -> Supernet:
+def _supernet(space: MobileSpace, part: Part) -> Supernet:
     """Return the supernet in the work folder; trained there if it is not: half of it rounded."""
-    path = arguments.work / "supernet.safetensors"
+    path, epochs = part.work / "supernet.safetensors", part.arguments.epochs
     if not path.exists():
-        settings = default_settings(
-            data, epochs=arguments.epochs, qat_epochs=arguments.epochs // 2, seed=arguments.seed
-        )
-        train(space, data, settings, arguments.work / "checkpoint", path, Bars())
+        settings = part.settings(epochs, epochs // 2)
+        train(space, part.data, settings, part.work / "checkpoint", path, Bars())
     return files.load(path, space)
 
 
-def _predictors(
-    space: MobileSpace, supernet: Supernet, data: Dataset, arguments: argparse.Namespace
-) -> Predictors:
+def _predictors(space: MobileSpace, supernet: Supernet, part: Part) -> Predictors:
     """Return the predictors, the accuracy's fitted on what is evaluated on validation images."""
+    data, arguments = part.data, part.arguments
     networks = list(itertools.islice(space.distinct(np.random.default_rng(5)), arguments.evaluate))
     networks += [_all_bits(space, space.largest(), bits) for bits in arguments.bits]
     networks = list(dict.fromkeys(networks))
-    path = arguments.work / "evaluations.json"
+    path = part.work / "evaluations.json"
     known: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
     started = time.monotonic()
     for one in networks:
         if one.key not in known:
             network = deployable(supernet, one, space.layers(one), data, ENGINE)
             known[one.key] = network.accuracy(DATAFLOW, data, data.val)
-    path.write_text(json.dumps(known), "utf-8")
+            _write(path, known)
     print(f"{len(networks)} subnets evaluated, {time.monotonic() - started:.0f} s")
     macs = np.array([sum(layer.macs for layer in space.layers(one)) for one in networks]) / 1e6
     accuracy = np.array([known[one.key] for one in networks])
@@ -248,63 +298,101 @@ def _best_bits(
 
 
 def _trained(
-    space: MobileSpace,
-    supernet: Supernet,
-    network: Architecture,
-    data: Dataset,
-    arguments: argparse.Namespace,
+    space: MobileSpace, supernet: Supernet, network: Architecture, part: Part
 ) -> tuple[float, float]:
     """Return its accuracy on the test images as it was inherited, and after training alone."""
-    layers = space.layers(network)
+    layers, data = space.layers(network), part.data
     key = hashlib.sha256(network.key.encode()).hexdigest()[:12]
-    path = arguments.work / f"{key}.{arguments.finetune}.json"
+    path = part.work / f"network-{key}.json"
     if not path.exists():
         inherited = deployable(supernet, network, layers, data, ENGINE)
-        settings = default_settings(data, epochs=arguments.finetune, seed=arguments.seed)
-        tuning = fine_tuning(supernet, network, data, settings)
+        tuning = fine_tuning(supernet, network, data, part.settings(part.arguments.finetune))
         for _ in tuning.steps():
             pass
         tuned = of_subnet(tuning.subnet, layers, data, ENGINE)
         found = [one.accuracy(DATAFLOW, data, data.test) for one in (inherited, tuned)]
-        path.write_text(json.dumps(found), "utf-8")
+        _write(path, found)
     before, after = json.loads(path.read_text())
     return before, after
 
 
-def _print(rows: Sequence[Chosen], data: Dataset, arguments: argparse.Namespace) -> None:
-    n = len(data.test.labels)
-    print(
-        f"\n{data.name}: accuracy on {n} test images after {arguments.finetune} epochs (before), "
-        f"estimated LUTs; standard error at 90 %: {100 * (0.09 / n) ** 0.5:.1f} points"
-    )
-    print("| images/s | LUTs at most | method | accuracy | LUTs | block RAMs | network |")
-    print("|---|---|---|---|---|---|---|")
-    for row in rows:
-        limits = f"| {row.images_per_s_limit:,.0f} | {row.luts_limit:,.0f} | {row.method} "
-        if row.network is None:
-            print(f"{limits}| none fits | | | |")
-            continue
-        assert row.after is not None and row.before is not None
-        print(f"{limits}| {row.after:.1%} ({row.before:.1%}) | {row.luts:,.0f} | "
-              f"{row.bram18:.0f} | {row.network} |")  # fmt: skip
+def _write(path: Path, document: object) -> None:
+    write_bytes(path, json.dumps(document, indent=1).encode())
+
+
+def _keep_recipe(arguments: argparse.Namespace) -> None:
+    """Write how the results of a work folder come about; end if it has those of another recipe."""
+    names = ("data", "images", "validate", "epochs", "finetune", "evaluate", "bits")
+    recipe = {name: getattr(arguments, name) for name in names}
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    path = arguments.work / "recipe.json"
+    if not path.exists():
+        _write(path, recipe)
+    elif (there := json.loads(path.read_text("utf-8"))) != recipe:
+        raise SystemExit(f"{path} has {there}, asked for is {recipe}: take another --work.")
+
+
+def _print_summary(work: Path) -> None:
+    """Print a row a method and pair of limits: accuracy by seed, and how far behind joint."""
+    recipe = json.loads((work / "recipe.json").read_text("utf-8"))
+    about = ", ".join(f"{name} {value}" for name, value in recipe.items())
+    print(f"\n{about}\naccuracy on test images by seed, in brackets before training alone\n")
+    cells: dict[tuple[float, float], dict[int, dict[str, dict[str, Any]]]] = {}
+    for path in sorted(work.glob("seed-*/*-luts.*.json")):
+        rows = json.loads(path.read_text("utf-8"))
+        limits = (rows[0]["images_per_s_limit"], rows[0]["luts_limit"])
+        seed = int(path.parent.name.removeprefix("seed-"))
+        cells.setdefault(limits, {})[seed] = {row["method"]: row for row in rows}
+    print("| images/s | LUTs at most | method | accuracy, % | mean, % | joint ahead by "
+          "| LUTs | block RAMs |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|")
+    for (images_per_s, luts), seeds in sorted(cells.items()):
+        for method in next(iter(seeds.values())):
+            rows = [of[method] for of in seeds.values()]
+            print(f"| {images_per_s:,.0f} | {luts:,.0f} | {method} {_cell(rows, seeds)}")
+
+
+def _cell(rows: Sequence[Mapping[str, Any]], seeds: Mapping[int, Mapping[str, Any]]) -> str:
+    """Return the columns of one method: `rows` are its results, a seed each in order."""
+    each = [
+        "none fits" if row["after"] is None
+        else f"{100 * row['after']:.1f} ({100 * row['before']:.1f})"
+        for row in rows
+    ]  # fmt: skip
+    fitting = [row for row in rows if row["after"] is not None]
+    if not fitting:
+        return f"| {', '.join(each)} | | | | |"
+    mean = f"{100 * np.mean([row['after'] for row in fitting]):.1f}"
+    ahead = [
+        100 * (of["joint"]["after"] - row["after"])
+        for of, row in zip(seeds.values(), rows, strict=True)
+        if row["after"] is not None and of["joint"]["after"] is not None
+    ]
+    error = f" ± {np.std(ahead, ddof=1) / len(ahead) ** 0.5:.1f}" if len(ahead) > 1 else ""
+    by = f"{np.mean(ahead):+.1f}{error}" if rows[0]["method"] != "joint" else ""
+    luts, blocks = (", ".join(f"{row[key]:,.0f}" for row in fitting) for key in ("luts", "bram18"))
+    return f"| {', '.join(each)} | {mean} | {by} | {luts} | {blocks} |"
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="digits")
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--summary", action="store_true", help="only print what is in the folder")
+    parser.add_argument("--images", type=int, help="to train on; all by default")
+    parser.add_argument("--validate", type=int, help="images to validate on; all by default")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--finetune", type=int, default=6)
     parser.add_argument("--evaluate", type=int, default=60)
     parser.add_argument("--bits", type=int, action="append")
     parser.add_argument("--luts", type=float, action="append")
     parser.add_argument("--images-per-s", type=float, action="append")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, action="append")
     arguments = parser.parse_args()
     arguments.bits = sorted(arguments.bits or [2, 3, 4, 8])
     arguments.luts = sorted(arguments.luts or [8_000, 10_000, 14_000])
     arguments.images_per_s = sorted(arguments.images_per_s or [1_000, 10_000])
-    arguments.work.mkdir(parents=True, exist_ok=True)
+    arguments.seed = arguments.seed or [0]
     return arguments
 
 
