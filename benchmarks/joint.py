@@ -139,6 +139,7 @@ def _of_seed(plain: MobileSpace, part: Part) -> None:
     predictors = _predictors(space, supernet, part)
     for path, luts, images_per_s in cells:
         limited = Limited.to(luts, images_per_s)
+        _print_largest(space, limited.pipeline, bits)
         rows = []
         for row in _chosen(plain, predictors, limited, bits):
             if row.network is None:
@@ -149,6 +150,16 @@ def _of_seed(plain: MobileSpace, part: Part) -> None:
         document = [{**asdict(row), "network": row.network and str(row.network)} for row in rows]
         _write(path, document)
         print(f"seed {part.seed}: {path.name}", flush=True)
+
+
+def _print_largest(space: MobileSpace, pipeline: Pipeline, bits: Sequence[int]) -> None:
+    """Print what the largest network takes, which says what is short under the limits."""
+    for of in bits:
+        estimate = pipeline.estimate(space.layers(_all_bits(space, space.largest(), of)))
+        print(
+            f"largest network, {of} bits, {pipeline.images_per_s:,.0f} images/s: "
+            f"{estimate.luts:,.0f} LUTs, {estimate.bram18} block RAMs"
+        )
 
 
 def _data(arguments: argparse.Namespace) -> Dataset:
