@@ -55,9 +55,9 @@ def find(
     normal = _normal(_projected(matrix, response, levels, variances, noise**2))
     best = None
     for degrees in DEGREES:
-        found = _weighted(matrix, response, levels, (variances, noise, degrees), normal)
-        if found is not None and (best is None or found.gain > best.gain):
-            best = found
+        heavy = _weighted(matrix, response, levels, (variances, noise, degrees), normal)
+        if heavy is not None and (best is None or heavy.gain > best.gain):
+            best = heavy
     if best is None or best.gain < WORTHWHILE * n or light(best.weights) > MOST_LIGHT * n:
         return None
     return best

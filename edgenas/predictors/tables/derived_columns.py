@@ -57,22 +57,22 @@ class Derived:
     def sentence(self) -> str:
         """Return in words what it is made of."""
         if self.kind == "formula":
-            made = self.formula
+            told = self.formula
             if self.weights != (1.0,) or self.constant != 0:
-                made = f"{self.constant:.3g} + {self.weights[0]:.3g}·({self.formula})"
+                told = f"{self.constant:.3g} + {self.weights[0]:.3g}·({self.formula})"
         elif self.kind == "product":
-            made = " · ".join(
+            told = " · ".join(
                 name if abs(power - 1) < 0.005 else f"{name}^{power:.2g}"
                 for name, power in zip(self.causes, self.weights, strict=True)
             )
         else:
-            made = " + ".join(
+            told = " + ".join(
                 f"{weight:.3g}·{name}"
                 for name, weight in zip(self.causes, self.weights, strict=True)
             )
         nearly = "is" if self.r2 > EXACTLY else f"is nearly ({self.r2:.1%} of it)"
         return (
-            f"'{self.column}' {nearly} {'proportional to ' * (self.kind == 'product')}{made}: rows "
+            f"'{self.column}' {nearly} {'proportional to ' * (self.kind == 'product')}{told}: rows "
             "cannot tell an effect of its own; it follows where those change."
         )
 
@@ -101,27 +101,27 @@ def given(
     PredictorError : it cannot be read, is of other columns or of derived ones, or gives back less
         than 97 % of the column.
     """
-    found: list[Derived] = []
+    columns_given: list[Derived] = []
     for text, (column, formula) in zip(said, sides(said), strict=True):
         causes, values = _evaluated(text, formula, columns)
         for name in (column, *causes):
             if name not in names:
                 hint = nearest(name, names)
                 raise PredictorError(f"'{name}' is no column of numbers that is fitted.", hint)
-        decided = {known.column for known in found} | {column}
+        decided = {known.column for known in columns_given} | {column}
         for name in causes:
             if name in decided:
                 raise PredictorError(
                     f"'{column}' is said to be made of '{name}', which is derived itself.",
                     f"Write what '{name}' is made of in its place.",
                 )
-        found.append(_scaled(column, causes, formula, columns[column], values))
-    return tuple(found)
+        columns_given.append(_scaled(column, causes, formula, columns[column], values))
+    return tuple(columns_given)
 
 
 def sides(said: Sequence[str]) -> list[tuple[str, str]]:
     """Return column and formula of each "COLUMN = FORMULA"; `PredictorError` if it is none."""
-    found = []
+    pairs = []
     for text in said:
         column, _, formula = (part.strip() for part in text.rpartition("="))
         if not column or not formula:
@@ -129,8 +129,8 @@ def sides(said: Sequence[str]) -> list[tuple[str, str]]:
                 f"'{text[:200]}' does not say what a column is made of.",
                 'Write: --derived "params = 12 * layers * width**2".',
             )
-        found.append((column, formula))
-    return found
+        pairs.append((column, formula))
+    return pairs
 
 
 def _evaluated(
@@ -172,14 +172,14 @@ def _sought(columns: Mapping[str, np.ndarray], names: Sequence[str]) -> tuple[De
     if not varied or len(columns[varied[0]]) < FEWEST_ROWS or len(varied) > MOST_COLUMNS:
         return ()
     counts = {name: len(np.unique(columns[name])) for name in varied}
-    causes, found = list(varied), []
+    causes, decided = list(varied), []
     for name in sorted(_known_of(columns, varied), key=lambda x: -counts[x]):
         others = [x for x in causes if x != name and counts[x] <= counts[name]]
-        made = _made_of(columns, name, others)
-        if made is not None:
-            found.append(made)
+        derived = _made_of(columns, name, others)
+        if derived is not None:
+            decided.append(derived)
             causes.remove(name)
-    return tuple(found)
+    return tuple(decided)
 
 
 def inflation(columns: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, float | None]:

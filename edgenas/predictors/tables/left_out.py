@@ -19,19 +19,19 @@ from edgenas.predictors.tables.rows import Rows
 FEWEST, FEW, FEW_FOLDS = 12, 40, 5
 
 
-def fit(terms: str, rows: Rows, made: build.Terms, seed: int, *, known: bool) -> Regression:
-    """Return the regression of terms as they are `made` of `rows`; where rows are few, its errors
+def fit(terms: str, rows: Rows, built: build.Terms, seed: int, *, known: bool) -> Regression:
+    """Return the regression of terms `built` of `rows`; where rows are few, its errors
     are of all that chose the terms.
 
     terms, seed : of a `TableRegression`. known : which edges count was not left to the rows.
     """
     if terms != "auto" or known or not FEWEST <= len(rows.response) < FEW:
-        return regression.fit(made.data, seed, refit=_sum_again(made, rows))
+        return regression.fit(built.data, seed, refit=_sum_again(built, rows))
     try:
-        again = _chosen_again(terms, rows, seed, made.data.logarithm)
-        return regression.fit(made.data, seed, refit=again, folds=FEW_FOLDS)
+        again = _chosen_again(terms, rows, seed, built.data.logarithm)
+        return regression.fit(built.data, seed, refit=again, folds=FEW_FOLDS)
     except PredictorError:  # without a fold nothing varies: the terms as they are say more
-        return regression.fit(made.data, seed)
+        return regression.fit(built.data, seed)
 
 
 @dataclass(frozen=True)
@@ -59,25 +59,25 @@ def _chosen_again(
     """
 
     def refit(kept: np.ndarray) -> LeftOut:
-        made = build.make(terms, rows.some(np.flatnonzero(kept)), seed, logarithm=logarithm)
-        matrix = made.of(rows.some(np.flatnonzero(~kept)).columns)
-        fitted = estimator.of(made.data).fit()
+        built = build.make(terms, rows.some(np.flatnonzero(kept)), seed, logarithm=logarithm)
+        matrix = built.of(rows.some(np.flatnonzero(~kept)).columns)
+        fitted = estimator.of(built.data).fit()
         return LeftOut(fitted.predict(matrix), fitted.error(matrix))
 
     return refit
 
 
-def _sum_again(made: build.Terms, rows: Rows) -> Callable[[np.ndarray], LeftOut] | None:
+def _sum_again(built: build.Terms, rows: Rows) -> Callable[[np.ndarray], LeftOut] | None:
     """Return what predicts rows left out with the sum of products chosen again without them, all
-    else as it was `made`; None if there is none."""
-    places = [place for place, atom in enumerate(made.atoms) if atom.kind == "powers"]
-    summed = power_sums.of(made.atoms, rows.columns, rows.response) if places else None
+    else as it was built; None if there is none."""
+    places = [place for place, atom in enumerate(built.atoms) if atom.kind == "powers"]
+    summed = power_sums.of(built.atoms, rows.columns, rows.response) if places else None
     if summed is None:
         return None
-    recipe, again = estimator.of(made.data), Refound(places[0], summed.values)
+    recipe, again = estimator.of(built.data), Refound(places[0], summed.values)
 
     def refit(kept: np.ndarray) -> LeftOut:
-        matrix = again.matrix(made.data.matrix, np.flatnonzero(kept))
+        matrix = again.matrix(built.data.matrix, np.flatnonzero(kept))
         fitted = replace(recipe, rows=matrix).refit(kept)
         return LeftOut(fitted.predict(matrix[~kept]), fitted.error(matrix[~kept]))
 
@@ -90,8 +90,8 @@ def error(terms: str, rows: Rows, seed: int) -> float:
     off = np.empty(n)
     for row in range(n):
         others = rows.some(np.delete(np.arange(n), row))
-        made = build.make(terms, others, seed)
-        one = made.of(rows.some(np.array([row])).columns)
-        mean = estimator.of(made.data).fit().predict(one)
+        built = build.make(terms, others, seed)
+        alone = built.of(rows.some(np.array([row])).columns)
+        mean = estimator.of(built.data).fit().predict(alone)
         off[row] = rows.response[row] - mean[0]
     return float(np.sqrt(np.mean(off**2)))

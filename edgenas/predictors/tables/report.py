@@ -134,7 +134,7 @@ def notes(table: Fitted) -> list[str]:
             f"leaves it out.{forward}"
         )
     if light := table.regression.get("light", 0):
-        found.append(
+        notes.append(
             f"Errors have heavy tails: {light} of {table.regression['n']} rows, which are far off, "
             "count for less than half."
         )
