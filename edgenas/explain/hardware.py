@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from edgenas.core.records import Architecture, StageChoice
 from edgenas.core.records.networks import ACTIVATION_BITS, WEIGHT_BITS
@@ -19,6 +20,8 @@ def sentences(pipeline: Pipeline, space: MobileSpace, network: Architecture) -> 
     """
     layers = space.layers(network)
     estimate = pipeline.estimate(layers)
+    if pipeline.filled is not None:  # at one throughput, so that bits can be compared
+        pipeline = replace(pipeline, filled=None).at(estimate.images_per_s)
     parts: dict[str, tuple[float, int]] = {}
     for layer, one in zip(layers, estimate.layers, strict=True):
         name = f"stage {layer.stage + 1}" if layer.stage >= 0 else "stem, head and classifier"

@@ -32,6 +32,15 @@ def test_the_parts_add_up_to_the_whole() -> None:
     assert blocks[0] == sum(blocks[1:])
 
 
+def test_bits_are_compared_at_the_throughput_of_the_network_that_is_as_fast_as_it_goes() -> None:
+    network = SPACE.smallest()
+    filled = PIPELINE.filling({"luts": 20_000, "dsps": 220, "bram18": 280})
+    rate = filled.estimate(SPACE.layers(network)).images_per_s
+    assert rate > 2 * PIPELINE.images_per_s
+    assert sentences(filled, SPACE, network) == sentences(PIPELINE.at(rate), SPACE, network)
+    assert f"{rate:,.0f} images/s" in sentences(filled, SPACE, network)[1]
+
+
 def test_other_bits_cost_what_the_changed_network_takes() -> None:
     network = SPACE.largest()
     said = sentences(PIPELINE, SPACE, network)[2:]
