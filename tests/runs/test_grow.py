@@ -12,14 +12,18 @@ from edgenas.core.errors import EdgeNasError, InfeasibleError, RunFolderError
 from edgenas.core.progress import Silent
 from edgenas.core.records import Answers, Architecture, Interval, Limit, SearchResult
 from edgenas.core.records.growth import Contender, Growth, Start, Way
+from edgenas.int8.importer.read import import_onnx
 from edgenas.runs.config import read_config
 from edgenas.runs.growing import grow as growing
 from edgenas.runs.run import RunContext
 from edgenas.runs.sources import board_search
 from edgenas.spaces.base import MobileSpace
+from edgenas.supernet.imported.space import supernet_of
 from helpers import scripted_clock
 from helpers.cli import edgenas
 from helpers.learnt_run import learnt
+from helpers.own_networks import exported
+from helpers.shrinkable import seeded
 
 
 def searched(path: Path, **options: Any) -> RunContext:
@@ -70,6 +74,16 @@ def test_the_largest_network_cannot_grow(run: RunContext, monkeypatch: pytest.Mo
     refused = refusal(run, max_latency_ms=1e3)
     assert "cannot grow" in str(refused)
     assert "hidden_widths" in refused.hint
+
+
+def test_your_own_network_has_its_channels_already(
+    run: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = seeded("mobilenet-v2")
+    graph = import_onnx(exported(network, (3, 32, 32)), "net.onnx").graph
+    monkeypatch.setattr(RunContext, "space", supernet_of(graph, "net.onnx", "1").space)
+    refused = refusal(run, max_latency_ms=9.0)
+    assert "is your own network" in str(refused) and "edgenas pick" in refused.hint
 
 
 def test_a_space_without_channels_to_split_is_refused(

@@ -19,7 +19,7 @@ from edgenas.spaces import mbv3_tiny
 from edgenas.supernet.accuracy import Evaluator
 from edgenas.supernet.network import Supernet
 from edgenas.supernet.parallel import Workers
-from tests.helpers.learnt_run import learnt
+from helpers.learnt_run import learnt
 
 
 def test_it_is_the_mean_over_corrupted_validation_images_of_the_int8_file() -> None:

@@ -23,6 +23,7 @@ from edgenas.runs.growing import grown
 from edgenas.runs.open import open_run
 from edgenas.runs.run import RunContext
 from edgenas.spaces.hidden_blocks import hidden_blocks
+from edgenas.spaces.imported import ImportedSpace
 from edgenas.spaces.resizing import scaled, wider
 
 if TYPE_CHECKING:
@@ -145,7 +146,14 @@ def _limits(context: RunContext, options: Mapping[str, Any]) -> dict[str, Limit]
 
 def _check(context: RunContext, seed: Architecture, limits: Mapping[str, Limit]) -> None:
     """Refuse, before anything is trained, what cannot be grown; images, which take long, last."""
-    space, predictors = context.space, context.predictors()
+    space = context.space
+    if isinstance(space, ImportedSpace):
+        raise InputError(
+            f"'{space.name}' is your own network, which has all of its channels already: there is "
+            "nothing to split, and a larger part of it is found without growing.",
+            f"Ask for it: edgenas pick {context.folder.path} --max-latency 2ms",
+        )
+    predictors = context.predictors()
     if not hidden_blocks(space.layers(seed)):
         raise InputError(
             f"The blocks of '{space.name}' have no hidden channels with batch norm to split.",
