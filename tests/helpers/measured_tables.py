@@ -85,10 +85,3 @@ def fox_nas(n: int = 300, seed: int = 0, noise_ms: float = 0.5) -> dict[str, np.
             before = width
         rows.append(row)
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
-
-
-def write_csv(columns: dict[str, np.ndarray]) -> str:
-    """Return the table as CSV."""
-    lines = [",".join(columns)]
-    lines += [",".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
-    return "\n".join(lines) + "\n"

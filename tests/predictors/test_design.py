@@ -59,12 +59,7 @@ def test_a_design_of_fewer_rows_than_terms_with_constant_terms():
     assert len(d_optimal.choose(rows, 4)) == 4
 
 
-def test_doubtful_winners_come_most_valuable_first():
-    value = np.array([1.0, 5.0, 4.0, 9.0, 3.0])
-    mean = np.array([1.0, 9.5, 9.9, 30.0, 9.8])
-    margin = np.full(5, 1.0)
-    found = d_optimal.in_doubt(value, mean, margin, limit=10.0, taken=np.array([], int))
-    assert found.tolist() == [1, 2, 4]
+def test_the_widest_prediction_is_measured_next():
     assert d_optimal.widest(np.array([1.0, 3.0, 2.0]), 2, np.array([1])).tolist() == [2, 0]
 
 

@@ -64,20 +64,6 @@ def ranks(costs: np.ndarray, violation: np.ndarray) -> np.ndarray:
     return ranked
 
 
-def crowding(costs: np.ndarray) -> np.ndarray:
-    """Return each row's distance to its neighbours along every objective, float64 [n]; infinite at
-    the ends (Deb et al. 2002)."""
-    distance = np.zeros(len(costs))
-    for column in costs.T:
-        order = np.argsort(column, kind="stable")
-        ranked = column[order]
-        span = max(float(ranked[-1] - ranked[0]), float(np.finfo(float).tiny))
-        gaps = np.full(len(costs), np.inf)
-        gaps[1:-1] = (ranked[2:] - ranked[:-2]) / span
-        distance[order] += gaps
-    return distance
-
-
 def _by_staircase(ranked: np.ndarray) -> list[int]:
     """Three columns in lexicographic order: keep the steps of the last two, as a falling stair."""
     seconds: list[float] = [-np.inf]

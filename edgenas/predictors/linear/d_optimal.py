@@ -93,22 +93,6 @@ def widest(margin: np.ndarray, count: int, taken: np.ndarray) -> np.ndarray:
     return order[~np.isin(order, taken)][:count]
 
 
-def in_doubt(
-    value: np.ndarray, mean: np.ndarray, margin: np.ndarray, limit: float, taken: np.ndarray
-) -> np.ndarray:
-    """Return the rows that may be the best within `limit`, most valuable first, int64.
-
-    They may meet the limit (mean - margin <= limit), but it is not sure that they do, and no row
-    that surely meets it is more valuable.
-    """
-    sure = mean + margin <= limit
-    best = value[sure].max(initial=-np.inf)
-    doubtful = (mean - margin <= limit) & ~sure & (value > best)
-    doubtful[taken] = False
-    found = np.flatnonzero(doubtful)
-    return found[np.argsort(-value[found], kind="stable")]
-
-
 def stop(
     mape: float,
     target_mape: float | None,

@@ -227,15 +227,6 @@ def _grams(matrix: np.ndarray, levels: Sequence[Level], response: np.ndarray) ->
     return _Grams(known, free, places, spreads[places], given)
 
 
-def error_at(
-    matrix: np.ndarray, response: np.ndarray, levels: Sequence[Level], variances: np.ndarray
-) -> float:
-    """Return the leave-one-out mean squared error under variances as they are, one a level."""
-    parts = (v**0.5 * (matrix @ level.root) for level, v in zip(levels, variances, strict=True))
-    weighted = np.hstack(list(parts))
-    return project(weighted @ weighted.T + np.eye(len(response)), response).error()
-
-
 def coefficients(
     matrix: np.ndarray, response: np.ndarray, levels: Sequence[Level], chosen: Shrinkage
 ) -> tuple[np.ndarray, float]:

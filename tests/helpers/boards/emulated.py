@@ -135,12 +135,6 @@ class EmulatedBoard:
 
     # ------------------------------------------------------------ faults
 
-    def pull_cable(self) -> None:
-        self._qmp("set_link", name="n0", up=False)
-
-    def plug_cable(self) -> None:
-        self._qmp("set_link", name="n0", up=True)
-
     def freeze(self) -> None:
         self._qmp("stop")
 
