@@ -6,11 +6,12 @@ A chart's records are its only texts: no name of a board, class or file stands i
 from __future__ import annotations
 
 import io
+import json
 import re
 import struct
 import zlib
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -85,9 +86,7 @@ class Plot:
 
     def svg(self) -> str:
         """Return the plot as one <svg> element with hover texts; the same input, the same bytes."""
-        import vl_convert
-
-        root = ElementTree.fromstring(vl_convert.vegalite_to_svg(self.specification))
+        root = ElementTree.fromstring(_drawn(json.dumps(self.specification)))
         del root.attrib["width"], root.attrib["height"]  # the page gives it its size
         for element in root.iter():
             for name in _LENGTHS.intersection(element.attrib):
@@ -133,6 +132,15 @@ class Plot:
             svg = svg.replace(f'id="{old}"', f'id="{self.name}-{number}"')
             svg = svg.replace(f"url(#{old})", f"url(#{self.name}-{number})")
         return svg
+
+
+@lru_cache(maxsize=64)
+def _drawn(specification: str) -> str:
+    """Return Vega's SVG of a specification. Pages that are written again share most plots."""
+    import vl_convert
+
+    svg: str = vl_convert.vegalite_to_svg(specification)
+    return svg
 
 
 def shade(share: float, full: str) -> str:
