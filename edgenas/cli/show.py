@@ -224,7 +224,7 @@ def step_result(name: str, document: dict[str, Any]) -> None:
     elif name == "optimize":
         from edgenas.cli import show_search
 
-        show_search.show(document["result"])
+        show_search.show(document["result"], document.get("score", SCORE))
     elif name == "probe":
         card(document["result"])
     elif name == "fit":

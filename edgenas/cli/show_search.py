@@ -13,12 +13,16 @@ from edgenas.cli.terminal import say
 from edgenas.core.counted import counted
 from edgenas.core.metrics import REGISTRY, ResponseKind, of_column
 from edgenas.core.records import Candidate, Interval, Limit, SearchResult, TableRow, from_json
+from edgenas.core.records.goals import SCORE
 
-USUAL = ("accuracy", "latency_ms")
+USUAL = (SCORE, "latency_ms")
 
 
-def show(document: dict[str, Any]) -> None:
-    """Print the result of a search on a board or a table, its JSON."""
+def show(document: dict[str, Any], score: str) -> None:
+    """Print the result of a search on a board or a table, its JSON.
+
+    score : what the task calls what is scored.
+    """
     result: SearchResult[Any] = from_json(document, SearchResult, "A search")
     if any(isinstance(candidate.architecture, TableRow) for candidate in result.candidates):
         rows: list[tuple[dict[str, Interval], dict[str, float], str]]
@@ -30,10 +34,10 @@ def show(document: dict[str, Any]) -> None:
     kinds = [REGISTRY[name] for name in others if name not in USUAL]
     table = Table(box=box.SIMPLE)
     labels = (f"{k.label}{', estimated' * (k.source == 'hardware')}" for k in kinds)
-    for name in ("network", "accuracy", "latency ms", "upper bound ms", *labels):
+    for name in ("network", score, "latency ms", "upper bound ms", *labels):
         table.add_column(name, justify="left" if name == "network" else "right")
     for candidate in result.candidates:
-        accuracy, latency_ms = candidate["accuracy"], candidate["latency_ms"]
+        accuracy, latency_ms = candidate[SCORE], candidate["latency_ms"]
         table.add_row(
             str(candidate.architecture),
             f"{accuracy.mean:.2%}",
@@ -42,9 +46,11 @@ def show(document: dict[str, Any]) -> None:
             *(_predicted(kind, candidate) for kind in kinds),
         )
     Terminal().print(table)
-    texts = [text for limit in result.limits for text in _limit_texts(limit)]
+    names = {SCORE: score}
+    objectives = [names.get(name, name) for name in result.objectives]
+    texts = [text for limit in result.limits for text in _limit_texts(limit, names)]
     say(
-        f"objective {', '.join(result.objectives)}; limits {', '.join(texts) or 'none'}; by "
+        f"objective {', '.join(objectives)}; limits {', '.join(texts) or 'none'}; by "
         f"{result.method}: {_proof(result)}; {counted(len(result.frontier), 'network')} on the "
         "frontier"
     )
@@ -72,12 +78,12 @@ def table_candidates(
     return table
 
 
-def _limit_texts(limit: Limit) -> list[str]:
-    """Return a limit as it is asked for, such as "latency_ms<=3ms"."""
+def _limit_texts(limit: Limit, names: Mapping[str, str]) -> list[str]:
+    """Return a limit as it is asked for, such as "latency_ms<=3ms". names : in words."""
     ends = (("<=", limit.at_most), (">=", limit.at_least))
     shown = REGISTRY[limit.response].shown
     return [
-        f"{limit.response}{sign}{shown(end).replace(' ', '')}"
+        f"{names.get(limit.response, limit.response)}{sign}{shown(end).replace(' ', '')}"
         for sign, end in ends
         if end is not None
     ]

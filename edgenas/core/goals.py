@@ -157,7 +157,7 @@ def _factor(kind: ResponseKind, unit: str, text: str) -> float:
 def _check_value(kind: ResponseKind, value: float, text: str) -> None:
     if kind.unit == "fraction" and not 0 <= value <= 1:
         raise InputError(
-            f"'{text}': an accuracy is between 0 and 1.", f'Write "{kind.name}>=90%" or >=0.9.'
+            f"'{text}': {kind.label} is between 0 and 1.", f'Write "{kind.name}>=90%" or >=0.9.'
         )
     if kind.goal is not None and (not math.isfinite(value) or value < 0):
         raise InputError(f"'{text}': {kind.label} is never negative.")

@@ -1,23 +1,15 @@
-"""A fitted predictor as the rows of a report: coefficients, held-out errors, effects."""
+"""A fitted predictor as the rows of a report: coefficients and effects."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import replace
 
 import numpy as np
 
-from edgenas.predictors.base import Additive, FittedPredictor
-from edgenas.reporting.document import CoefficientRow, HeldOutErrors, MarginalEffect
-
-
-def held_out(predictor: FittedPredictor) -> HeldOutErrors | None:
-    """Return the errors on rows left out of the fit, None where there are none."""
-    errors = predictor.heldout
-    if errors is None:
-        return None
-    shown = (field.name for field in fields(HeldOutErrors))
-    return HeldOutErrors(**{name: getattr(errors, name) for name in shown})
+from edgenas.core.records.fitted import Coefficient
+from edgenas.predictors.base import Additive
+from edgenas.reporting.document import MarginalEffect
 
 
 def coefficients(
@@ -25,18 +17,12 @@ def coefficients(
     matrix: np.ndarray,
     confidence: float,
     group: Callable[[str], str] = lambda term: "",
-) -> tuple[CoefficientRow, ...]:
+) -> tuple[Coefficient, ...]:
     """Return the coefficient table. matrix : [n, p] of the fitted rows; group : of a term."""
     spread = dict(zip(predictor.terms, matrix.std(axis=0, ddof=1), strict=True))
     return tuple(
-        CoefficientRow(
-            name=line.name,
-            coef=line.coef,
-            bse=line.bse,
-            tvalue=line.tvalue,
-            pvalue=line.pvalue,
-            conf_int=line.conf_int,
-            vif=float(line.vif) if np.isfinite(line.vif) else None,
+        replace(
+            line,
             term_sd=float(spread[line.name]) if line.name in spread else None,
             group=group(line.name),
         )

@@ -56,7 +56,7 @@ class Certainty:
         latency, accuracy = (100 * self.gains[x] for x in ("latency_ms", "accuracy"))
         return (
             f"{text} ({self.draws} draws of what is not known yet). Knowing all latencies would "
-            f"gain {latency:.2g} points of accuracy, knowing all accuracies {accuracy:.2g}."
+            f"gain {latency:.2g} points, knowing what every network scores {accuracy:.2g}."
         )
 
 

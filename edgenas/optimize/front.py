@@ -78,18 +78,20 @@ def lay_out_front(
     objectives: Sequence[Objective],
     limits: Mapping[str, Limit],
     grid: Grid | None = None,
+    known: Mapping[str, ResponseKind] = REGISTRY,
 ) -> FrontLayout:
     """Return the search for the best trade-offs between `objectives` within `limits`.
 
     The mean of each limited response is a column too, without a goal of its own.
 
     grid : the choices that count; None for all of the space.
+    known : the responses as the run's task calls them.
 
     Raises
     ------
     PredictorError : a response has no predictor. InputError : an objective is constant.
     """
-    columns = _columns(objectives, limits)
+    columns = _columns(objectives, limits, known)
     for column in columns:
         _check_known(predictors, column.kind)
     grid = grid or Grid.of(predictors.space)
@@ -107,14 +109,18 @@ def lay_out_front(
     return FrontLayout(grid.space, grid.choices, problem, columns, speeds)
 
 
-def _columns(objectives: Sequence[Objective], limits: Mapping[str, Limit]) -> tuple[Column, ...]:
+def _columns(
+    objectives: Sequence[Objective],
+    limits: Mapping[str, Limit],
+    known: Mapping[str, ResponseKind],
+) -> tuple[Column, ...]:
     goals = {one.response: one.goal for one in objectives}
     columns = [
-        Column(REGISTRY[name], "mean", Response(name, goals.get(name)))
+        Column(known[name], "mean", Response(name, goals.get(name)))
         for name in dict.fromkeys((*goals, *limits))
     ]
     for name, limit in limits.items():
-        kind = REGISTRY[name]
+        kind = known[name]
         if limit.at_most is not None:
             response = Response(f"upper bound of {kind.label}", at_most=limit.at_most)
             columns.append(Column(kind, "upper", response))

@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from edgenas.core.records.fitted import Coefficient, HeldOut
 from edgenas.predictors.linear.noise import Spread
 from edgenas.predictors.linear.shrinkage import Level
 
@@ -66,37 +67,6 @@ class Prediction:
     mean: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
-
-
-@dataclass(frozen=True)
-class Coefficient:
-    """One line of the coefficient table; the statsmodels names."""
-
-    name: str
-    coef: float
-    bse: float
-    tvalue: float
-    pvalue: float
-    conf_int: tuple[float, float]
-    vif: float
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Errors on rows that were left out of the fit (cross-validation).
-
-    rmse : in the response's unit; mape : fraction; coverage : share of held-out rows inside their
-    prediction interval of nominal `confidence`.
-    """
-
-    n: int
-    folds: int
-    rmse: float
-    mape: float
-    kendall_tau: float
-    coverage: float
-    confidence: float
-    r2: float
 
 
 class FittedPredictor(Protocol):

@@ -16,7 +16,8 @@ import numpy as np
 
 from edgenas.core.counted import counted
 from edgenas.core.errors import PredictorError
-from edgenas.predictors.base import Coefficient, HeldOut, Prediction, TrainingData
+from edgenas.core.records.fitted import Coefficient, HeldOut
+from edgenas.predictors.base import Prediction, TrainingData
 from edgenas.predictors.linear import estimator, sealed
 from edgenas.predictors.linear.cross_validation import Refit, validate
 from edgenas.predictors.linear.noise import EVEN, Spread
@@ -107,7 +108,10 @@ class Regression:
         limits = zip(self.params - half, self.params + half, strict=True)
         columns = (self.params, bse, tvalues, pvalues, limits, np.append(1.0, self.vif))
         return tuple(
-            Coefficient(name, float(b), float(se), float(t), float(p), (float(lo), float(hi)), v)
+            Coefficient(
+                *(name, float(b), float(se), float(t), float(p), (float(lo), float(hi))),
+                vif=float(v) if np.isfinite(v) else None,
+            )
             for name, b, se, t, p, (lo, hi), v in zip(
                 ("intercept", *self.terms), *columns, strict=True
             )

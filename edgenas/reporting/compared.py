@@ -64,6 +64,12 @@ class ComparisonData:
     noun: str = "board"
 
     @property
+    def score(self) -> str:
+        """What is scored on every board, such as "accuracy"; "score" where tasks differ."""
+        names = {board.data.score for board in self.boards}
+        return names.pop() if len(names) == 1 else "score"
+
+    @property
     def tone(self) -> str:
         """The kind of answer, as of one board's page."""
         if not self.passed:

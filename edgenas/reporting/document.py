@@ -6,11 +6,12 @@ was not measured, and the page says so.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from edgenas.core import plugins
-from edgenas.core.metrics import ResponseKind
+from edgenas.core.metrics import ResponseKind, of_task
 from edgenas.core.records import (
     AlikeNetworks,
     Answers,
@@ -28,6 +29,8 @@ from edgenas.core.records import (
     ParityRecord,
     SearchResult,
 )
+from edgenas.core.records.fitted import Coefficient, HeldOut
+from edgenas.core.records.goals import SCORE
 from edgenas.core.records.roofline import Roofline
 
 
@@ -83,42 +86,6 @@ class VerifiedCandidate:
     synthetic: bool = False
     input: ImageInput | None = None
     estimated: bool = False
-
-
-@dataclass(frozen=True)
-class CoefficientRow:
-    """One line of a coefficient table, by the statsmodels names.
-
-    term_sd : standard deviation of the term over the fitted rows; coef * term_sd is what a typical
-        difference in the term changes. None keeps the term out of the plot (the intercept).
-    group : terms of one group stand together in the plot ("stage 1").
-    """
-
-    name: str
-    coef: float
-    bse: float
-    tvalue: float
-    pvalue: float
-    conf_int: tuple[float, float]
-    vif: float | None = None
-    term_sd: float | None = None
-    group: str = ""
-
-
-@dataclass(frozen=True)
-class HeldOutErrors:
-    """Errors on rows left out of the fit; the fields of the predictors' own record.
-
-    rmse : in the response's unit. mape, coverage, confidence : fractions.
-    """
-
-    n: int
-    folds: int
-    rmse: float
-    mape: float
-    kendall_tau: float
-    coverage: float
-    confidence: float
 
 
 @dataclass(frozen=True)
@@ -207,8 +174,8 @@ class PredictorReport:
     unit: str
     n: int
     confidence: float
-    heldout: HeldOutErrors | None = None
-    coefficients: tuple[CoefficientRow, ...] = ()
+    heldout: HeldOut | None = None
+    coefficients: tuple[Coefficient, ...] = ()
     effects: tuple[MarginalEffect, ...] = ()
     rows: tuple[FittedRow, ...] = ()
     breakdown: tuple[MarginalEffect, ...] = ()
@@ -389,7 +356,12 @@ class ReportData:
     @property
     def score(self) -> str:
         """What the task of the images calls its score, such as "accuracy"."""
-        return plugins.load_task(self.data.task).METRIC.label
+        return self.known[SCORE].label
+
+    @property
+    def known(self) -> Mapping[str, ResponseKind]:
+        """The responses, the score among them as the task of the images calls it."""
+        return of_task(plugins.load_task(self.data.task).METRIC)
 
     @property
     def limited(self) -> bool:

@@ -72,6 +72,11 @@ class RunConfig(RunOptions):
             return target_file.read(Path(self.target)).kinds
         return of_task(plugins.load_task(self.task).METRIC)
 
+    @property
+    def score(self) -> str:
+        """What the task calls its score, such as "accuracy"; that name of a table, too."""
+        return self.known[SCORE].label if SCORE in self.known else SCORE
+
     def limits(self) -> dict[str, Limit]:
         """Return the tightest limits on each response, the latency limit among them.
 

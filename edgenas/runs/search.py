@@ -211,8 +211,10 @@ def run_step(
             _write_page_again(context)
         if name in ("verify", "report"):
             return summary(context)
-        shown = search_document(result) if name == "optimize" else to_json(result)
-        return {"run": str(path), "step": name, "result": shown}
+        document = {"run": str(path), "step": name}
+        if name != "optimize":
+            return {**document, "result": to_json(result)}
+        return {**document, "score": context.config.score, "result": search_document(result)}
 
 
 def _status(context: RunContext) -> str:

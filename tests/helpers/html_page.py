@@ -81,3 +81,12 @@ class Page(HTMLParser):
                 self.ids.append(value or "")
             if name in ("src", "href", "xlink:href", "srcset", "data", "action"):
                 (self.links if tag == "a" else self.loaded).append(value or "")
+
+
+def strings(content: object) -> str:
+    """Return every text in a JSON document."""
+    if isinstance(content, dict):
+        return "\n".join(map(strings, content.values()))
+    if isinstance(content, list):
+        return "\n".join(map(strings, content))
+    return content if isinstance(content, str) else ""

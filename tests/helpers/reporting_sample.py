@@ -22,11 +22,10 @@ from edgenas.core.records import (
     Outcome,
     SearchResult,
 )
+from edgenas.core.records.fitted import Coefficient, HeldOut
 from edgenas.reporting.document import (
-    CoefficientRow,
     EnvironmentReport,
     FittedRow,
-    HeldOutErrors,
     MarginalEffect,
     MeasuredLatency,
     PredictorReport,
@@ -143,7 +142,7 @@ def _predictor(
     tvalues = params / bse
     pvalues = 2 * stats.t.sf(np.abs(tvalues), dof)
     table = tuple(
-        CoefficientRow(
+        Coefficient(
             name,
             *(float(v[i]) for v in (params, bse, tvalues, pvalues)),
             (float(params[i] - width * bse[i]), float(params[i] + width * bse[i])),
@@ -168,7 +167,7 @@ def _predictor(
     )
     error = loo - seen
     rmse, mape = float(np.sqrt((error**2).mean())), float(np.abs(error / seen).mean())
-    heldout = HeldOutErrors(len(seen), len(seen), rmse, mape, 0.93, 0.956, nominal)
+    heldout = HeldOut(len(seen), len(seen), rmse, mape, 0.93, 0.956, nominal)
     notes = ("Terms were fixed in advance: p values need no correction for selection.",)
     return PredictorReport(
         response, label, unit, len(seen), nominal, heldout, table, effects, rows, notes

@@ -122,8 +122,8 @@ def test_a_choice_that_draws_split_on_is_called_a_toss_up() -> None:
     found = certainty.Certainty(200, (("16px", 1.0),), ((("k3e1", 1.0),), two), 1.2, gains)
     assert found.sentence() == (
         "The winner is certain in 1 of 2 stages; stage 2 is a toss-up between k3e4 and k5e3 "
-        "(200 draws of what is not known yet). Knowing all latencies would gain 0.1 points of "
-        "accuracy, knowing all accuracies 0.4."
+        "(200 draws of what is not known yet). Knowing all latencies would gain 0.1 points, "
+        "knowing what every network scores 0.4."
     )
 
 

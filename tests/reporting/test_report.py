@@ -24,7 +24,7 @@ from edgenas.reporting.plots.plot import Plot
 from edgenas.reporting.words import numbers
 from edgenas.reporting.words.terminal import summary
 from helpers import roofline_sample
-from helpers.html_page import HOSTILE, Page
+from helpers.html_page import HOSTILE, Page, strings
 from helpers.reporting_sample import sample
 
 SECTIONS = (
@@ -53,15 +53,6 @@ def html(data: ReportData) -> str:
 def without_plots(data: ReportData) -> ReportData:
     """Keep what the answer needs, so that a page renders fast."""
     return replace(data, predictors=(), measurements=data.measurements[:3], evaluations=())
-
-
-def strings(content: object) -> str:
-    """Return every text in a JSON document."""
-    if isinstance(content, dict):
-        return "\n".join(map(strings, content.values()))
-    if isinstance(content, list):
-        return "\n".join(map(strings, content))
-    return content if isinstance(content, str) else ""
 
 
 def test_page_nests_and_has_every_section_once(html: str) -> None:

@@ -17,7 +17,7 @@ from edgenas.data.assemble import assemble
 from edgenas.data.base import Dataset, Split
 from edgenas.data.seen import seen
 from edgenas.runs.steps import fit, optimize
-from edgenas.runs.verdict.reservations import of_accuracy
+from edgenas.runs.verdict.reservations import of_score
 from helpers.answers import answers, network
 from helpers.learnt_run import learnt
 
@@ -116,7 +116,7 @@ def of(baseline: Answers | None, mine: Answers, networks: list[Answers]) -> list
     )
     alike = alike_networks(networks)
     found = Verification("local", None, 0.95, 1, (winner,), baseline=held, networks=alike)
-    return list(of_accuracy(found, winner))
+    return list(of_score(found, winner, "accuracy"))
 
 
 def test_a_network_that_a_plain_baseline_nearly_equals_is_a_reservation() -> None:
@@ -134,7 +134,9 @@ def under(mine: Answers, floor: Answers, limit_ms: float | None, **model: str) -
     method = "linear classifier on the frozen ImageNet network"
     held = Baseline(method, floor, 96, 96, 1080, 1080, sees="ImageNet features")
     return list(
-        of_accuracy(Verification("local", limit_ms, 0.95, 1, (winner,), baseline=held), winner)
+        of_score(
+            Verification("local", limit_ms, 0.95, 1, (winner,), baseline=held), winner, "accuracy"
+        )
     )
 
 
@@ -164,9 +166,9 @@ def test_networks_that_do_not_differ_beyond_noise_are_a_reservation() -> None:
 def test_remembered_test_images_are_a_reservation_from_one_in_a_hundred_on() -> None:
     winner = network(0, 0.2, val=answers(588, 600))
     found = Verification("local", None, 0.95, 1, (winner,), seen=Seen(3, 1, 357, 360))
-    (said,) = of_accuracy(found, winner)
+    (said,) = of_score(found, winner, "accuracy")
     assert "3 are, pixel by pixel" in said
-    assert list(of_accuracy(replace(found, seen=Seen(3, 0, 357, 360)), winner)) == []
+    assert list(of_score(replace(found, seen=Seen(3, 0, 357, 360)), winner, "accuracy")) == []
 
 
 @pytest.mark.parametrize(("apart", "proposed"), [(1, True), (40, False)])

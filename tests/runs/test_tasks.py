@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +17,23 @@ from edgenas.core.goals import parse_constraint
 from edgenas.core.progress import Silent
 from edgenas.data import base
 from edgenas.data.base import Dataset
-from edgenas.reporting.plots.of_report import tradeoff
-from edgenas.reporting.words.verdict import verdict
 from edgenas.runs.config import RunConfig, begun
+from edgenas.runs.dashboard.watch import FolderWatch
 from edgenas.runs.models.exported import require_one_class
 from edgenas.runs.open import open_run
 from edgenas.spaces import mbv3_tiny
 from edgenas.supernet.settings import TrainSettings
 from edgenas.supernet.train import train
+from helpers import scripted_clock
+from helpers.cli import edgenas
 from helpers.example_plugin import installed
-from helpers.reporting_sample import sample
+from helpers.html_page import Page, strings
 
 COLOURS = ("red", "green", "blue")
 SHOWN = [one for one in np.ndindex(2, 2, 2) if any(one)]  # of each image, in turn
 COUNT = 112
+# The word; names of elements and of data, such as "accuracy-fit", are not shown.
+ACCURACY = re.compile(r".{0,60}\baccurac(?:y|ies)\b(?![-_]).{0,30}", re.IGNORECASE)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -51,6 +55,16 @@ def write_images(folder: Path, count: int = COUNT) -> list[str]:
         pixels = rng.integers(0, 60, (8, 8, 3)) + 180 * np.array(SHOWN[index % len(SHOWN)])
         Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index:03}.png")
     return [f"{index:03}.png" for index in range(count)]
+
+
+class MultilabelPage(Page):
+    first_heading = "Exact match against latency"
+
+
+def shown_by(html: str) -> str:
+    """Return what a reader sees of a page: its text, and the texts of its plots."""
+    page = MultilabelPage(html)
+    return "\n".join((page.text, *(strings(json.loads(one)) for one in page.data)))
 
 
 def load(folder: Path, task: str = "multilabel") -> Dataset:
@@ -143,12 +157,38 @@ def test_a_supernet_learns_several_classes_and_is_scored_by_whole_answers(tmp_pa
     assert report.largest_accuracy > 2 * commonest
 
 
-def test_what_is_shown_of_a_run_calls_the_score_as_the_task_does() -> None:
-    data = sample()
-    data = replace(data, data=replace(data.data, task="multilabel"))
-    assert "Exact match on the target" in [fact.label for fact in verdict(data).facts]
-    plot = tradeoff(data)
-    assert "Exact match (%)" in json.dumps(plot.specification)
+def test_no_page_and_no_table_of_a_run_says_accuracy(tmp_path: Path) -> None:
+    separated(tmp_path, write_images(tmp_path / "images"), "|")
+    target = scripted_clock.target_file(tmp_path, "board")
+    runs = tmp_path / "runs"
+    asked = (
+        "--task",
+        "multilabel",
+        "--data",
+        f"imagefolder:{tmp_path}",
+        "--epochs",
+        "3",
+        "--engine",
+        "onnxruntime",
+    )
+    few = ("--samples", "8", "--evaluate", "8", "--top", "2", "--constraint", "exact_match>=1%")
+    with scripted_clock.ticking(tmp_path):
+        searched = edgenas("search", "--target", target, *asked, *few, "--out", str(runs / "first"))
+        assert searched.returncode == 0, searched.stderr
+        shutil.copytree(runs / "first", runs / "second")
+        optimized = edgenas("optimize", str(runs / "first"))
+    compared = edgenas("compare", *(str(runs / name) for name in ("first", "second")), cwd=tmp_path)
+    (comparison,) = tmp_path.glob("*.html")
+    terminal = "".join(done.stdout for done in (searched, optimized, compared))
+    assert "exact match" in terminal
+    assert not ACCURACY.search(terminal)
+    for path in (runs / "first" / "report.html", comparison):
+        shown = shown_by(path.read_text("utf-8"))
+        assert "xact match" in shown
+        assert not ACCURACY.search(shown), ACCURACY.search(shown)
+    states = FolderWatch(runs).look().runs
+    assert [one.best and one.best.score_name for one in states] == ["exact match"] * 2
+    assert states[0].limits == "exact match at least 1 %"
 
 
 def test_what_answers_with_one_class_refuses_the_run(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from edgenas.core import plugins
 from edgenas.core.errors import InputError, RunFolderError
 from edgenas.core.files.run_folder import RunFolder
+from edgenas.core.metrics import REGISTRY
 from edgenas.core.progress import Silent
 from edgenas.core.records.warm_starts import PriorGain, WarmStart
 from edgenas.optimize.term_rows import TermRows
@@ -86,7 +87,7 @@ def test_a_prior_that_does_not_help_is_not_used_and_said_so(prior: object) -> No
     assert not gain.used
     assert found[0] is None
     record = WarmStart("runs/pi4", priors={"latency_ms": gain})
-    assert "did not help and is not used" in warm_start.sentences(record)[0]
+    assert "did not help and is not used" in warm_start.sentences(record, REGISTRY)[0]
 
 
 def test_what_was_taken_over_is_said() -> None:
@@ -94,9 +95,9 @@ def test_what_was_taken_over_is_said() -> None:
     record = WarmStart(
         "runs/pi4", True, 30, {"latency_ms": gain}, 20, 7, ("it is of other images",)
     )
-    said = " ".join(warm_start.sentences(record))
+    said = " ".join(warm_start.sentences(record, REGISTRY))
     for text in (
-        "30 accuracies",
+        "30 networks were not evaluated again",
         "took 50% off the error",
         "0.1 ms instead of 0.2 ms",
         "7 of them",

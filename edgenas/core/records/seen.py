@@ -39,5 +39,5 @@ class Seen:
             f"{name}: of {counted(self.n_test, 'test image')} "
             f"{self.identical:,} {are(self.identical)}, pixel by pixel, among the training or "
             f"validation images, and {self.nearly:,} more{drawn} {are(self.nearly)} nearly: "
-            f"accuracy on {self.share:.1%} of them is memory. Take them out of the test images."
+            f"{self.share:.1%} of the answers are memory. Take them out of the test images."
         )

@@ -8,7 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from edgenas.predictors.base import HeldOut, Runs
+from edgenas.core.records.fitted import HeldOut
+from edgenas.predictors.base import Runs
 from edgenas.predictors.tables.log_response import measured
 
 CONFIDENCE = 0.9

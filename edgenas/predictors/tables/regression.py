@@ -20,10 +20,11 @@ from edgenas.core.counted import counted, were
 from edgenas.core.errors import PredictorError, nearest
 from edgenas.core.files.run_folder import read_json, write_json
 from edgenas.core.notebook import html_table
+from edgenas.core.records.fitted import HeldOut
 from edgenas.core.tables.columns import as_column, as_columns
 from edgenas.core.tables.file import Table
 from edgenas.predictors import regression
-from edgenas.predictors.base import HeldOut, Prediction, TrainingData
+from edgenas.predictors.base import Prediction, TrainingData
 from edgenas.predictors.linear import bootstrap as selection
 from edgenas.predictors.linear import sealed
 from edgenas.predictors.linear.one_thread import one_thread

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from edgenas.core.intervals import EXTRAPOLATION
-from edgenas.predictors.base import Coefficient
+from edgenas.core.records.fitted import Coefficient
 from edgenas.predictors.linear import bootstrap
 from edgenas.predictors.regression import Regression
 from edgenas.predictors.tables import coded_categories, power_sums
@@ -181,7 +179,7 @@ def _line(inference: bootstrap.Inference | None, at: int, line: Coefficient) -> 
         "t": line.tvalue,
         "p": line.pvalue,
         "ci95": list(line.conf_int),
-        "vif": line.vif if np.isfinite(line.vif) else None,
+        "vif": line.vif,
     }
     return (
         document if inference is None else {**document, "selected": float(inference.selected[at])}

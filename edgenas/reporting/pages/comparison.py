@@ -50,7 +50,7 @@ def _winner_table(boards: tuple[FinishedBoard, ...]) -> list[tuple[str, list[str
         winner = board.data.winner or next(iter(board.data.candidates), None)
         budget = numbers.milliseconds(board.data.limit_ms) if board.data.limited else "none"
         figures = {"Budget": budget}
-        columns.append(figures | (candidate_figures(winner) if winner else {}))
+        columns.append(figures | (candidate_figures(winner, board.data.score) if winner else {}))
     labels = dict.fromkeys(label for column in columns for label in column)
     return [(label, [column.get(label, numbers.MISSING) for column in columns]) for label in labels]
 

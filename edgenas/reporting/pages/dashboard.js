@@ -57,7 +57,7 @@ function showCard(parts, run) {
   parts.bar.value = doing.done;
   if (doing.share !== null) fact(parts, "Of the search", percent(doing.share));
   fact(parts, doing.share !== null ? "Time left" : "Time left of this step", doing.seconds_left === null ? null : "about " + duration(doing.seconds_left));
-  fact(parts, "Best so far", best === null ? null : percent(best.accuracy, 1) + " in " + milliseconds(best.latency_ms));
+  fact(parts, "Best so far", best === null ? null : percent(best.score, 1) + " " + best.score_name + " in " + milliseconds(best.latency_ms));
   if (timing !== null) {
     if (timing.temperature_celsius !== null) fact(parts, "Temperature", timing.temperature_celsius.toFixed(0) + " °C");
     fact(parts, "Timings rejected", timing.timed ? percent(timing.rejected / timing.timed) + " of " + timing.timed.toLocaleString("en") : null);
@@ -73,8 +73,8 @@ function row(run) {
   const first = make("td");
   first.append(parts.tick);
   made.append(first);
-  for (const name of ["run", "state", "asked", "accuracy", "latency", "changed"]) {
-    parts.cells[name] = make("td", "", name === "accuracy" || name === "latency" ? {class: "n"} : name === "state" ? {} : {class: name});
+  for (const name of ["run", "state", "asked", "score", "latency", "changed"]) {
+    parts.cells[name] = make("td", "", name === "score" || name === "latency" ? {class: "n"} : name === "state" ? {} : {class: name});
     made.append(parts.cells[name]);
   }
   return parts;
@@ -92,8 +92,8 @@ function showRow(parts, run) {
   cells.state.replaceChildren(state);
   for (const text of run.says) cells.state.append(make("div", text, {class: "small"}));
   set(cells.asked, [run.target && "on " + run.target, run.data, run.limits].filter(Boolean).join(" · "));
-  cells.accuracy.title = best ? best.network : "";
-  set(cells.accuracy, best && best.accuracy !== null ? percent(best.accuracy, 1) : "");
+  cells.score.title = best ? best.network : "";
+  set(cells.score, best && best.score !== null ? percent(best.score, 1) + " " + best.score_name : "");
   set(cells.latency, best && best.latency_ms !== null ? milliseconds(best.latency_ms) : "");
   set(cells.changed, new Date(1000 * run.changed_s).toLocaleString("en-GB", {dateStyle: "medium", timeStyle: "short"}));
 }

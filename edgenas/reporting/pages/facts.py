@@ -30,6 +30,7 @@ def facts(data: ReportData) -> dict[str, Any]:
 def _metrics(data: ReportData) -> dict[Architecture, dict[str, float]]:
     facts: dict[Architecture, dict[str, float]] = {}
     score = score_axis(data)
+    of_float = f"{data.score.capitalize()} of the float network (%)"
     for measured in data.measurements:
         latency, energy = measured.outcome.latency, measured.outcome.energy
         if latency is None:
@@ -45,7 +46,7 @@ def _metrics(data: ReportData) -> dict[Architecture, dict[str, float]]:
     for evaluated in data.evaluations:
         values = {
             score: 100 * evaluated.int8_accuracy,
-            "Accuracy of the float network (%)": _times(evaluated.fp32_accuracy, 100),
+            of_float: _times(evaluated.fp32_accuracy, 100),
         }
         facts[evaluated.architecture] = facts.get(evaluated.architecture, {}) | _known(values)
     for candidate in data.candidates:
@@ -56,7 +57,7 @@ def _metrics(data: ReportData) -> dict[Architecture, dict[str, float]]:
             "Peak memory (MB)": _times(candidate.peak_rss_bytes, 1e-6),
             "Model file (kB)": _times(candidate.model_bytes, 1e-3),
             score: _times(candidate.device_accuracy, 100),
-            "Accuracy of the float network (%)": _times(candidate.fp32_accuracy, 100),
+            of_float: _times(candidate.fp32_accuracy, 100),
         }
         architecture = candidate.predicted.architecture
         facts[architecture] = _known(values) | facts.get(architecture, {})

@@ -22,8 +22,8 @@ from edgenas.reporting.plots.fronts import axis
 from edgenas.reporting.words import int8_layers, numbers, roofline
 from edgenas.reporting.words.verdict import verdict
 
-MEASURED, VALIDATION = "Latency, measured (95 %)", "Accuracy on the validation images (95 %)"
-# The figure that shows what decided between candidates.
+MEASURED, VALIDATION = "Latency, measured (95 %)", "{} on the validation images (95 %)"
+# The figure that shows what decided between candidates; {} is the score.
 DECIDING = {SCORE: VALIDATION, "latency_ms": MEASURED, "quality": MEASURED}
 
 # Where the limit is on a plot of accuracy against latency.
@@ -148,9 +148,9 @@ def _error(value: float, unit: str) -> str:
 
 def _candidate_table(data: ReportData) -> list[tuple[str, list[str]]]:
     """Return (figure, its value for each candidate); the figure that decided says so."""
-    columns = [candidate_figures(candidate) for candidate in data.candidates]
+    columns = [candidate_figures(candidate, data.score) for candidate in data.candidates]
     labels = dict.fromkeys(label for column in columns for label in column)
-    decided = DECIDING.get(data.decided_by)
+    decided = DECIDING.get(data.decided_by, "").format(data.score.capitalize())
     return [
         (
             f"{label} · decided" if label == decided else label,
@@ -160,8 +160,12 @@ def _candidate_table(data: ReportData) -> list[tuple[str, list[str]]]:
     ]
 
 
-def candidate_figures(candidate: VerifiedCandidate) -> dict[str, str]:
-    """Return the figures of one verified candidate, by name, in the order of the tables."""
+def candidate_figures(candidate: VerifiedCandidate, score: str) -> dict[str, str]:
+    """Return the figures of one verified candidate, by name, in the order of the tables.
+
+    score : what its task calls what is scored.
+    """
+    of = score.capitalize()
     latency, n = candidate.measured_latency_ms, candidate.n_images
     measured = numbers.MISSING
     if latency is not None:
@@ -172,13 +176,13 @@ def candidate_figures(candidate: VerifiedCandidate) -> dict[str, str]:
         MEASURED: measured,
         "Latency, p90": numbers.milliseconds(latency.p90 if latency else None),
         "Latency of the float network": numbers.milliseconds(candidate.fp32_latency_ms),
-        "Accuracy, predicted": numbers.percent_bounds(candidate.predicted[SCORE]),
-        VALIDATION: _validation(candidate),
-        "Accuracy, float on the host": numbers.percent(candidate.fp32_accuracy, n),
-        "Accuracy, int8 on the host": numbers.percent(candidate.int8_accuracy, n),
-        "Accuracy, int8 on the target": numbers.percent(candidate.device_accuracy, n),
+        f"{of}, predicted": numbers.percent_bounds(candidate.predicted[SCORE]),
+        VALIDATION.format(of): _validation(candidate),
+        f"{of}, float on the host": numbers.percent(candidate.fp32_accuracy, n),
+        f"{of}, int8 on the host": numbers.percent(candidate.int8_accuracy, n),
+        f"{of}, int8 on the target": numbers.percent(candidate.device_accuracy, n),
         "Images behind these": numbers.MISSING if n is None or candidate.synthetic else f"{n:,}",
-        **_parity(candidate.parity),
+        **_parity(candidate.parity, of),
         "Same answer as the host": numbers.percent(candidate.agreement, n),
         "Peak memory": numbers.storage(candidate.peak_rss_bytes),
         "Model file": numbers.storage(candidate.model_bytes),
@@ -212,10 +216,10 @@ def _further_figures(candidate: VerifiedCandidate) -> dict[str, str]:
     return figures
 
 
-def _parity(parity: ParityRecord | None) -> dict[str, str]:
-    """Return the interval of the accuracy, and how far host and target are off the reference."""
+def _parity(parity: ParityRecord | None, of: str) -> dict[str, str]:
+    """Return the interval of the score, called `of`; how far host and target are off."""
     names = {"host": "Logits off the reference, host", "target": "Logits off the reference, target"}
-    interval = "Accuracy on the target (95 %)"
+    interval = f"{of} on the target (95 %)"
     if parity is None:
         return {interval: numbers.MISSING, **dict.fromkeys(names.values(), numbers.MISSING)}
     rows = {names[row.place]: row for row in parity.engines if row.place in names}

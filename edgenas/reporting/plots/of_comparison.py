@@ -35,7 +35,8 @@ def frontiers(data: ComparisonData) -> Plot | None:
     ys = [y for line in lines for _, y in line] + [float(winner["y"]) for _, winner in winners]
     budgets = _budgets(boards)
     across = span("Latency on the board (ms)", xs, max(latencies) > _LOG_FROM * min(latencies) > 0)
-    axes = Axes(with_limits(across, list(budgets)), span("Accuracy (%)", ys), 560, 360)
+    up = span(f"{data.score.capitalize()} (%)", ys)
+    axes = Axes(with_limits(across, list(budgets)), up, 560, 360)
     looks: dict[str, Look] = {}
     marks: list[Record] = []
     for number, (board, line) in enumerate(zip(boards, lines, strict=True)):
@@ -169,7 +170,7 @@ def _marks(board: FinishedBoard, line: Sequence[tuple[float, float]]) -> list[Re
             "series": board.target,
             "net": str(at[x, y].architecture),
             "tip": f"{at[x, y].architecture}\npredicted on {board.target}: "
-            f"{numbers.with_bounds(at[x, y]['latency_ms'])} ms, accuracy "
+            f"{numbers.with_bounds(at[x, y]['latency_ms'])} ms, {board.data.score} "
             f"{numbers.percent_bounds(at[x, y][SCORE])}",
         }
         for x, y in line
@@ -183,8 +184,8 @@ def _winner(board: FinishedBoard) -> Record | None:
     tip = (
         f"{'winner' if board.data.status == 'pass' else 'best, failed'} on {board.target}\n"
         f"{winner.predicted.architecture}\n"
-        f"measured {numbers.milliseconds(winner.measured_latency_ms.median)}, accuracy "
-        f"{numbers.percent(winner.device_accuracy, winner.n_images)}"
+        f"measured {numbers.milliseconds(winner.measured_latency_ms.median)}, "
+        f"{board.data.score} {numbers.percent(winner.device_accuracy, winner.n_images)}"
     )
     return {
         "x": winner.measured_latency_ms.median,

@@ -31,9 +31,9 @@ def goals(data: ReportData) -> str:
     search = data.search
     if search is None:
         return ""
-    kinds = [REGISTRY[name] for name in search.objectives]
+    kinds = [data.known[name] for name in search.objectives]
     wanted = [f"{'more' if kind.goal == 'max' else 'less'} {kind.label}" for kind in kinds]
-    kept = [limit_text(limit) for limit in search.limits]
+    kept = [limit_text(limit, data.known) for limit in search.limits]
     return _listed(wanted) + (f", with {_listed(kept)}" if kept else "")
 
 
@@ -87,7 +87,7 @@ def front_data(data: ReportData, names: Sequence[str]) -> FrontData:
         known = [point.response(name) for point in (*search.frontier, *search.candidates)]
         greatest = max((value.mean for value in known if value is not None), default=1.0)
         limit = limits.get(name, Limit(name))
-        axes.append(axis(REGISTRY[name], greatest, limit.at_most, limit.at_least))
+        axes.append(axis(data.known[name], greatest, limit.at_most, limit.at_least))
     won = data.winner if data.status == "pass" else None
     winner = None if won is None else _verified((won,), axes)
     others = [

@@ -7,10 +7,10 @@ from dataclasses import replace
 from statistics import NormalDist
 
 from edgenas.core.records import Candidate, Interval
+from edgenas.core.records.fitted import Coefficient
 from edgenas.core.records.goals import SCORE
 from edgenas.core.records.intervals import wilson
 from edgenas.reporting.document import (
-    CoefficientRow,
     FittedRow,
     MarginalEffect,
     PredictorReport,
@@ -39,22 +39,23 @@ def tradeoff(data: ReportData) -> Plot:
     frontier = data.search.frontier if data.search else ()
     proposed = data.search.candidates if data.search else ()
     others = tuple(c for c in data.candidates if data.winner is None or not _same(c, data.winner))
+    score = data.score
     series = [
         kinds.Series("measured subnet", "known", _measured(data)),
-        kinds.Series("accuracy only predicted", "half_known", _half_measured(data)),
-        kinds.Series("proposed (predicted)", "predicted", _predicted(proposed)),
-        kinds.Series("verified on the target", "verified", _verified(others, passed=True)),
-        kinds.Series("failed", "failed", _verified(others, passed=False)),
+        kinds.Series(f"{score} only predicted", "half_known", _half_measured(data)),
+        kinds.Series("proposed (predicted)", "predicted", _predicted(proposed, score)),
+        kinds.Series("verified on the target", "verified", _verified(others, score, passed=True)),
+        kinds.Series("failed", "failed", _verified(others, score, passed=False)),
     ]
     if data.winner is not None:
         passed = data.status == "pass"
         look: kinds.SeriesLook = "winner" if passed else "failed"
         unverified = data.status == "not verified"
         text = "winner" if passed else "best, then" if unverified else "best, failed"
-        marks = _verified((data.winner,), passed=data.winner.passed)
+        marks = _verified((data.winner,), score, passed=data.winner.passed)
         series.append(kinds.Series(text, look, marks, text))
     if data.infeasible is not None:
-        least = _predicted((data.infeasible,))
+        least = _predicted((data.infeasible,), score)
         series.append(kinds.Series("least latency", "predicted", least, "fastest there is"))
     return kinds.tradeoff(
         "tradeoff",
@@ -177,7 +178,7 @@ def coefficients(predictor: PredictorReport) -> Plot | None:
     return kinds.interval_rows(f"{slug(predictor)}-coefficients", rows, label)
 
 
-def plotted_coefficients(predictor: PredictorReport) -> list[CoefficientRow]:
+def plotted_coefficients(predictor: PredictorReport) -> list[Coefficient]:
     """Return the terms that the plot shows: the largest, then by group in order of appearance."""
     usable = [row for row in predictor.coefficients if row.term_sd]
     groups = list(dict.fromkeys(row.group for row in usable))
@@ -237,7 +238,7 @@ def _measured(data: ReportData) -> tuple[kinds.Mark, ...]:
         value = 100 * accuracy[measurement.architecture]
         tip = (
             f"{measurement.architecture}\nmeasured {numbers.milliseconds(latency.median_ms)}, "
-            f"accuracy {value:.1f} %"
+            f"{data.score} {value:.1f} %"
         )
         x = Interval(latency.median_ms, low, high)
         marks.append(
@@ -258,27 +259,29 @@ def _half_measured(data: ReportData) -> tuple[kinds.Mark, ...]:
         x, y = Interval(latency.median_ms, *latency.span_ms), 100 * accuracy.mean
         tip = (
             f"{measurement.architecture}\nmeasured {numbers.milliseconds(latency.median_ms)}, "
-            f"predicted accuracy {numbers.percent_bounds(accuracy)}"
+            f"predicted {data.score} {numbers.percent_bounds(accuracy)}"
         )
         marks.append(kinds.Mark(x, Interval(y, y, y), tip, str(measurement.architecture)))
     return tuple(marks)
 
 
-def _predicted(candidates: tuple[Candidate, ...]) -> tuple[kinds.Mark, ...]:
+def _predicted(candidates: tuple[Candidate, ...], score: str) -> tuple[kinds.Mark, ...]:
     return tuple(
         kinds.Mark(
             candidate["latency_ms"],
             _scaled(candidate[SCORE], 100.0),
             f"{candidate.architecture}\npredicted "
             f"{numbers.with_bounds(candidate['latency_ms'])} ms, "
-            f"accuracy {numbers.percent_bounds(candidate[SCORE])}",
+            f"{score} {numbers.percent_bounds(candidate[SCORE])}",
             str(candidate.architecture),
         )
         for candidate in candidates
     )
 
 
-def _verified(candidates: tuple[VerifiedCandidate, ...], passed: bool) -> tuple[kinds.Mark, ...]:
+def _verified(
+    candidates: tuple[VerifiedCandidate, ...], score: str, *, passed: bool
+) -> tuple[kinds.Mark, ...]:
     marks = []
     for candidate in candidates:
         latency, accuracy, where = (
@@ -292,10 +295,10 @@ def _verified(candidates: tuple[VerifiedCandidate, ...], passed: bool) -> tuple[
             continue
         if accuracy is not None:
             y = Interval(*[100 * accuracy] * 3)
-            seen = f"accuracy {numbers.percent(accuracy, candidate.n_images)} {where}"
+            seen = f"{score} {numbers.percent(accuracy, candidate.n_images)} {where}"
         elif candidate.synthetic:
             y = _scaled(candidate.predicted[SCORE], 100.0)
-            seen = f"accuracy {numbers.percent_bounds(candidate.predicted[SCORE])} predicted only"
+            seen = f"{score} {numbers.percent_bounds(candidate.predicted[SCORE])} predicted only"
         else:
             continue
         measured = numbers.milliseconds(latency.median)
@@ -309,7 +312,7 @@ def _same(candidate: VerifiedCandidate, other: VerifiedCandidate) -> bool:
     return candidate.predicted.architecture == other.predicted.architecture
 
 
-def _interval(row: CoefficientRow) -> Interval:
+def _interval(row: Coefficient) -> Interval:
     return Interval(row.coef, *row.conf_int)
 
 

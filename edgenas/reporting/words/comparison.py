@@ -6,6 +6,7 @@ import math
 
 from edgenas.core.counted import counted
 from edgenas.core.records import Interval
+from edgenas.core.records.goals import SCORE
 from edgenas.reporting.compared import ComparedChoice, ComparisonData
 from edgenas.reporting.words import numbers
 
@@ -44,9 +45,7 @@ def sentence(data: ComparisonData) -> str:
             continue
         accuracy = numbers.percent(winner.device_accuracy, winner.n_images)
         if winner.synthetic:
-            accuracy = (
-                f"{numbers.percent(winner.predicted['accuracy'].mean)} predicted, not measured,"
-            )
+            accuracy = f"{numbers.percent(winner.predicted[SCORE].mean)} predicted, not measured,"
         parts.append(f"{board.target}: {accuracy} in {numbers.milliseconds(latency.median)}")
     return "; ".join(parts) + "." if parts else "No board could be measured and searched."
 

@@ -257,7 +257,7 @@ def _infeasible(data: ReportData) -> Verdict:
                 f"Upper bound of {numbers.with_bounds(fastest)} ms: {least.architecture}",
             ),
             Fact(
-                "Accuracy of that network",
+                f"{data.score.capitalize()} of that network",
                 numbers.percent(least[SCORE].mean),
                 f"Predicted, {numbers.percent_bounds(least[SCORE])}",
             ),

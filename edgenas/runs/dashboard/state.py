@@ -14,12 +14,14 @@ State = Literal[
 class Best:
     """The best network so far: the winner of a verified run, else of those measured and evaluated.
 
-    accuracy : fraction. latency_ms : median. Either is None where it is not known.
+    score : fraction. latency_ms : median. Either is None where it is not known.
+    score_name : what the run's task calls it, such as "accuracy".
     """
 
     network: str
-    accuracy: float | None
+    score: float | None
     latency_ms: float | None
+    score_name: str
 
 
 @dataclass(frozen=True)

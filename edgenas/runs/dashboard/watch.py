@@ -138,11 +138,12 @@ class _RunWatch:
             return best
         if is_plain_file(self._folder.store):
             try:
-                limit = read_config(self._folder).limits().get("latency_ms")
+                config = read_config(self._folder)
+                limit = config.limits().get("latency_ms")
                 row = Store(self._folder.store).best_within(limit.at_most if limit else None)
             except (EdgeNasError, OSError):
                 return best  # it is being written
-            best = None if row is None else Best(str(row[0]), *row[1:])
+            best = None if row is None else Best(str(row[0]), *row[1:], config.score)
         self._best = (time.monotonic(), best)
         return best
 
@@ -164,17 +165,18 @@ def _judged(folder: RunFolder, state: RunState) -> RunState:
         return state
     try:
         folder.require_inside()
-        said = verdict(folder, read_config(folder))
+        config = read_config(folder)
+        said = verdict(folder, config)
         verified = read_verification(folder)
     except (EdgeNasError, OSError) as problem:
         return replace(state, state="damaged", says=(str(problem),))
     best = verified.winner or verified.models[0]
-    accuracy, latency_ms = best.known(SCORE), best.known("latency_ms")
+    known = best.known(SCORE), best.known("latency_ms")
     return replace(
         state,
         state=said.status,
         says=(*said.outdated, *said.reservations),
-        best=Best(str(best.candidate.architecture), accuracy, latency_ms),
+        best=Best(str(best.candidate.architecture), *known, config.score),
         is_finished=is_plain_file(folder.explanation) and not is_plain_file(folder.table),
     )
 

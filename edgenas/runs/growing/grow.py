@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from edgenas.core.counted import counted
 from edgenas.core.errors import DataError, InfeasibleError, InputError, PredictorError
 from edgenas.core.goals import parse_constraint
-from edgenas.core.metrics import REGISTRY
 from edgenas.core.progress import Progress
 from edgenas.core.records import Answers, Architecture, Limit, to_json
 from edgenas.core.records.growth import Contender, Growth, GrowthRound, Start, Way
@@ -160,7 +159,7 @@ def _check(context: RunContext, seed: Architecture, limits: Mapping[str, Limit])
             "Search a space of inverted bottlenecks, such as --space mbv3-tiny-free.",
         )
     for name, limit in limits.items():
-        kind = REGISTRY[name]
+        kind = context.config.known[name]
         if kind.counted is None and not isinstance(predictors.fitted.get(name), Additive):
             raise PredictorError(
                 f"What a channel costs in {kind.label} is not known: it has no linear predictor.",

@@ -96,8 +96,8 @@ class Board:
         measured = any(one.outcome.status == "ok" for one in run.measurements())
         if measured and not run.observed(metric):
             raise InputError(
-                f"'{run.target.name}' gave no {REGISTRY[metric].label} of any network that it "
-                "measured.",
+                f"'{run.target.name}' gave no {run.config.known[metric].label} of any network that "
+                "it measured.",
                 "Ask for another response, or start a new run on a target that gives it.",
             )
 

@@ -76,7 +76,16 @@ def check(context: RunContext, search: SearchResult) -> list[VerifiedModel]:
         latency = None if outcome.estimated else outcomes[fp32.key].latency
         if model is floated and latency is not None:
             found = replace(found, fp32_latency_ms=latency.median_ms)
-        verified.append(judged(found, measurement, layers, held, context.hardware_counts()))
+        verified.append(
+            judged(
+                found,
+                measurement,
+                layers,
+                held,
+                context.hardware_counts(),
+                known=context.config.known,
+            )
+        )
         context.store.add_measurement(measurement)
     return verified
 
@@ -251,7 +260,7 @@ def _verify(
         agreement = _share(task.right(answers, task.decode(host)))
         gate = judge(context, model, test, engine=engine, host=host, device=device)
         parity = gate.record
-        reasons += [*gate.problems, *_loss(device_accuracy, host_accuracy)]
+        reasons += [*gate.problems, *_loss(context.config.score, device_accuracy, host_accuracy)]
     reasons += _stored(context, model, file)
     return VerifiedModel(
         model=model,
@@ -282,10 +291,10 @@ def _stored(context: RunContext, model: ExportedModel, file: ModelFile) -> list[
     return [f"{said} Write it again: edgenas export {context.folder.path}"] if said else []
 
 
-def _loss(device: float | None, host: float | None) -> list[str]:
+def _loss(score: str, device: float | None, host: float | None) -> list[str]:
     if device is None or host is None or device >= host - MOST_ACCURACY_LOSS:
         return []
-    return [f"Its accuracy on the target is {device:.2%}, on the host {host:.2%}."]
+    return [f"Its {score} on the target is {device:.2%}, on the host {host:.2%}."]
 
 
 def missed(verification: Verification) -> str:

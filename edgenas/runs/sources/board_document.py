@@ -75,7 +75,7 @@ def report_data(context: RunContext) -> ReportData:
         int8_layers=int8_layers.stored(context),
         roofline=roofline_file.stored(context),
         pathologies=slow_kernels.sentences(context, context.target.engine, context.winners()),
-        warm_start=() if taken is None else warm_start.sentences(taken),
+        warm_start=() if taken is None else warm_start.sentences(taken, context.config.known),
         reservations=verdict.reservations,
         outdated=verdict.outdated,
         next_command=verdict.next_command,

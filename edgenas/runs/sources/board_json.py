@@ -6,7 +6,6 @@ from typing import Any
 
 from edgenas.core.records import Candidate, Verification, VerifiedModel, to_json
 from edgenas.core.records.choice import reason
-from edgenas.core.records.goals import SCORE
 from edgenas.explain.slow_kernels import find
 from edgenas.predictors.base import FittedPredictor
 from edgenas.runs.run import RunContext
@@ -32,7 +31,7 @@ def document(context: RunContext) -> dict[str, Any]:
         "objectives": list(result.objectives),
         "constraints": list(result.constraints),
         "winner": None if winner is None else _verified(context, winner, winner),
-        "score": context.config.known[SCORE].label,
+        "score": context.config.score,
         "choice": None if winner is None else _choice(context, verification),
         "baseline": None
         if verification.baseline is None
@@ -61,7 +60,7 @@ def document(context: RunContext) -> dict[str, Any]:
         ],
         "warm_start": None
         if taken is None
-        else to_json(taken) | {"says": list(warm_start.sentences(taken))},
+        else to_json(taken) | {"says": list(warm_start.sentences(taken, context.config.known))},
     }
 
 

@@ -189,7 +189,7 @@ def _front(context: RunContext, optimizer: ModuleType, started: float) -> Search
     # networks are equally fast by the dozen: of these the most accurate are wanted
     only_rate = [one.response for one in config.wanted] == ["images_per_s"]
     wanted = (*config.wanted, Objective(SCORE, "max")) if only_rate else config.wanted
-    layout = lay_out_front(predictors, wanted, searched)
+    layout = lay_out_front(predictors, wanted, searched, known=config.known)
     budget = config.budget or optimizer.BUDGET
     known = warm_start.start_architectures(context, budget)
     starts = np.array([layout.point(one) for one in known], np.int64)

@@ -11,7 +11,7 @@ import numpy as np
 from edgenas.core.counted import are, counted
 from edgenas.core.errors import EdgeNasError, InputError
 from edgenas.core.files.run_folder import write_bytes
-from edgenas.core.metrics import REGISTRY
+from edgenas.core.metrics import ResponseKind
 from edgenas.core.records import Architecture
 from edgenas.core.records.goals import ROBUST, SCORE
 from edgenas.core.records.warm_starts import PriorGain, WarmStart
@@ -192,16 +192,16 @@ def start_architectures(context: RunContext, budget: int) -> list[Architecture]:
     return [one for one in dict.fromkeys(every) if context.space.contains(one)][:most]
 
 
-def sentences(record: WarmStart) -> tuple[str, ...]:
-    """Return what the warm start gave, in words."""
+def sentences(record: WarmStart, known: Mapping[str, ResponseKind]) -> tuple[str, ...]:
+    """Return what the warm start gave, in words. known : the responses of the run."""
     said = []
     if record.supernet:
         said.append(
             f"The supernet is that of {record.run}; "
-            f"{counted(record.evaluations, 'accuracy was', 'accuracies were')} not evaluated again."
+            f"{counted(record.evaluations, 'network was', 'networks were')} not evaluated again."
         )
     for name, gain in record.priors.items():
-        kind = REGISTRY[name]
+        kind = known[name]
         errors = (
             f"{kind.shown(gain.with_prior)} instead of {kind.shown(gain.without)} on rows left "
             f"out, from {gain.n}"
@@ -216,5 +216,5 @@ def sentences(record: WarmStart) -> tuple[str, ...]:
             f"The search began from {counted(record.starts, 'network')} of its frontier; "
             f"{record.kept} of them {are(record.kept)} on the frontier found here."
         )
-    said += [f"No accuracies were taken from {record.run}: {why}." for why in record.refused]
+    said += [f"No evaluations were taken from {record.run}: {why}." for why in record.refused]
     return tuple(said)

@@ -15,7 +15,7 @@ from edgenas.core.readings import Observed
 from edgenas.core.records import Interval
 from edgenas.explain.choices import Change
 from edgenas.explain.diagnostics import diagnostics
-from edgenas.explain.rows import coefficients, effects, held_out
+from edgenas.explain.rows import coefficients, effects
 from edgenas.predictors.base import Additive, FittedPredictor
 from edgenas.reporting.document import FittedRow, MarginalEffect, PredictorReport
 from edgenas.runs.run import RunContext
@@ -62,7 +62,7 @@ def _explain(
         unit=metric.unit,
         n=predictor.n,
         confidence=confidence,
-        heldout=held_out(predictor),
+        heldout=predictor.heldout,
         coefficients=coefficients(shown, matrix, confidence, source.group) if shown else (),
         effects=_effects(shown, changes, confidence, metric.unit) if shown else (),
         rows=_rows(source, predictor, matrix, observed, confidence),

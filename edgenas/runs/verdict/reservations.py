@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from edgenas.core.counted import counted, were
 from edgenas.core.errors import ExportError
-from edgenas.core.metrics import REGISTRY, ResponseKind
+from edgenas.core.metrics import ResponseKind
 from edgenas.core.records import (
     Answers,
     Baseline,
@@ -32,12 +32,17 @@ MOST_UNUSED = 0.6  # of a limit: a winner that is faster is not held back by it
 
 
 def reservations(
-    target: str, verified: VerifiedModel, limit_ms: float | None, promised: Collection[str]
+    target: str,
+    verified: VerifiedModel,
+    limit_ms: float | None,
+    promised: Collection[str],
+    known: Mapping[str, ResponseKind],
 ) -> tuple[str, ...]:
     """Return what the pass of `verified` stands under; empty for one without a doubt.
 
     limit_ms : on its latency; None for no limit.
     promised : responses that the search went by, whose prediction intervals are promises.
+    known : the responses of the run.
     """
     found = list(_slower_than_float(verified))
     found += of_outcome(target, verified.outcome, limit_ms)
@@ -45,9 +50,9 @@ def reservations(
         basis = verified.outcome.provider
         known_by = _ACCURACY if basis == FORMULAS else basis
         found.append(f"{_ESTIMATED}: {known_by} {_SYNTHESISE}")
-    found += broken_promises(verified, promised, REGISTRY)
+    found += broken_promises(verified, promised, known)
     if verified.synthetic:
-        found.append("Its accuracy is predicted, not measured: the run had no images.")
+        found.append(f"Its {known[SCORE].label} is predicted, not measured: the run had no images.")
     return tuple(found)
 
 
@@ -89,8 +94,8 @@ def _slower_than_float(verified: VerifiedModel) -> Iterator[str]:
     )
 
 
-def of_accuracy(verification: Verification, winner: VerifiedModel) -> Iterator[str]:
-    """Yield what the accuracy of a winner stands under."""
+def of_score(verification: Verification, winner: VerifiedModel, score: str) -> Iterator[str]:
+    """Yield what the score of a winner, called `score` by its task, stands under."""
     baseline, mine = verification.baseline, winner.device_answers
     if winner.model.weights == "linear classifier":
         yield (
@@ -115,9 +120,9 @@ def of_accuracy(verification: Verification, winner: VerifiedModel) -> Iterator[s
     found = verification.networks
     if found is not None and found.tell_nothing:
         yield (
-            f"{found.alike} of {found.n_networks} evaluated networks do not differ in accuracy "
+            f"{found.alike} of {found.n_networks} evaluated networks do not differ in {score} "
             f"beyond the noise of {found.n_images:,} validation images ({found.lowest:.1%} to "
-            f"{found.best:.1%}): their order by accuracy is chance. Train longer (--epochs), or "
+            f"{found.best:.1%}): their order by {score} is chance. Train longer (--epochs), or "
             "add validation images."
         )
     if verification.seen is not None and verification.seen.share >= WORTH_A_RESERVATION:

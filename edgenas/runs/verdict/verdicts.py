@@ -30,7 +30,7 @@ from edgenas.core.records.verdicts import seal, search_sha256
 from edgenas.core.run_options import OPTIONS, option_of
 from edgenas.runs import artifacts
 from edgenas.runs.config import RunConfig
-from edgenas.runs.verdict.reservations import broken_promises, of_accuracy, reservations
+from edgenas.runs.verdict.reservations import broken_promises, of_score, reservations
 
 # Of a verification by an edgenas that kept no hashes.
 WITHOUT_HASHES = (
@@ -98,8 +98,8 @@ def verdict(folder: RunFolder, config: RunConfig) -> RunVerdict:
     promised = {"latency_ms", SCORE, *config.responses}
     searched = verification if known is not None else artifacts.read(folder, SearchResult)
     limit_ms = searched.limit_ms
-    said = reservations(verification.target, winner, limit_ms, promised)
-    said += tuple(of_accuracy(verification, winner))
+    said = reservations(verification.target, winner, limit_ms, promised, config.known)
+    said += tuple(of_score(verification, winner, config.score))
     unhashed = () if known is not None else (WITHOUT_HASHES,)
     again = f"edgenas verify {shlex.quote(str(folder.path))}" if unhashed else ""
     return RunVerdict("pass", (*said, *unhashed), next_command=again)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from edgenas.core.errors import PredictorError
-from edgenas.predictors.base import HeldOut, Prediction, TrainingData
+from edgenas.core.records.fitted import HeldOut
+from edgenas.predictors.base import Prediction, TrainingData
 from edgenas.predictors.linear import sealed
 from edgenas.predictors.linear.cross_validation import validate
 from edgenas.predictors.regression import check
