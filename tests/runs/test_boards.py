@@ -26,10 +26,11 @@ from edgenas.targets.base import ModelFile
 from edgenas.targets.local import LocalTarget
 from helpers import scripted_clock
 from helpers.cli import edgenas
+from helpers.tiny_space import write_tiny_space
 
 # a limit that is easily kept: one round of search is enough
 SMALL = (
-    *("--epochs", "1", "--samples", "10", "--evaluate", "10", "--top", "1"),
+    *("--epochs", "1", "--samples", "8", "--evaluate", "8", "--top", "1"),
     *("--max-latency", "9s"),
 )
 OFF = "nobody@127.0.0.1:1"  # nothing listens there
@@ -44,7 +45,8 @@ def asked_of(folder: Path) -> tuple[str, ...]:
     """Return a search on three boards, one of them off."""
     targets = [target_file(folder, "one"), target_file(folder, "two", threads=2), OFF]
     named = [word for target in targets for word in ("--target", target)]
-    return ("search", *named, "--out", str(folder / "run"), *SMALL)
+    space = ("--space", write_tiny_space(folder))
+    return ("search", *named, "--out", str(folder / "run"), *space, *SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,7 @@ def test_every_board_has_a_result_of_its_own(searched: tuple[Path, dict[str, Any
         assert {"winner", "candidates", "frontier", "predictors", "report"} <= set(board)
         assert board["constraint"]["latency_ms"] == 9000
     assert "the trained supernet" in one["reused"]
-    assert "10 of 10 evaluations" in two["reused"]
+    assert "8 of 8 evaluations" in two["reused"]
     assert off["status"] == "error"
     assert "Connection refused" in off["error"]
     assert (document["status"], code) == ("fail", 1)
@@ -112,7 +114,7 @@ def test_the_boards_share_supernet_and_evaluations(
         supernet = context.supernet_sha256()
         evaluated = wanted(context)
     one, two = (Store(folder / "store.sqlite").evaluations(supernet) for folder in folders[:2])
-    assert len(evaluated) == 10
+    assert len(evaluated) == 8
     assert [one[a] for a in evaluated] == [two[a] for a in evaluated]
 
 
