@@ -2,9 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/own_models.py [MODEL.onnx ...]
 
-Without files: networks like those of MLPerf Tiny and a U-Net, built here, and, where torchvision is
-installed, some of its architectures at 96 px. Weights are seeded, so that only structure, noise of
-the scores and time mean something. All files of a format are timed in one job (`edgenas bench`).
+Without files: networks like those of MLPerf Tiny, a U-Net and two of series, built here, and, where
+torchvision is installed, some of its architectures at 96 px. Weights are seeded, so that only
+structure, noise of the scores and time mean something. All files of a format are timed in one job
+(`edgenas bench`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import io
+import itertools
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -90,7 +92,7 @@ def quantized(name: str, content: bytes) -> Row | None:
     try:
         model = import_onnx(content, name, keep_float=True)
         rng = np.random.default_rng(0)
-        shape = model.graph.input_shape[1:]
+        shape = model.graph.takes
         calibration = rng.standard_normal((CALIBRATION_IMAGES, *shape), np.float32)
         test = rng.standard_normal((TEST_IMAGES, *shape), np.float32)
         exact = logits(model.content, test).reshape(TEST_IMAGES, -1)
@@ -174,7 +176,7 @@ def settled(module: nn.Module) -> nn.Module:
 
 
 def exported(module: nn.Module, shape: tuple[int, ...]) -> bytes:
-    """Return the module as an ONNX file of one image of `shape`, [channels, height, width]."""
+    """Return the module as an ONNX file of one input of `shape`, which is without the batch."""
     stream = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -184,7 +186,8 @@ def exported(module: nn.Module, shape: tuple[int, ...]) -> bytes:
 
 
 def tiny() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
-    """Return networks like MLPerf Tiny's (arXiv 2106.07597) and a U-Net, and their inputs."""
+    """Return networks like MLPerf Tiny's (arXiv 2106.07597), a U-Net, and two of series: M5 of
+    sound (arXiv 1610.00087) and one of sensors; and the shapes of their inputs."""
     torch.manual_seed(0)
     ds_cnn = nn.Sequential(*_unit(1, 64, (10, 4), 2), *_separable(4, 64, 64), *_head(64, 12))
     widths = ((8, 16, 1), (16, 32, 2), (32, 32, 1), (32, 64, 2), (64, 64, 1), (64, 128, 2))
@@ -198,7 +201,42 @@ def tiny() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
             (3, SIZE, SIZE),
         ),
         "u-net, 96 px": (_UNet(), (3, SIZE, SIZE)),
+        "autoencoder, 640": (_autoencoder(), (640,)),
+        "M5, 1 x 16000": (_m5(), (1, 16000)),
+        "sensors, 9 x 128": (
+            nn.Sequential(
+                *_series(9, 32, 5, 1),
+                nn.MaxPool1d(2),
+                *_series(32, 64, 5, 1),
+                nn.AdaptiveAvgPool1d(1),
+                nn.Flatten(),
+                nn.Linear(64, 6),
+            ),
+            (9, 128),
+        ),
     }
+
+
+def _autoencoder() -> nn.Module:
+    """MLPerf Tiny's detector of anomalies: dense layers with batch norms."""
+    widths = (640, *(128,) * 4, 8, *(128,) * 4)
+    layers = [
+        layer
+        for inputs, outputs in itertools.pairwise(widths)
+        for layer in (nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU())
+    ]
+    return nn.Sequential(*layers, nn.Linear(128, 640))
+
+
+def _m5() -> nn.Module:
+    widths = ((1, 32, 80, 16), (32, 32, 3, 1), (32, 64, 3, 1), (64, 64, 3, 1))
+    layers = [layer for one in widths for layer in (*_series(*one), nn.MaxPool1d(4))]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(64, 35))
+
+
+def _series(inputs: int, outputs: int, k: int, stride: int) -> list[nn.Module]:
+    layer = nn.Conv1d(inputs, outputs, k, stride, k // 2, bias=False)
+    return [layer, nn.BatchNorm1d(outputs), nn.ReLU()]
 
 
 def _unit(inputs: int, outputs: int, k: Any, stride: int = 1, groups: int = 1) -> list[nn.Module]:

@@ -87,7 +87,11 @@ class JobModel:
 
 @dataclass(frozen=True)
 class Images:
-    """What an infer job runs on: `images.npy`, uint8 [n, channels, height, width]."""
+    """What an infer job runs on: `images.npy`, uint8 [n, channels, height, width].
+
+    mean, std : a channel, as fractions of 255; without them the file is float32 [n, …], which the
+        model takes as it is.
+    """
 
     sha256: str
     mean: Tuple[float, ...]
@@ -95,7 +99,7 @@ class Images:
 
     def __post_init__(self) -> None:
         require(_SHA256.match(self.sha256) is not None, "sha256 must be 64 hexadecimal digits")
-        require(len(self.mean) == len(self.std) > 0, "mean and std must be as long as each other")
+        require(len(self.mean) == len(self.std), "mean and std must be as long as each other")
         require(all(value > 0 for value in self.std), "std must be above zero")
 
 

@@ -129,14 +129,18 @@ class Models:
         mean: List[float],
         std: List[float],
     ) -> Dict[str, Any]:
-        """Run the model on images `first` to `first + rows`; write their logits to `output`."""
+        """Run the model on images `first` to `first + rows`; write their logits to `output`.
+
+        mean, std : of `preprocess`; empty for inputs that are fed as they are.
+        """
         session = self._loaded.get(path) or self._load(path, {})
         self._loaded[path] = session
         pixels = np.load(images, mmap_mode="r", allow_pickle=False)[first : first + rows]
         heartbeat = Heartbeat(self._beat)
         outputs = []
         for image in pixels:
-            session.bind(preprocess(image[np.newaxis], mean, std))
+            values = image[np.newaxis]
+            session.bind(preprocess(values, mean, std) if mean else values)
             session.run()
             outputs.append(session.output().reshape(-1).copy())
             heartbeat.tick(time.perf_counter_ns())

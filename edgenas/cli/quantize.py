@@ -52,7 +52,9 @@ _MOST_LAYERS = 10
 @preprocessing_options
 @click.option("--fit", type=click.Choice(FITS), help="How images become square.  [crop]")
 @click.option(
-    "--shape", help="Of the input, where the file leaves height and width open: 3x224x224."
+    "--shape",
+    help="Of the input without the batch, where the file leaves sizes open: 3x224x224 of an image, "
+    "9x128 of a series.",
 )
 @click.option(
     "--scheme",
@@ -77,7 +79,7 @@ _MOST_LAYERS = 10
     shell_complete=complete_target,
     help="Where what layers in float cost is measured.  [local]",
 )
-@click.option("--layers", is_flag=True, help="Also say what int8 costs each layer.")
+@click.option("--layers", is_flag=True, help="Also say what int8 costs each layer, in each file.")
 @overwrite_option
 @access_options
 @json_option
@@ -94,8 +96,9 @@ def quantize(
     """Quantize your own float ONNX model to int8.
 
     MODEL is imported into the graph that edgenas exports its own networks from, calibrated on a
-    few images, and written as int8 ONNX and TFLite. The files are run here, and their accuracy is
-    compared with the float model's on the same test images, which calibrated nothing.
+    few images (or vectors, or series), and written as int8 ONNX and TFLite. The files are run here,
+    and their accuracy is compared with the float model's on the same test images, which calibrated
+    nothing.
 
     An operator that is not covered is named, with its share of the work; --keep-float keeps it in
     float. The exit code is 1 if a
@@ -108,7 +111,7 @@ def quantize(
     Examples:
       edgenas quantize model.onnx --data imagefolder:flowers
       edgenas quantize model.onnx --data imagefolder:flowers --max-drop 0.5
-      edgenas quantize model.onnx --inputs calibration.npz -o model.tflite
+      edgenas quantize keywords.onnx --inputs clips.npz -o keywords.tflite
     """
     if target is not None and max_drop is None:
         raise InputError("--target is for what --max-drop costs.", "Add --max-drop, or leave it.")
@@ -127,38 +130,38 @@ def quantize(
 def _show(result: dict[str, Any]) -> None:
     say(
         f"{result['model']}: {result['params'] / 1e6:.3g} M parameters, "
-        f"{result['macs'] / 1e6:.4g} M multiply-accumulates; {result['form']}"
+        f"{result['macs'] / 1e6:.4g} M multiply-accumulates"
     )
     if result["input"] is not None:
         from edgenas.core.records import ImageInput, from_json
 
         say(f"input: {from_json(result['input'], ImageInput, 'the input')}")
     Terminal(width=WIDEST).print(_table(result))
+    what = "input" if result["input"] is None else "image"
     for file in result["files"]:
-        _show_floats(file)
+        say(f"{file['path']}: {file['form']}; {_noise_of(file)}")
+        _show_floats(file, what)
+        for layer in sorted(file["layers"], key=_noise)[:_MOST_LAYERS]:
+            alone = f"layer {layer['name']} ({layer['kind']}) alone in int8"
+            say(f"  {alone}: {_noise_of(layer)}")
     say(
-        f"calibrated on {counted(result['n_calibration'], 'image')}, compared on "
+        f"calibrated on {counted(result['n_calibration'], what)}, compared on "
         f"{counted(result['n_test'], 'other')}; "
         "brackets are 95 % intervals"
     )
-    worst = sorted(result["layers"], key=_noise)[:_MOST_LAYERS]
-    for layer in worst:
-        noise = "no noise" if layer["logits_snr_db"] is None else f"{layer['logits_snr_db']:.1f} dB"
-        say(f"  layer {layer['name']} ({layer['kind']}) alone in int8: {noise} in the scores")
     for text in result["reservations"]:
         say(f"reservation: {text}")
 
 
-def _show_floats(file: dict[str, Any]) -> None:
+def _show_floats(file: dict[str, Any], what: str) -> None:
     """Print which layers a file keeps in float, why so many, and what that costs."""
     layers, drop, cost = file["float_layers"], file["drop"], file["cost"]
     if drop is not None:
         points = ", ".join(
-            f"{100 * drop[key]:.2g} with {what}"
-            for key, what in (("int8", "all in int8"), ("mixed", f"{len(layers)} in float"))
+            f"{100 * drop[key]:.2g} with {which}"
+            for key, which in (("int8", "all in int8"), ("mixed", f"{len(layers)} in float"))
         )
-        deciding = counted(drop["n_deciding"], "image")
-        say(f"{file['path']}: points lost on {deciding} that decided: {points}")
+        say(f"  points lost on {counted(drop['n_deciding'], what)} that decided: {points}")
     if layers:
         share = sum(layer["share"] for layer in layers)
         named = ", ".join(
@@ -177,6 +180,13 @@ def _ms(value: dict[str, float] | None) -> str:
     if value is None:
         return "no time"
     return f"{value['mean']:.4g} [{value['lower']:.4g}, {value['upper']:.4g}]"
+
+
+def _noise_of(noisy: dict[str, Any]) -> str:
+    """Return how strong the noise in the scores is, in words."""
+    if noisy["logits_snr_db"] is None:
+        return "no noise in the scores"
+    return f"noise {noisy['logits_snr_db']:.1f} dB below the scores"
 
 
 def _noise(layer: dict[str, Any]) -> float:

@@ -28,20 +28,25 @@ def show_verified_file(document: dict[str, Any]) -> None:
         limit = document["limit_ms"]
         held = "" if limit is None else f", limit {limit:.4g} ms"
         say(f"latency: {latency['median_ms']:.4g} ms{bounds}{held}")
+    what = "input" if document["input"] is None else "image"
     if document["accuracy"] is not None:
         say(
             f"accuracy: {percent(document['accuracy'])} % of "
-            f"{counted(document['n_images'], 'image')}; on "
+            f"{counted(document['n_images'], what)}; on "
             f"this computer ({document['host_engine']}) {percent(document['host_accuracy'])} %"
         )
+    if document["agreement"] is not None:
         say(
-            f"parity: {document['agreement']:.1%} of the classes alike, scores "
+            f"parity: {document['agreement']:.1%} of the classes of "
+            f"{counted(document['n_images'], what)} alike, scores "
             f"{document['mean_steps']:.2g} steps apart in the mean"
         )
     if (reference := document["reference"]) is not None:
+        change = reference["change"]
+        points = "" if change is None else f"{percent(change, '+')} points, "
         say(
-            f"against {reference['model']}: {percent(reference['change'], '+')} points, "
-            f"{reference['changed']:.1%} of the images in another class"
+            f"against {reference['model']}: {points}{reference['changed']:.1%} of the {what}s in "
+            "another class"
         )
     show_reservations(document)
 

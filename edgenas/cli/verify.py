@@ -48,6 +48,12 @@ SAID = {
     type=click.Path(path_type=Path, dir_okay=False),
     help="Of a MODEL: the file that it was made of, whose accuracy is compared.",
 )
+@click.option(
+    "--inputs",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of a MODEL, in place of --data: an .npz file with 'inputs', as the model takes them, and "
+    "perhaps 'labels'.",
+)
 @preprocessing_options
 @strict_option
 @json_option
@@ -56,19 +62,21 @@ def verify(
 ) -> None:
     """Run the exported models on the target; exit 0 only if one passes.
 
-    Of a MODEL, an .onnx or .tflite file that somebody else made, all test images of --data are
-    run on the target: it passes if its scores are those of the same engine on this computer and
-    its latency keeps the limit. --mean, --std, --fit and --labels say how images are made for it.
+    Of a MODEL, an .onnx or .tflite file that somebody else made, all test images of --data, or the
+    arrays of --inputs, are run on the target: it passes if its scores are those of the same engine
+    on this computer and its latency keeps the limit. --mean, --std, --fit and --labels say how
+    images are made for it.
 
     \b
     Examples:
       edgenas verify runs/pi4
       edgenas verify model.tflite --target pi@raspberrypi.local --data imagefolder:flowers
+      edgenas verify keywords.onnx --inputs clips.npz --target pi@raspberrypi.local
       edgenas verify --replay runs/pi4/submission/evidence.zip
     """
     if (run is None) == (replay is None):
         raise InputError("Name a run folder, or a bundle with --replay: one of the two.")
-    own = {name: options.pop(name) for name in ("mean", "std", "labels", "reference")}
+    own = {name: options.pop(name) for name in ("mean", "std", "labels", "reference", "inputs")}
     if run is not None and is_model(run):
         _verify_file(run, own, options, strict=strict, as_json=as_json)
         return
@@ -97,6 +105,7 @@ def _verify_file(
         engine=options["engine"],
         max_latency_ms=options["max_latency_ms"],
         reference=own.pop("reference"),
+        inputs=own.pop("inputs"),
         preprocessing={**own, "fit": options["fit"]},
         **access_given(options),
     )

@@ -240,7 +240,7 @@ def quantize(
     allowed = {name: options.pop(name) for name in AccessOptions.__annotations__ if name in options}
     access = make_access(progress.message, **allowed)
     wanted = quantizing.QuantizeAs(
-        scheme or quantizing.this_scheme(), shape=quantizing.image_shape(shape), **options
+        scheme or quantizing.this_scheme(), shape=quantizing.input_shape(shape), **options
     )
     given = Given(data, inputs, how)
     return dict(to_json(quantizing.quantize_model(model, given, wanted, access, progress)))
@@ -263,10 +263,10 @@ def shrink(
     from edgenas.runs import search
     from edgenas.runs.own_models import shrink as shrinking
     from edgenas.runs.own_models.data import Preprocessing
-    from edgenas.runs.own_models.quantize import image_shape
+    from edgenas.runs.own_models.quantize import input_shape
 
     how = Preprocessing(**(preprocessing or {}))
-    began = shrinking.begin(model, run, how, image_shape(shape), progress)
+    began = shrinking.begin(model, run, how, input_shape(shape), progress)
     access = make_access(progress.message, **allowed)
     return search.search(run, {**asked, **began}, progress, resume=False, access=access)
 
@@ -332,6 +332,7 @@ def verify_file(
     engine: str | None = None,
     max_latency_ms: float | None = None,
     reference: Path | None = None,
+    inputs: Path | None = None,
     preprocessing: Mapping[str, Any] | None = None,
     **allowed: Unpack[AccessOptions],
 ) -> dict[str, Any]:
@@ -340,7 +341,7 @@ def verify_file(
     from edgenas.runs.own_models.data import Given, Preprocessing
 
     wanted = verifying.VerifyAs(target or "local", engine, max_latency_ms, reference)
-    given = Given(data, None, Preprocessing(**(preprocessing or {})))
+    given = Given(data, inputs, Preprocessing(**(preprocessing or {})))
     access = make_access(progress.message, **allowed)
     return dict(to_json(verifying.verify_file(model, given, wanted, access, progress)))
 

@@ -115,9 +115,12 @@ class Target(Protocol):
         self,
         model: ModelFile,
         images: np.ndarray,
-        preprocess: Preprocess,
+        preprocess: Preprocess | None,
         job_dir: Path,
         progress: Progress,
     ) -> Inference:
-        """Run `model` on images, uint8 [n, channels, height, width], one at a time."""
+        """Run `model` on images, uint8 [n, channels, height, width], one at a time.
+
+        preprocess : None for float32 [n, …], which the model takes as it is.
+        """
         ...

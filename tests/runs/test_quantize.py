@@ -17,6 +17,7 @@ from edgenas.int8.exporters import onnx as onnx_exporter
 from edgenas.int8.graph.calibrated import calibrated
 from edgenas.int8.graph.quantize import SCHEMES
 from edgenas.int8.importer.read import import_onnx
+from helpers import own_series
 from helpers.cli import Done, edgenas
 from helpers.own_networks import built, exported, images_and_labels, normalised, pictures
 
@@ -58,8 +59,11 @@ def test_files_compute_what_is_said_of_them(
             file["accuracy"]["mean"] - found["float_accuracy"]["mean"]
         )
         assert file["problems"] == []
-    assert len(found["layers"]) == len({layer["name"] for layer in found["layers"]})
-    assert {layer["kind"] for layer in found["layers"]} >= {"input", "conv", "mul", "linear"}
+        layers = file["layers"]
+        assert len(layers) == len({layer["name"] for layer in layers})
+        assert {layer["kind"] for layer in layers} >= {"input", "conv", "mul", "linear"}
+        assert file["form"] in ("as it is", "equalised", "biases corrected")
+        assert min(layer["logits_snr_db"] for layer in layers) > file["logits_snr_db"]
 
 
 def test_int8_is_as_near_to_float_as_static_quantization(own_folder: Path, tmp_path: Path) -> None:
@@ -123,14 +127,69 @@ def test_network_that_gives_images_has_no_classes(tmp_path: Path) -> None:
     assert [file["changed"] for file in json.loads(done.stdout)["files"]] == [None, None]
     np.savez(tmp_path / "labelled.npz", inputs=pictures(12), labels=np.zeros(12, int))
     done = edgenas("quantize", "unet.onnx", "--inputs", "labelled.npz", cwd=tmp_path)
-    refused(done, "gives images")
+    refused(done, "gives no score a class")
 
 
-def test_table_names_both_files(quantize: Says) -> None:
-    done = quantize("--data", "imagefolder:FOLDER/digits", *HOW, "--labels", "FOLDER/classes.txt")
+def test_both_files_are_described(quantize: Says) -> None:
+    labels = ("--labels", "FOLDER/classes.txt")
+    done = quantize("--data", "imagefolder:FOLDER/digits", *HOW, *labels, "--layers")
     assert done.returncode == 0, done.stderr
     for text in ("model.int8.onnx", "model.int8.tflite", "calibrated on 128 images", "change"):
         assert text in done.stdout
+    lines = done.stdout.splitlines()
+    first, second = (
+        next(at for at, line in enumerate(lines) if line.startswith(f"model.int8.{suffix}: "))
+        for suffix in ("onnx", "tflite")
+    )
+    for own in (lines[first + 1 : second], lines[second + 1 :]):
+        assert sum(line.startswith("  layer ") for line in own) >= 5
+
+
+@pytest.mark.parametrize("name", ["mlp", "keywords", "length-first", "one-per-step"])
+def test_vectors_and_series_are_quantized(tmp_path: Path, name: str) -> None:
+    module, shape = own_series.built(name)
+    content = exported(module, shape)
+    (tmp_path / "own.onnx").write_bytes(content)
+    values = own_series.inputs(60, shape)
+    exact = logits(content, values)
+    known = {"labels": exact.argmax(1)} if exact.ndim == 2 else {}
+    np.savez(tmp_path / "arrays.npz", inputs=values, **known)
+    done = edgenas("quantize", "own.onnx", "--inputs", "arrays.npz", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["n_calibration"], found["n_test"], found["input"]) == (30, 30, None)
+    power = float(np.square(exact).sum())
+    for file in found["files"]:
+        assert file["problems"] == []
+        assert file["logits_snr_db"] > 15
+        engine = {"onnx": "onnxruntime", "tflite": "litert"}[file["format"]]
+        scores = logits((tmp_path / file["path"]).read_bytes(), values, engine)
+        scores = scores.reshape(len(exact), -1)
+        if exact.ndim == 3 and file["format"] == "tflite":
+            scores = scores.reshape(len(exact), -1, exact.shape[1]).transpose(0, 2, 1)
+        lost = float(np.square(scores.reshape(exact.shape) - exact).sum())
+        assert 10 * np.log10(power / lost) > 15  # beyond the range that calibrated, too
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"inputs": np.zeros((4, 40, 1), np.float32)}, "numbers of shape (n, 40)"),
+        ({"inputs": np.zeros(40, np.float32)}, "numbers of shape (n, 40)"),
+        ({"inputs": np.float32(1)}, "numbers of shape (n, 40)"),
+        ({"inputs": np.full((4, 40), np.nan, np.float32)}, "not all finite"),
+        ({"inputs": np.full((4, 40), 3, np.float32)}, "nothing can be calibrated"),
+    ],
+)
+def test_vectors_that_do_not_fit_are_refused(
+    tmp_path: Path, arrays: dict[str, Any], said: str
+) -> None:
+    (tmp_path / "own.onnx").write_bytes(exported(*own_series.built("mlp")))
+    path = saved(tmp_path / "bad.npz", **arrays)
+    refused(edgenas("quantize", "own.onnx", "--inputs", path, cwd=tmp_path), said)
+    done = edgenas("quantize", "own.onnx", "--data", "digits", cwd=tmp_path)
+    refused(done, "The model takes 40, which no square image becomes")
+    refused(edgenas("quantize", "own.onnx", "--shape", "4x-4", cwd=tmp_path), "no shape of an")
 
 
 def test_wrong_preprocessing_is_doubted(quantize: Says) -> None:

@@ -63,6 +63,8 @@ class FloatCost:
 class QuantizedFile:
     """An int8 file, as an engine of this computer ran it.
 
+    form : what was done to the network before rounding. logits_snr_db : of the int8 reference, on
+    calibration images; None where nothing is lost.
     agreement, mean_steps, max_steps : with the int8 reference: fraction of images of the same
     class, and differences of the logits in steps of their scale. problems : what is not tolerated
     of the engine, in sentences.
@@ -72,6 +74,7 @@ class QuantizedFile:
     network that gives images.
     float_layers : that it keeps in float, the noisiest first. drop, cost : where a greatest drop
     was asked for; cost is None of a file that keeps none.
+    layers : what int8 costs each layer alone, where that was asked for.
     """
 
     path: str
@@ -84,23 +87,24 @@ class QuantizedFile:
     mean_steps: float
     max_steps: float
     problems: tuple[str, ...]
+    form: str
+    logits_snr_db: float | None
     changed: float | None
     accuracy: Interval | None = None
     change: Interval | None = None
     float_layers: tuple[FloatLayer, ...] = ()
     drop: DropLimit | None = None
     cost: FloatCost | None = None
+    layers: tuple[Int8Layer, ...] = ()
 
 
 @dataclass(frozen=True)
 class Quantized:
     """A float model and its int8 files.
 
-    macs : multiply-accumulates of an image. form : what was done before rounding. logits_snr_db :
-    of the int8 reference, on calibration images; None where nothing is lost.
-    input : how images become numbers; None where arrays were given. n_test : images that the files
-    were compared on; calibration had others. float_accuracy : of the float file on these.
-    layers : what int8 costs each layer alone, where that was asked for.
+    macs : multiply-accumulates of an image. input : how images become numbers; None where arrays
+    were given. n_test : images that the files were compared on; calibration had others.
+    float_accuracy : of the float file on these.
     """
 
     kind: Literal["edgenas-quantized"]
@@ -108,8 +112,6 @@ class Quantized:
     sha256: str
     macs: int
     params: int
-    form: str
-    logits_snr_db: float | None
     n_calibration: int
     n_test: int
     input: ImageInput | None
@@ -117,4 +119,3 @@ class Quantized:
     float_accuracy: Interval | None
     files: tuple[QuantizedFile, ...]
     reservations: tuple[str, ...] = ()
-    layers: tuple[Int8Layer, ...] = ()

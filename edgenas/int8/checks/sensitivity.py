@@ -53,14 +53,14 @@ def sensitivity(
 ) -> Sensitivity:
     """Return what each layer of `graph` loses by itself, in the order of computation.
 
-    images : normalised float32 [n, channels, height, width]. labels : of `task`, integer
-        [n, …], None where there are none.
+    images : normalised float32 [n, *graph.takes]. labels : of `task`, integer [n, …], None where
+        there are none.
 
     Raises
     ------
     ExportError : the images do not fit the graph, or are not as many as the labels.
     """
-    float_reference.check_images(graph, images)
+    float_reference.checked_images(graph, images)
     if labels is not None and labels.shape[:1] != images.shape[:1]:
         raise ExportError(f"{len(images)} images and labels {labels.shape} do not belong together.")
     size = sum(math.prod(shape) for shape in graph.shapes.values())
@@ -136,7 +136,7 @@ def _batches(
     stored_weights = float_reference.torch_weights(stored)
     for start in range(0, len(images), size):
         with torch.inference_mode():
-            image = torch.from_numpy(np.array(images[start : start + size]))
+            image = torch.from_numpy(np.array(graph.images(images[start : start + size])))
             values = {INPUT: image.contiguous(memory_format=torch.channels_last)}
             for node in graph.nodes:
                 values[node.output] = _computed(node, values, weights)

@@ -15,7 +15,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 from edgenas.core.records import Activation, ImageInput
 from edgenas.int8.exporters.metadata import texts
 from edgenas.int8.exporters.onnx_reader import read
-from edgenas.int8.graph.ir import INPUT, OUTPUT, ForeignNode, Graph, Node, WeightedNode
+from edgenas.int8.graph.ir import INPUT, OUTPUT, FileEnds, ForeignNode, Graph, Node, WeightedNode
 from edgenas.int8.graph.quantize import (
     Quantization,
     WeightQuant,
@@ -76,15 +76,31 @@ class Writer:
         self.nodes: list[NodeProto] = []
         self.constants: dict[str, TensorProto] = {}
         self.read_as: dict[str, str] = {}
+        as_made = graph.gives == graph.shapes[OUTPUT][1:]
+        self.last = OUTPUT if as_made else f"{OUTPUT}_map"  # the file's output, or what becomes it
 
     def begin(self, made: ImageInput | None) -> None:
         source: str | None = INPUT
+        if self.graph.ends is not None:
+            source = self._image(self.graph.ends)
         if made is not None and made.layout == "nhwc":
             source = self.operator("Transpose", [INPUT], f"{INPUT}_nchw", perm=[0, 3, 1, 2])
         if source is not None and made is not None and made.dtype != "float32":
             source = self._pixels(source)
         if source is not None:
             self._finish(INPUT, source)
+
+    def _image(self, ends: FileEnds) -> str:
+        """Make the graph's image of the file's vector or series."""
+        source, axes = INPUT, [1 + axis for axis in ends.order]
+        if axes != sorted(axes):
+            source = self.operator("Transpose", [INPUT], f"{INPUT}_ordered", perm=[0, *axes])
+        return self.reshaped(source, f"{INPUT}_image", self.graph.input_shape[1:])
+
+    def reshaped(self, source: str, to: str, shape: Sequence[int]) -> str:
+        """Give a tensor another shape, which is without the batch."""
+        sizes = self.constant(f"{to}_shape", np.array([-1, *shape], np.int64))
+        return self.operator("Reshape", [source, sizes], to)
 
     def _pixels(self, source: str) -> str | None:
         """Read the uint8 pixels of the file's input; None where they are what the graph stores."""
@@ -104,8 +120,8 @@ class Writer:
     def add(self, node: Node) -> None:
         inputs = [self.read_as[name] for name in node.inputs]
         computed = node.output
-        if node.output == OUTPUT and self._is_stored(OUTPUT):
-            computed = f"{OUTPUT}_real"  # the name "logits" belongs to the dequantized output
+        if node.output == OUTPUT:  # the name of the last belongs to the dequantized output
+            computed = f"{OUTPUT}_real" if self._is_stored(OUTPUT) else self.last
         activation = self._activation(node)
         plain = computed if activation == "none" else f"{computed}_plain"
         if isinstance(node, WeightedNode):
@@ -119,6 +135,8 @@ class Writer:
             limits = [self.constant("zero", np.float32(0)), self.constant("six", np.float32(6))]
             self.operator("Clip", [plain, *limits], computed)
         self._finish(node.output, computed)
+        if node.output == OUTPUT != self.last:
+            self.reshaped(self.last, OUTPUT, self.graph.gives)
 
     def _activation(self, node: Node) -> Activation:
         """Return the activation to compute; storing the output may do what it does."""
@@ -185,7 +203,7 @@ class Writer:
             limits = [self.constant(f"{name}_{end}", value) for end, value in ends]
             computed = self.operator("Clip", [computed, *limits], f"{prefix}_clipped")
         self.operator("QuantizeLinear", [computed, scale, zero_point], stored)
-        read = OUTPUT if name == OUTPUT else f"{prefix}_read"
+        read = self.last if name == OUTPUT else f"{prefix}_read"
         return self.operator("DequantizeLinear", [stored, scale, zero_point], read)
 
     def operator(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
@@ -213,12 +231,11 @@ def model_of(
         shape = ["batch" if batch is None else batch, *sizes]
         return helper.make_tensor_value_info(name, dtype, shape)
 
-    channels, height, width = graph.input_shape[1:]
     nhwc = made is not None and made.layout == "nhwc"
-    sizes = (height, width, channels) if nhwc else (channels, height, width)
+    sizes = (*graph.takes[1:], graph.takes[0]) if nhwc else graph.takes
     pixels = made is not None and made.dtype != "float32"
     image = tensor(INPUT, sizes, TensorProto.UINT8 if pixels else TensorProto.FLOAT)
-    logits = tensor(OUTPUT, graph.shapes[OUTPUT][1:], TensorProto.FLOAT)
+    logits = tensor(OUTPUT, graph.gives, TensorProto.FLOAT)
     body = helper.make_graph(
         writer.nodes, "subnet", [image], [logits], list(writer.constants.values())
     )

@@ -60,7 +60,7 @@ class _Reader:
     def _first(self) -> Stored:
         """Return how the image's integers are stored or read, behind what brings it in order."""
         node = self.readers[self.graph.input[0].name][0]
-        while node.op_type in ("Transpose", "Cast"):
+        while node.op_type in ("Transpose", "Cast", "Reshape"):
             node = self.readers[node.output[0]][0]
         after = self.readers[node.output[0]][0]
         if node.op_type not in _BETWEEN:
@@ -81,7 +81,7 @@ class _Reader:
     def _read(self, name: str) -> Stored:
         """Return how a tensor was stored before it is read."""
         maker = self.maker.get(name)
-        while maker is not None and maker.op_type == "Flatten":
+        while maker is not None and maker.op_type in ("Flatten", "Reshape"):
             maker = self.maker.get(maker.input[0])
         if maker is None or maker.op_type not in _BETWEEN:
             return _FLOAT

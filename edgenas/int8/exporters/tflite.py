@@ -19,7 +19,7 @@ from edgenas.int8.exporters.base import require_8_bits
 from edgenas.int8.exporters.flatbuffer import FlatbufferFile
 from edgenas.int8.exporters.metadata import TASK_KEY, labels_archive, task_metadata, texts
 from edgenas.int8.exporters.tflite_reader import read
-from edgenas.int8.graph.ir import INPUT, OUTPUT, Graph, Node, Pads, WeightedNode
+from edgenas.int8.graph.ir import INPUT, OUTPUT, FileEnds, Graph, Node, Pads, WeightedNode
 from edgenas.int8.graph.quantize import (
     Quantization,
     TensorQuant,
@@ -42,6 +42,7 @@ _OPERATORS = {
     "pad": ("PAD", "PadOptions", 1, 2),
     "pad_lowest": ("PADV2", "PadV2Options", 1, 2),
     "reshape": ("RESHAPE", "ReshapeOptions", 1, 1),
+    "transpose": ("TRANSPOSE", "TransposeOptions", 1, 2),
     "requantize": ("QUANTIZE", "QuantizeOptions", 1, 1),
     "dequantize": ("DEQUANTIZE", "DequantizeOptions", 2, 2),
 }
@@ -107,15 +108,39 @@ class _Writer:
         self.constants: dict[tuple, int] = {}
 
     def begin(self, ends: np.dtype) -> int:
-        """Add the image, of type `ends`; return the tensor that is the file's input."""
-        channels, height, width = self.graph.input_shape[1:]
-        shape = (height, width, channels)
+        """Add the input, of type `ends`; return the tensor that is the file's input."""
+        image = _image(self.graph.input_shape)
+        shape = image if self.graph.ends is None else self.graph.takes
         source = self._activation(INPUT, shape, INPUT, ends)
         self.tensors[INPUT] = source
         if ends == np.uint8 and self._is_stored(INPUT):
             self.tensors[INPUT] = self._activation(f"{INPUT}_int8", shape, INPUT)
             self._write("requantize", [source], self.tensors[INPUT])
+        if self.graph.ends is not None:
+            self.tensors[INPUT] = self._as_image(self.tensors[INPUT], self.graph.ends)
         return source
+
+    def _as_image(self, source: int, ends: FileEnds) -> int:
+        """Return the graph's image of the file's vector or series.
+
+        The importer takes such alone whose channels are one axis of the file, or one, or all there
+        is (`importer.entry`), so that a change of axes puts them last.
+        """
+        _, channels, *sizes = self.graph.input_shape
+        order = ends.order
+        if channels > 1 and math.prod(sizes) > 1:
+            order = (*order[1:], order[0])
+        if order != tuple(sorted(order)):
+            shape = tuple(ends.takes[axis] for axis in order)
+            turned = self._activation(f"{INPUT}_ordered", shape, INPUT)
+            axes = self.constant("order", [0, *(1 + axis for axis in order)])
+            self._write("transpose", [source, axes], turned)
+            source = turned
+        image = _image(self.graph.input_shape)
+        result = self._activation(f"{INPUT}_image", image, INPUT)
+        new_shape = self.constant("image_shape", [-1, *image])
+        self._write("reshape", [source, new_shape], result, newShape=[-1, *image])
+        return result
 
     def add(self, node: Node) -> None:
         """Add the operators of one node."""
@@ -298,20 +323,21 @@ def _padding(
     left = node.padding if node.padding_left is None else node.padding_left
     each = zip(sizes, outs, (node.padding, left), kernel, strict=True)
     modes, before, after = zip(*(_one_padding(*axis, node.stride) for axis in each), strict=True)
-    if set(modes) == {"none"}:
+    if set(modes) <= {"none", "either"}:
         return "VALID", (0, 0, 0, 0)
-    if "pad" not in modes and "none" not in modes:
+    if set(modes) <= {"same", "either"}:
         return "SAME", (0, 0, 0, 0)
     return "VALID", (*before, *after)
 
 
 def _one_padding(size: int, out: int, before: int, k: int, stride: int) -> tuple[str, int, int]:
-    """Return whether an axis needs "none", what SAME does or a "pad", and its zeros."""
+    """Return whether an axis needs "none", what SAME does, "either" or a "pad", and its zeros."""
     after = (out - 1) * stride + k - size - before  # may be below 0: the last pixels are not read
-    if before == 0 and after <= 0:
-        return "none", 0, 0
+    covered = out == -(-size // stride)
     same = max((-(-size // stride) - 1) * stride + k - size, 0)
-    if (same // 2, same - same // 2) == (before, after) and out == -(-size // stride):
+    if before == 0 and after <= 0:
+        return "either" if covered and same == 0 else "none", 0, 0
+    if (same // 2, same - same // 2) == (before, after) and covered:
         return "same", before, after
     return "pad", before, max(after, 0)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgenas.int8.checks.sensitivity import snr_db
-from edgenas.int8.graph import float_reference, integer_reference
+from edgenas.int8.graph import integer_reference
 from edgenas.int8.graph.equalize import (
     Statistics,
     equalize,
@@ -40,20 +40,20 @@ class Calibrated:
 
 
 def calibrated(graph: Graph, images: np.ndarray, scheme: Scheme) -> Calibrated:
-    """Return the best int8 form of `graph`, with ranges from images, float32 [n, c, h, w].
+    """Return the best int8 form of `graph`, with ranges from images, float32 [n, *graph.takes].
 
     Raises
     ------
     ExportError : the images do not fit the graph, or a tensor has values that are not finite.
     """
-    statistics = observe_channels(graph, images)
+    statistics, scores = observe_channels(graph, images)
     alike, of_alike = equalize(graph, statistics)
     forms: dict[str, tuple[Graph, Statistics]] = {
         "as it is": (graph, statistics),
         "equalised": (alike, of_alike),
     }
-    few = images[:: max(1, len(images) // MOST_TRIED_IMAGES)][:MOST_TRIED_IMAGES]
-    exact = float_reference.run(graph, few)
+    tried = slice(None, None, max(1, len(images) // MOST_TRIED_IMAGES))
+    few, exact = (values[tried][:MOST_TRIED_IMAGES] for values in (images, scores))
     found: dict[str, tuple[float | None, Graph, Ranges]] = {}
     for name, (one, seen) in forms.items():
         ranges = ranges_of(seen)

@@ -21,6 +21,7 @@ from edgenas.int8.graph.ranges import Ranges
 
 _LEAST = 1e-6  # of a channel's greatest value over the tensor's: smaller ones are left
 _MOST_GAIN = 1e3
+_WIDE = 4096  # numbers of a row that is reduced
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +39,12 @@ class Channels:
 Statistics = dict[str, Channels]
 
 
-def observe_channels(graph: Graph, images: np.ndarray, batch_size: int = 16) -> Statistics:
-    """Return what every tensor holds, a channel, over images, float32 [n, channels, height, width].
+def observe_channels(
+    graph: Graph, images: np.ndarray, batch_size: int = 16
+) -> tuple[Statistics, np.ndarray]:
+    """Return what every tensor holds, a channel, over images, float32 [n, *graph.takes].
+
+    Returned with it are the scores, float32 [n, classes].
 
     Raises
     ------
@@ -52,7 +57,7 @@ def observe_channels(graph: Graph, images: np.ndarray, batch_size: int = 16) -> 
         # channels last, as they are stored, so that rows are reduced
         rows = np.moveaxis(values, 1, -1).reshape(-1, values.shape[1])
         mean = (np.ones(len(rows), np.float32) @ rows).astype(np.float64) / len(rows)
-        own = Channels(rows.min(0), rows.max(0), mean)
+        own = Channels(*_extremes(rows), mean)
         if not np.isfinite(own.mean).all():
             raise ExportError(f"The tensor '{name}' has values that are not finite.")
         before = done.get(name, 0)
@@ -65,8 +70,19 @@ def observe_channels(graph: Graph, images: np.ndarray, batch_size: int = 16) -> 
             )
         seen[name], done[name] = own, before + len(values)
 
-    run(graph, images, observe=observe, batch_size=batch_size)
-    return seen
+    scores = run(graph, images, observe=observe, batch_size=batch_size)
+    return seen, scores
+
+
+def _extremes(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the greatest of each column; rows are put side by side, because NumPy
+    reduces wide ones up to four times as fast."""
+    joined, channels = 1, rows.shape[1]
+    while len(rows) % (2 * joined) == 0 and 2 * joined * channels <= _WIDE:
+        joined *= 2
+    wide = rows.reshape(-1, joined * channels)
+    least, greatest = wide.min(0), wide.max(0)
+    return least.reshape(joined, -1).min(0), greatest.reshape(joined, -1).max(0)
 
 
 def ranges_of(statistics: Statistics) -> Ranges:
@@ -103,7 +119,7 @@ def equalize(graph: Graph, statistics: Statistics) -> tuple[Graph, Statistics]:
         nodes[name] = _divided(maker, factors)
         nodes[reader.output] = _multiplied(reader, factors)
         known[name] = known[name].scaled(factors)
-    return Graph(graph.input_shape, tuple(nodes.values())), known
+    return replace(graph, nodes=tuple(nodes.values())), known
 
 
 def _factors(seen: Channels, reader: WeightedNode) -> np.ndarray:
@@ -152,7 +168,7 @@ def with_corrected_biases(
         mean = statistics[node.inputs[0]].mean
         bias = (node.bias + _mean_product(node, lost, mean)).astype(np.float32)
         nodes.append(replace(node, bias=bias))
-    return Graph(graph.input_shape, tuple(nodes))
+    return replace(graph, nodes=tuple(nodes))
 
 
 def _mean_product(node: WeightedNode, weight: np.ndarray, mean: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgenas.core.errors import ExportError
-from edgenas.int8.graph.float_reference import check_images, weighted
+from edgenas.int8.graph.float_reference import checked_images, weighted
 from edgenas.int8.graph.ir import INPUT, OUTPUT, Graph, Node, WeightedNode
 from edgenas.int8.graph.quantize import Quantization
 
@@ -102,13 +102,13 @@ def _rescaling(node: Node, graph: Graph, quantization: Quantization) -> Rescalin
 
 
 def run(graph: Graph, quantization: Quantization, images: np.ndarray) -> np.ndarray:
-    """Return the integers of the logits, int64 [n, classes], of images, float32 [n, c, h, w].
+    """Return the integers of the logits, int64 [n, classes], of images, float32 [n, *graph.takes].
 
     Raises
     ------
     ExportError : the images do not fit the graph; see `rescalings`.
     """
-    check_images(graph, images)
+    images = checked_images(graph, images)
     how = rescalings(graph, quantization)
     tensors: dict[str, np.ndarray] = {INPUT: stored_input(images, quantization)}
     for node in graph.nodes:

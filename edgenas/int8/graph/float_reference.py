@@ -28,7 +28,7 @@ def run(
     batch_size: int = 32,
     store: Store | None = None,
 ) -> np.ndarray:
-    """Return the logits, float32 [n, classes], of images, float32 [n, channels, height, width].
+    """Return the logits, float32 [n, classes], of images, float32 [n, *graph.takes].
 
     observe : called with the name and the values [batch, …] of every tensor of every batch; the
         array is only valid during the call.
@@ -40,7 +40,7 @@ def run(
     """
     import torch
 
-    check_images(graph, images)
+    images = checked_images(graph, images)
     weights = torch_weights(graph)
     logits = []
     with torch.inference_mode():
@@ -50,16 +50,23 @@ def run(
     return np.concatenate(logits)
 
 
-def check_images(graph: Graph, images: np.ndarray) -> None:
-    """Raise `ExportError` unless images are float32 [n, channels, height, width] and n > 0."""
-    expected = graph.input_shape[1:]
-    if images.dtype != np.float32 or images.ndim != 4 or images.shape[1:] != expected:
+def checked_images(graph: Graph, images: np.ndarray) -> np.ndarray:
+    """Return inputs, float32 [n, *graph.takes], as images [n, channels, height, width].
+
+    Raises
+    ------
+    ExportError : they have another type or shape, or there are none.
+    """
+    expected = graph.takes
+    if images.dtype != np.float32 or images.shape[1:] != expected:
+        what = "images" if graph.ends is None else "inputs"
         raise ExportError(
-            f"The network takes float32 images of shape {expected}, "
+            f"The network takes float32 {what} of shape {expected}, "
             f"not {images.dtype} of shape {images.shape[1:]}."
         )
     if not len(images):
         raise ExportError("There are no images to run the network on.")
+    return graph.images(images)
 
 
 def torch_weights(graph: Graph) -> Weights:

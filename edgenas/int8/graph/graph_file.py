@@ -13,7 +13,7 @@ import numpy as np
 from device_runtime.json_text import read_json_text
 from edgenas.core.errors import ExportError
 from edgenas.core.records import Activation, from_json, to_json
-from edgenas.int8.graph.ir import ForeignNode, Graph, Node, NodeKind, WeightedNode
+from edgenas.int8.graph.ir import FileEnds, ForeignNode, Graph, Node, NodeKind, WeightedNode
 from edgenas.int8.graph.ranges import Ranges
 
 
@@ -42,6 +42,7 @@ class _Document:
     input_shape: tuple[int, int, int, int]
     nodes: tuple[_NodeEntry, ...]
     ranges: dict[str, tuple[float, float]]
+    ends: FileEnds | None = None
 
 
 def write(graph: Graph, ranges: Ranges) -> bytes:
@@ -89,7 +90,7 @@ def write(graph: Graph, ranges: Ranges) -> bytes:
                     bits=node.bits,
                 )
             )
-    document = _Document(graph.input_shape, tuple(entries), ranges)
+    document = _Document(graph.input_shape, tuple(entries), ranges, graph.ends)
     return bytes(save(arrays, {"edgenas_graph": json.dumps(to_json(document))}))
 
 
@@ -115,7 +116,7 @@ def read(content: bytes, what: str) -> tuple[Graph, Ranges]:
         raise ExportError(
             f"{what} is no graph file: {problem}.", "Run: edgenas export"
         ) from problem
-    return Graph(document.input_shape, nodes), document.ranges
+    return Graph(document.input_shape, nodes, document.ends), document.ranges
 
 
 def _node(entry: _NodeEntry, arrays: dict[str, np.ndarray]) -> Node:

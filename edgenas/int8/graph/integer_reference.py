@@ -27,7 +27,7 @@ def run(
     observe: float_reference.Observer | None = None,
     batch_size: int = 32,
 ) -> np.ndarray:
-    """Return the logits, float32 [n, classes], of images, float32 [n, channels, height, width].
+    """Return the logits, float32 [n, classes], of images, float32 [n, *graph.takes].
 
     quantization : of `graph`, from `quantize`. observe : see `reference.run`; it is given what the
         stored integers stand for.
@@ -53,13 +53,13 @@ def stored(name: str, value: torch.Tensor, quantization: Quantization) -> torch.
         return value
     quant = quantization.tensors[name]
     scale, zero_point = float(quant.scale), int(quant.zero_point)
-    steps = (value / scale).round_().add_(zero_point).clamp_(quant.least, quant.greatest)
-    return steps.sub_(zero_point).mul_(scale)
+    steps = (value / scale).round_().clamp_(quant.least - zero_point, quant.greatest - zero_point)
+    return steps.mul_(scale)
 
 
 def stored_graph(graph: Graph, quantization: Quantization) -> Graph:
     """Return the graph with the weights and biases that its integers stand for."""
-    return Graph(graph.input_shape, tuple(_as_stored(n, quantization) for n in graph.nodes))
+    return replace(graph, nodes=tuple(_as_stored(n, quantization) for n in graph.nodes))
 
 
 def _as_stored(node: Node, quantization: Quantization) -> Node:

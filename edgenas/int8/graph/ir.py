@@ -128,15 +128,47 @@ def pads(
     return before[0], before[1], below, right
 
 
+@dataclass(frozen=True)
+class FileEnds:
+    """What files of a graph take and give where their input is a vector or a series, no image.
+
+    takes : shape of the input without the batch, [features] or [channels, length]. order : in which
+    its axes are put before its numbers get the shape of the graph's image. gives : of the output.
+    """
+
+    takes: tuple[int, ...]
+    order: tuple[int, ...]
+    gives: tuple[int, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """Nodes in the order of computation, from the tensor "input" to the tensor "logits".
 
-    input_shape : [1, channels, height, width].
+    input_shape : [1, channels, height, width]; a series has the height 1, a vector one pixel.
+    ends : of its files; None where they take an image.
     """
 
     input_shape: tuple[int, int, int, int]
     nodes: tuple[Node, ...]
+    ends: FileEnds | None = None
+
+    @property
+    def takes(self) -> tuple[int, ...]:
+        """The shape of an input without the batch, as files and references take it."""
+        return self.input_shape[1:] if self.ends is None else self.ends.takes
+
+    @property
+    def gives(self) -> tuple[int, ...]:
+        """The shape of an .onnx file's output without the batch."""
+        return self.shapes[OUTPUT][1:] if self.ends is None else self.ends.gives
+
+    def images(self, inputs: np.ndarray) -> np.ndarray:
+        """Return inputs, [n, *takes], as the graph's images [n, channels, height, width]."""
+        if self.ends is None:
+            return inputs
+        ordered = inputs.transpose(0, *(1 + axis for axis in self.ends.order))
+        return ordered.reshape(len(inputs), *self.input_shape[1:])
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:

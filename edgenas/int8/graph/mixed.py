@@ -34,7 +34,7 @@ def mixed(graph: Graph, ranges: Ranges, floats: Collection[str]) -> tuple[Graph,
             continue
         kept = node.in_float or node.output in floats or (INPUT in floats and INPUT in inputs)
         plain.append(replace(node, inputs=inputs, in_float=kept))
-    return _with_borders(Graph(graph.input_shape, tuple(plain)), ranges)
+    return _with_borders(replace(graph, nodes=tuple(plain)), ranges)
 
 
 def _with_borders(graph: Graph, ranges: Ranges) -> tuple[Graph, Ranges]:
@@ -53,7 +53,7 @@ def _with_borders(graph: Graph, ranges: Ranges) -> tuple[Graph, Ranges]:
                     known[border] = ranges[name]
         inputs = tuple(borders.get(name, name) for name in node.inputs)
         nodes.append(replace(node, inputs=inputs))
-    return Graph(graph.input_shape, tuple(nodes)), known
+    return replace(graph, nodes=tuple(nodes)), known
 
 
 def _free_name(wanted: str, graph: Graph) -> str:

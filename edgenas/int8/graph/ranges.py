@@ -14,7 +14,7 @@ Ranges = dict[str, tuple[float, float]]
 
 
 def calibrate(graph: Graph, images: np.ndarray, batch_size: int = 32) -> Ranges:
-    """Return (min, max) of every tensor by name, over images, float32 [n, channels, height, width].
+    """Return (min, max) of every tensor by name, over images, float32 [n, *graph.takes].
 
     Of a tensor of fewer than 8 bits, none of whose values is negative, the greatest is where it is
     cut off with the least squared error.
@@ -49,5 +49,5 @@ def calibrate(graph: Graph, images: np.ndarray, batch_size: int = 32) -> Ranges:
 
 def random_ranges(graph: Graph, seed: int, n_images: int = 4) -> Ranges:
     """Return the ranges on seeded standard-normal images, for models with random weights."""
-    shape = (n_images, *graph.input_shape[1:])
+    shape = (n_images, *graph.takes)
     return calibrate(graph, np.random.default_rng(seed).standard_normal(shape, np.float32))

@@ -33,7 +33,7 @@ def with_signs_apart(graph: Graph) -> Graph:
         nodes += [Node("quantize", (name,), to, graph.shapes[name]) for name, to in stored.items()]
         inputs = tuple(stored.get(name, name) for name in node.inputs)
         nodes.append(replace(node, inputs=inputs))
-    return Graph(graph.input_shape, tuple(nodes))
+    return replace(graph, nodes=tuple(nodes))
 
 
 def _is_positive(node: Node, positive: set[str]) -> bool:

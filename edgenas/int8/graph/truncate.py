@@ -26,4 +26,5 @@ def cut(graph: Graph, ranges: Ranges, name: str) -> tuple[Graph, Ranges]:
         if node.output in needed:
             needed.update(node.inputs)
             kept.append(replace(node, output=OUTPUT) if node.output == name else node)
-    return Graph(graph.input_shape, tuple(reversed(kept))), {**ranges, OUTPUT: ranges[name]}
+    ends = None if graph.ends is None else replace(graph.ends, gives=graph.shapes[name][1:])
+    return replace(graph, nodes=tuple(reversed(kept)), ends=ends), {**ranges, OUTPUT: ranges[name]}

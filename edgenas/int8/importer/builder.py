@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgenas.core.records import Activation
-from edgenas.int8.graph.ir import INPUT, OUTPUT, Graph, Node, NodeKind, WeightedNode
-from edgenas.int8.importer.source import Operation, Source, readers
+from edgenas.int8.graph.ir import INPUT, OUTPUT, FileEnds, Graph, Node, NodeKind, WeightedNode
+from edgenas.int8.importer.entry import Entry, image_shape
+from edgenas.int8.importer.source import Operation, readers
 
 
 class NotCoveredError(Exception):
@@ -25,7 +26,8 @@ class NotCoveredError(Exception):
 class Value:
     """A tensor of the file.
 
-    name : of the tensor of the graph, [1, channels, height, width]. shape : in the file.
+    name : of the tensor of the graph, [1, channels, height, width]. shape : in the file, where a
+        series has no height and a vector no axis but its channels.
     factor : the graph's tensor is so many times the file's; above 0.
     channels : those of the graph's tensor that it holds, in order, in the shape of the axes that
         they are in; None for all as they are.
@@ -38,15 +40,21 @@ class Value:
     channels: np.ndarray | None = None
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
 
+    @property
+    def n_spatial(self) -> int:
+        """The axes of the file's tensor that are no channels: 2 of an image, 0 of a vector."""
+        return len(self.shape) - 1 - (1 if self.channels is None else self.channels.ndim)
+
 
 class Builder:
     """The nodes so far, and the values by their names in the file."""
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.source = source = entry.source
         self.nodes: dict[str, Node] = {}
-        self.shapes: dict[str, tuple[int, ...]] = {INPUT: source.input_shape}
-        self.values = {source.input: Value(INPUT, source.input_shape)}
+        self.shapes: dict[str, tuple[int, ...]] = {INPUT: entry.shape}
+        self.values = {source.input: Value(INPUT, source.shapes[source.input])}
         self.constants = dict(source.constants)
         self._readers = readers(source)
         self._used: dict[str, int] = {}
@@ -68,6 +76,10 @@ class Builder:
         if any(value.pads):
             raise NotCoveredError("a padded image where no convolution reads it")
         return self.in_order(value)
+
+    def image_shape(self, tensor: str) -> tuple[int, int, int, int]:
+        """Return the shape in the graph of the file's `tensor`."""
+        return image_shape(self.source.shapes[tensor])
 
     def in_order(self, value: Value) -> Value:
         if value.channels is None:
@@ -202,7 +214,9 @@ class Builder:
         final = [replace(one, output=OUTPUT) if one.output == name else one for one in kept]
         if any(name in one.inputs for one in final):
             raise NotCoveredError("an output that is read again")
-        return Graph(self.source.input_shape, tuple(final))
+        takes, order = self.entry.takes, self.entry.order
+        ends = None if takes is None else FileEnds(takes, order, value.shape[1:])
+        return Graph(self.entry.shape, tuple(final), ends)
 
     def _classifier(self, name: str, node: Node) -> str:
         """Return the node that makes scores [1, classes]: the last one, or one that copies it."""

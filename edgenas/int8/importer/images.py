@@ -8,8 +8,9 @@ import numpy as np
 
 from edgenas.int8.graph.ir import Node, NodeKind, WeightedNode
 from edgenas.int8.importer.builder import Builder, Import, NotCoveredError, Value
+from edgenas.int8.importer.entry import image_shape
 from edgenas.int8.importer.source import Operation
-from edgenas.int8.importer.windows import pads_before, stride_of
+from edgenas.int8.importer.windows import pads_before, stride_of, window_of, window_pads
 
 
 def _global_pool(build: Builder, one: Operation) -> None:
@@ -20,21 +21,37 @@ def _global_pool(build: Builder, one: Operation) -> None:
 
 
 def _reduce_mean(build: Builder, one: Operation) -> None:
-    axes = one.attributes.get("axes")
-    if axes is None and len(one.inputs) > 1:
-        axes = build.constant(one.inputs[1]).tolist()
-    shape = build.value(one.inputs[0]).shape
-    if len(shape) != 4 or sorted(axis % 4 for axis in axes or ()) != [2, 3]:
+    if not _is_global(build, one, _axes(build, one)):
         raise NotCoveredError("a mean over other axes than height and width")
     _global_pool(build, one)
 
 
+def _reduce_max(build: Builder, one: Operation) -> None:
+    if not _is_global(build, one, _axes(build, one)):
+        raise NotCoveredError("a maximum over other axes than height and width")
+    _global_max(build, one)
+
+
+def _axes(build: Builder, one: Operation) -> list[int]:
+    """Return the axes of a reduction, which later opsets have as an input."""
+    axes = one.attributes.get("axes")
+    if axes is None and len(one.inputs) > 1 and one.inputs[1]:
+        axes = build.constant(one.inputs[1]).tolist()
+    return list(axes or ())
+
+
+def _is_global(build: Builder, one: Operation, axes: list[int]) -> bool:
+    """Return whether axes are all of a tensor's but batch and channels."""
+    rank = len(build.value(one.inputs[0]).shape)
+    return rank > 2 and sorted(axis % rank for axis in axes) == list(range(2, rank))
+
+
 def _pool(build: Builder, one: Operation, kind: NodeKind) -> None:
     value = build.image(one.inputs[0])
-    source, shape = build.shapes[value.name], build.source.shapes[one.outputs[0]]
-    window: tuple[int, ...] = tuple(one.attributes["kernel_shape"])
-    if len(window) != 2 or set(one.attributes.get("dilations", [1])) != {1}:
-        raise NotCoveredError("a pool with gaps, or of other than two dimensions")
+    source, shape = build.shapes[value.name], build.image_shape(one.outputs[0])
+    window = window_of(one.attributes["kernel_shape"])
+    if set(one.attributes.get("dilations", [1])) != {1}:
+        raise NotCoveredError("a pool with gaps")
     stride = stride_of(one)
     before = pads_before(one, source, shape, window, stride)
     if kind == "average_pool":
@@ -44,7 +61,7 @@ def _pool(build: Builder, one: Operation, kind: NodeKind) -> None:
         ):
             raise NotCoveredError("an average pool that counts no zeros around the image")
         if around:
-            _average_with_zeros(build, one, (value, shape), (stride, *before))
+            _average_with_zeros(build, one, (value, shape), window, (stride, *before))
             return
         if window == source[2:] and shape[2:] == (1, 1):
             _global_pool(build, one)
@@ -58,12 +75,13 @@ def _average_with_zeros(
     build: Builder,
     one: Operation,
     ends: tuple[Value, tuple[int, ...]],
+    window: tuple[int, int],
     moves: tuple[int, int, int],
 ) -> None:
     """An average over zeros too is a convolution. moves : stride, and pixels above and left."""
     value, shape = ends
     stride, top, left = moves
-    height, width = one.attributes["kernel_shape"]
+    height, width = window
     channels = build.shapes[value.name][1]
     weight = np.full((channels, 1, height, width), 1 / (height * width), np.float32)
     node = WeightedNode(
@@ -101,7 +119,7 @@ def _average_pool(build: Builder, one: Operation) -> None:
 def _concat(build: Builder, one: Operation) -> None:
     values = [build.image(name) for name in one.inputs]
     rank = len(values[0].shape)
-    if one.attributes["axis"] % rank != 1 or rank not in (2, 4):
+    if one.attributes["axis"] % rank != 1 or any(len(each.shape) != rank for each in values):
         raise NotCoveredError("tensors joined along another axis than the channels")
     if rank == 2 and any(build.shapes[value.name][2:] != (1, 1) for value in values):
         raise NotCoveredError("flattened images that are joined")
@@ -120,7 +138,7 @@ def _chosen(build: Builder, one: Operation, to: str, which: slice | np.ndarray) 
     channels = value.channels
     if channels is None:
         channels = np.arange(build.shapes[value.name][1])
-    if channels.ndim != 1 or len(value.shape) not in (2, 4) or any(value.pads):
+    if channels.ndim != 1 or any(value.pads):
         raise NotCoveredError("a part of something other than channels")
     if len(value.shape) == 2 and build.shapes[value.name][2:] != (1, 1):
         raise NotCoveredError("a part of a flattened image")
@@ -145,12 +163,28 @@ def _slice(build: Builder, one: Operation) -> None:
     steps = build.constant(one.inputs[4]).tolist() if len(one.inputs) > 4 else [1] * len(starts)
     which = slice(None)
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        whole = range(shape[axis])[slice(start, end, step)] == range(shape[axis])
+        kept = range(shape[axis])[slice(start, end, step)]
         if axis % len(shape) == 1:
             which = slice(start, end, step)
-        elif not whole:
-            raise NotCoveredError("a part of an image")
+        elif kept != range(shape[axis]):
+            ends_there = axis % len(shape) > 1 and kept == range(shape[axis])[: len(kept)]
+            if not (kept and ends_there and len(starts) == 1):
+                raise NotCoveredError("a part of an image that does not begin where it begins")
+            _cut_after(build, one)
+            return
     _chosen(build, one, one.outputs[0], which)
+
+
+def _cut_after(build: Builder, one: Operation) -> None:
+    """Drop what lies below, or on the right: the convolution before it makes less."""
+    value = build.value(one.inputs[0])
+    node = build.alone(value)
+    if not isinstance(node, WeightedNode) or any(value.pads):
+        raise NotCoveredError("a part of an image that no convolution makes for it alone")
+    shape = build.image_shape(one.outputs[0])
+    build.change(value.name, replace(node, shape=shape))
+    build.shapes[value.name] = shape
+    build.set(one.outputs[0], value.name, factor=value.factor)
 
 
 def _gather(build: Builder, one: Operation) -> None:
@@ -165,20 +199,21 @@ def _reshape(build: Builder, one: Operation) -> None:
     """Another view of the same numbers: flat, or with the channels in groups."""
     value = build.value(one.inputs[0])
     shape = build.source.shapes[one.outputs[0]]
-    spatial = build.shapes[value.name][2:]
+    in_graph = build.shapes[value.name]
     channels = value.channels
     if channels is None:
-        channels = np.arange(build.shapes[value.name][1])
-    grouped = len(shape) >= 4 and shape[-2:] == spatial and value.shape[-2:] == spatial
+        channels = np.arange(in_graph[1])
     if any(value.pads) or shape[:1] != (1,):
         raise NotCoveredError(f"a reshape from {value.shape} to {shape}")
-    if grouped:
-        ordered = channels.reshape(shape[1:-2])
+    n_spatial = value.n_spatial
+    at = len(shape) - n_spatial
+    if n_spatial and at > 1 and shape[at:] == value.shape[-n_spatial:]:
+        ordered = channels.reshape(shape[1:at])
         build.values[one.outputs[0]] = replace(value, shape=shape, channels=ordered)
         return
-    flat = len(shape) == 2 and channels.ndim == 1
-    image = len(shape) == 4 and spatial == (1, 1) == shape[2:] and channels.ndim == 1
-    if not (flat or image):
+    flat = len(shape) == 2
+    same = len(shape) in (3, 4) and image_shape(shape) == (1, channels.size, *in_graph[2:])
+    if channels.ndim > 1 or not (flat or same):
         raise NotCoveredError(f"a reshape from {value.shape} to {shape}")
     build.values[one.outputs[0]] = replace(value, shape=shape)
 
@@ -191,14 +226,10 @@ def _transpose(build: Builder, one: Operation) -> None:
         build.values[one.outputs[0]] = value
         return
     channels = value.channels
-    if (
-        channels is None
-        or channels.ndim != rank - 3
-        or order[0] != 0
-        or order[-2:] != [rank - 2, rank - 1]
-    ):
+    first = rank - value.n_spatial  # of the axes that stay where they are
+    if channels is None or order[0] != 0 or order[first:] != list(range(first, rank)):
         raise NotCoveredError(f"axes in the order {order}")
-    turned = channels.transpose([axis - 1 for axis in order[1:-2]])
+    turned = channels.transpose([axis - 1 for axis in order[1:first]])
     build.values[one.outputs[0]] = replace(
         value, shape=build.source.shapes[one.outputs[0]], channels=turned
     )
@@ -211,18 +242,21 @@ def _pad(build: Builder, one: Operation) -> None:
     number = one.attributes.get("value", 0.0)
     if len(one.inputs) > 2 and one.inputs[2]:
         number = float(build.constant(one.inputs[2]))
-    if one.attributes.get("mode", b"constant") != b"constant" or number != 0 or len(pads) != 8:
+    rank = len(value.shape)
+    known = len(pads) == 2 * rank and 2 < rank <= 4
+    if one.attributes.get("mode", b"constant") != b"constant" or number != 0 or not known:
         raise NotCoveredError("pads of other things than zeros around an image")
-    if any(pads[:2]) or any(pads[4:6]) or min(pads) < 0:
+    if any(pads[:2]) or any(pads[rank : rank + 2]) or min(pads) < 0:
         raise NotCoveredError("more channels by padding")
-    around = tuple(int(a) + b for a, b in zip(pads[2:4] + pads[6:], value.pads, strict=True))
+    own = (*window_pads(pads[2:rank]), *window_pads(pads[rank + 2 :]))
+    around = tuple(a + b for a, b in zip(own, value.pads, strict=True))
     to = one.outputs[0]
     build.values[to] = replace(value, shape=build.source.shapes[to], pads=around)  # type: ignore[arg-type]
 
 
 def _resize(build: Builder, one: Operation) -> None:
     value = build.image(one.inputs[0])
-    source, shape = build.shapes[value.name], build.source.shapes[one.outputs[0]]
+    source, shape = build.shapes[value.name], build.image_shape(one.outputs[0])
     factor = shape[2] // source[2]
     if (shape[2], shape[3]) != (source[2] * factor, source[3] * factor) or shape[1] != source[1]:
         raise NotCoveredError("a resize by other than a whole factor")
@@ -263,6 +297,7 @@ IMPORTS: dict[str, Import] = {
     "LogSoftmax": _softmax,
     "MaxPool": _max_pool,
     "Pad": _pad,
+    "ReduceMax": _reduce_max,
     "ReduceMean": _reduce_mean,
     "Reshape": _reshape,
     "Resize": _resize,

@@ -10,7 +10,7 @@ from edgenas.core.counted import counted
 from edgenas.int8.graph.ir import Node, NodeKind, WeightedNode
 from edgenas.int8.importer.builder import Builder, Import, NotCoveredError, Value
 from edgenas.int8.importer.source import Operation
-from edgenas.int8.importer.windows import pads_before, stride_of
+from edgenas.int8.importer.windows import pads_before, stride_of, window_of
 
 _SIX = 6.0
 
@@ -20,17 +20,18 @@ def _conv(build: Builder, one: Operation) -> None:
     pads = tuple(int(size) for size in value.pads)
     value = build.in_order(replace(value, pads=(0, 0, 0, 0)))
     weight = build.constant(one.inputs[1])
-    if weight.ndim != 4:
+    if weight.ndim not in (3, 4):
         raise NotCoveredError(f"a convolution of {counted(weight.ndim - 2, 'dimension')}")
+    weight = weight.reshape(*weight.shape[:2], *window_of(weight.shape[2:]))
     gaps = set(one.attributes.get("dilations", [1]))
     if len(gaps) > 1:
         raise NotCoveredError("a dilation that differs between height and width")
     dilation = int(gaps.pop())
     window = tuple((size - 1) * dilation + 1 for size in weight.shape[2:])
     bias = build.constant(one.inputs[2]) if len(one.inputs) > 2 else np.zeros(len(weight))
-    source, shape = build.shapes[value.name], build.source.shapes[one.outputs[0]]
+    source, shape = build.shapes[value.name], build.image_shape(one.outputs[0])
     stride = stride_of(one)
-    own = pads_before(one, build.source.shapes[one.inputs[0]], shape, window, stride)
+    own = pads_before(one, build.image_shape(one.inputs[0]), shape, window, stride)
     top, left = pads[0] + own[0], pads[1] + own[1]
     groups = int(one.attributes.get("group", 1))
     if groups < 1 or weight.shape[1] * groups != source[1] or len(weight) % groups:

@@ -11,17 +11,19 @@ from edgenas.int8.graph.ir import Graph
 from edgenas.int8.graph.mixed import mixed
 from edgenas.int8.graph.signs import with_signs_apart
 from edgenas.int8.importer.builder import Builder, NotCoveredError
+from edgenas.int8.importer.entry import entry_of
 from edgenas.int8.importer.foreign import add_foreign
 from edgenas.int8.importer.fused import fused
 from edgenas.int8.importer.operators import IMPORTS
 from edgenas.int8.importer.source import Operation, Source, read_source
 
 _MOST_NAMED = 5
+_NO_OPERATOR = "no such operator"
 
 
 @dataclass(frozen=True, eq=False)
 class Imported:
-    """A network from a file. content : the float file, for one image at a time.
+    """A network from a file. content : the float file, for one input at a time.
 
     macs : multiply-accumulates of an image. metadata : the file's metadata_props.
     kept : operators that stay in float because they are not covered.
@@ -39,25 +41,28 @@ def import_onnx(
 ) -> Imported:
     """Return the float network in the ONNX file `content`, which messages call `name`.
 
-    shape : channels, height and width of its image, where the file leaves them open.
+    shape : of its input without the batch (channels, height and width of an image), where the file
+        leaves sizes open.
     keep_float : operators that are not covered stay in float, where they take and give images.
 
     Raises
     ------
-    InputError : it is no float network of one image, or an operator is not covered; each is named
+    InputError : it is no float network of one input, or an operator is not covered; each is named
         with its share of the multiply-accumulates.
     """
     source = fused(read_source(content, name, shape))
-    build = Builder(source)
+    build = Builder(entry_of(source))
     failed: list[tuple[Operation, str]] = []
     kept: list[Operation] = []
-    for one in source.operations:
-        if not _known(build, one):
-            continue  # what it reads was not covered
+    for one in build.source.operations:
+        if not _known(build, one):  # what it reads was not covered
+            if one.kind not in IMPORTS and not keep_float:
+                failed.append((one, _NO_OPERATOR))
+            continue
         try:
             try:
                 if one.kind not in IMPORTS:
-                    raise NotCoveredError("no such operator")
+                    raise NotCoveredError(_NO_OPERATOR)
                 IMPORTS[one.kind](build, one)
             except NotCoveredError as problem:
                 if not keep_float:

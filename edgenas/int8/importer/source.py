@@ -1,4 +1,4 @@
-"""A float ONNX file made simple: one image at a time, constants folded, every shape known.
+"""A float ONNX file made simple: one input at a time, constants folded, every shape known.
 
 ONNX Runtime's basic optimizations do it; they leave operators of the standard alone.
 """
@@ -25,7 +25,15 @@ LEAST_OPSET = 11
 _CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
 _OWN_DOMAINS = ("", "ai.onnx")
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "MatMulInteger")
-_IMAGE_RANK = 4
+IMAGE_RANK = 4
+_FORMS = {
+    2: "batch, features",
+    3: "batch, channels, length",
+    IMAGE_RANK: "batch, channels, height, width",
+}
+_EXAMPLES = {2: "64", 3: "9x128", IMAGE_RANK: "3x224x224"}
+_MOST_NAMED = 5
+_RECURRENT = ("GRU", "LSTM", "RNN")
 _WEIGHT_AT = {"Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": 1}
 
 
@@ -45,8 +53,8 @@ class Operation:
 class Source:
     """A file's operations in order, its constants, and the shape of every tensor.
 
-    content : the file for one image at a time, which is what is imported.
-    metadata : the file's metadata_props. opset : of the operators.
+    input : where the network begins. content : the file for one input at a time, which is what is
+    imported. metadata : the file's metadata_props. opset : of the operators.
     """
 
     input: str
@@ -59,11 +67,6 @@ class Source:
     opset: int
 
     @property
-    def input_shape(self) -> tuple[int, int, int, int]:
-        n, channels, height, width = self.shapes[self.input]
-        return n, channels, height, width
-
-    @property
     def macs(self) -> int:
         """Multiply-accumulates of one image."""
         return sum(one.macs for one in self.operations)
@@ -72,11 +75,11 @@ class Source:
 def read_source(content: bytes, name: str, shape: tuple[int, ...] | None = None) -> Source:
     """Return the file `content`, which messages call `name`, made simple.
 
-    shape : of its input, where the file leaves height or width open.
+    shape : of its input without the batch, where the file leaves sizes open.
 
     Raises
     ------
-    InputError : it is no float ONNX network of one image and one output; one line says why.
+    InputError : it is no float ONNX network of one input and one output; one line says why.
     """
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -86,7 +89,7 @@ def read_source(content: bytes, name: str, shape: tuple[int, ...] | None = None)
     except (DecodeError, ValueError, RecursionError) as problem:
         raise InputError(f"{name} is no ONNX file: it cannot be read.") from problem
     _check(model, name)
-    _one_image(model.graph, name, shape)
+    _one_input(model.graph, name, shape)
     single = model.SerializeToString()
     simple = _simplified(single, name)
     metadata = {one.key: one.value for one in model.metadata_props}
@@ -135,36 +138,43 @@ def _check(model: ModelProto, name: str) -> None:
         )
 
 
-def _one_image(graph: GraphProto, name: str, shape: tuple[int, ...] | None) -> None:
-    """Set the input's shape to one image, and forget shapes that follow from it."""
+def _one_input(graph: GraphProto, name: str, shape: tuple[int, ...] | None) -> None:
+    """Set the input's shape to one image, series or vector, and forget what follows from it."""
     import onnx
 
     stored = {one.name for one in graph.initializer}
     inputs = [one for one in graph.input if one.name not in stored]
     if len(inputs) != 1:
-        raise InputError(f"{name} has {len(inputs)} inputs; a network of one image is quantized.")
+        listed = ", ".join(one.name for one in inputs[:_MOST_NAMED])
+        raise InputError(
+            f"{name} has {len(inputs)} inputs ({listed}); a network of one is quantized.",
+            "Quantize the part behind one of them: onnx.utils.extract_model; edgenas bench takes "
+            "the whole file.",
+        )
     kind = inputs[0].type.tensor_type
     if kind.elem_type != onnx.TensorProto.FLOAT:
         raise InputError(f"{name} takes no float32: its input {inputs[0].name} is of another type.")
     sizes = kind.shape.dim
-    if len(sizes) != _IMAGE_RANK:
-        what = "no batch" if len(sizes) == _IMAGE_RANK - 1 else counted(len(sizes), "dimension")
+    known = [one.dim_value for one in sizes]
+    if len(sizes) not in _FORMS or (len(sizes) < IMAGE_RANK and known[0] > 1):
+        no_batch = 0 < len(sizes) < IMAGE_RANK
+        what = "no batch" if no_batch else counted(len(sizes), "dimension")
+        forms = ", ".join(f"[{text}]" for text in _FORMS.values())
         raise InputError(
-            f"{name} takes {what}: its input {inputs[0].name} is not [batch, channels, height, "
-            "width].",
+            f"{name} takes {what}: its input {inputs[0].name} is {_listed(known) or 'a number'}, "
+            f"none of {forms}.",
             "Export it with a batch of 1.",
         )
-    known = [one.dim_value for one in sizes]
     if shape is not None:
-        if len(shape) != _IMAGE_RANK - 1 or any(
+        if len(shape) != len(sizes) - 1 or any(
             mine not in (0, other) for mine, other in zip(known[1:], shape, strict=True)
         ):
             raise InputError(f"{name} takes {_listed(known[1:])}, not {_listed(shape)}.")
         known[1:] = shape
     if any(size <= 0 for size in known[1:]):
         raise InputError(
-            f"{name} leaves the size of its image open: {_listed(known[1:])}.",
-            "Say it: --shape 3x224x224",
+            f"{name} leaves the size of its input open: {_listed(known[1:])}.",
+            f"Say it: --shape {_EXAMPLES[len(sizes)]}",
         )
     for one, size in zip(sizes, [1, *known[1:]], strict=True):
         one.dim_value = size
@@ -244,6 +254,8 @@ def _source(model: ModelProto, content: bytes, metadata: dict[str, str], name: s
 def _macs(
     kind: str, inputs: list[tuple[int, ...]], node: Any, shapes: dict[str, tuple[int, ...]]
 ) -> int:
+    if kind in _RECURRENT:  # the weights of inputs and states, once a step
+        return inputs[0][0] * (math.prod(inputs[1]) + math.prod(inputs[2]))
     if kind not in _WEIGHT_AT:
         return 0
     weight, made = inputs[_WEIGHT_AT[kind]], shapes[node.output[0]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgenas.int8.importer.builder import NotCoveredError
 from edgenas.int8.importer.source import Operation
 
@@ -11,6 +13,14 @@ def stride_of(one: Operation) -> int:
     if len(strides) > 1:
         raise NotCoveredError("a stride that differs between height and width")
     return int(strides.pop())
+
+
+def window_of(sizes: Sequence[int]) -> tuple[int, int]:
+    """Return height and width of a window; that over a series has the height 1."""
+    if len(sizes) not in (1, 2):
+        raise NotCoveredError("a window of other than one or two dimensions")
+    height, width = (*(1,) * (2 - len(sizes)), *sizes)
+    return int(height), int(width)
 
 
 def pads_before(
@@ -29,4 +39,10 @@ def pads_before(
         before = [(each + (auto == "SAME_LOWER")) // 2 for each in total]
         return before[0], before[1]
     pads = one.attributes.get("pads", [0, 0, 0, 0])
-    return int(pads[0]), int(pads[1])
+    return window_pads(pads[: len(pads) // 2])
+
+
+def window_pads(before: Sequence[int]) -> tuple[int, int]:
+    """Return pixels above and on the left, or below and on the right; a series has none above."""
+    above, left = (*(0,) * (2 - len(before)), *before)
+    return int(above), int(left)

@@ -50,7 +50,7 @@ class Given:
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """calibration, test : float32 [n, channels, height, width], as the model takes them.
+    """calibration, test : float32 [n, …], as the model takes them: images, series or vectors.
 
     labels : int64 [n] of `test`; None where there are none. made : how they were made of images.
     deciding, deciding_labels : images that neither calibrate nor are judged, where they were asked
@@ -93,7 +93,8 @@ def read_labels(path: Path) -> tuple[str, ...]:
 class Wanted:
     """What a model takes and gives.
 
-    shape : of its input, [channels, height, width]. classes : scores. metadata : of its file.
+    shape : of its input without the batch: [channels, height, width], [channels, length] or
+    [features]. classes : scores. metadata : of its file.
     """
 
     shape: tuple[int, ...]
@@ -106,6 +107,8 @@ def read_examples(
 ) -> Examples:
     """Return what the user gives, as the model takes it; at most `calibrate` of it calibrates.
 
+    Of arrays 0 may, and then all are judged.
+
     decide : some is kept apart to decide by: validation images, or half of what else were judged.
 
     Raises
@@ -114,8 +117,6 @@ def read_examples(
     """
     if (given.data is None) == (given.inputs is None):
         raise InputError("Give images with --data, or arrays with --inputs: one of the two.")
-    if calibrate < 1:
-        raise InputError("--calibrate takes 1 image or more.")
     if given.inputs is not None:
         return _arrays(given.inputs, wanted.shape, wanted.classes, calibrate, decide=decide)
     return _images(given, wanted, progress, calibrate, decide=decide)
@@ -161,12 +162,13 @@ def input_of(wanted: Wanted, how: Preprocessing) -> tuple[ImageInput, tuple[str,
     ------
     InputError : the model takes no square image, or mean and std do not fit its channels.
     """
-    channels, height, width = wanted.shape
-    if height != width or channels not in (1, 3):
+    channels, *sides = wanted.shape
+    if len(sides) != 2 or len(set(sides)) > 1 or channels not in (1, 3):
         raise InputError(
-            f"The model takes {channels} x {height} x {width}, which no square image becomes.",
+            f"The model takes {' x '.join(map(str, wanted.shape))}, which no square image becomes.",
             "Give arrays: --inputs FILE.npz",
         )
+    height = sides[0]
     known = known_input(wanted.metadata)
     mean, std, notes = _normalisation(how, known, channels)
     fit = how.fit or (known.fit if known is not None else USUAL_FIT)
@@ -272,7 +274,7 @@ def _arrays(
 
     Raises
     ------
-    InputError : it cannot be read, or its arrays do not fit a model of input `shape` [c, h, w].
+    InputError : it cannot be read, or its arrays do not fit a model of input `shape`.
     """
     found = _read_arrays(path)
     labels = found.pop(_LABELS, None)
@@ -282,18 +284,20 @@ def _arrays(
             f"Save the inputs as '{_INPUTS}', and labels as '{_LABELS}'.",
         )
     values = found.get(_INPUTS, next(iter(found.values())))
-    if values.ndim != 4 or values.shape[1:] != tuple(shape) or values.dtype.kind not in "fiu":
+    if values.shape[1:] != tuple(shape) or values.dtype.kind not in "fiu":
         raise InputError(
             f"The inputs in {path} are {values.dtype} of shape {values.shape}, and the model takes "
             f"numbers of shape (n, {', '.join(map(str, shape))})."
         )
     values = values.astype(np.float32)
-    if len(values) < 2 + decide:
+    if not calibrate and not len(values):
+        raise InputError(f"{path} has no inputs.")
+    if calibrate and len(values) < 2 + decide:
         say = "some calibrate, some decide, others" if decide else "some calibrate, others"
         raise InputError(f"{path} has {counted(len(values), 'input')}; {say} are judged.")
     if not np.isfinite(values).all():
         raise InputError(f"The inputs in {path} are not all finite.")
-    if values.min() == values.max():
+    if calibrate and values.min() == values.max():
         raise InputError(
             f"The inputs in {path} are all {float(values.flat[0]):g}: nothing can be calibrated.",
             "Save inputs as the model gets them in use.",

@@ -1,4 +1,4 @@
-"""What a model file takes and gives: an image in, scores out. Read from the file, not run."""
+"""What a model file takes and gives: one input, scores out. Read from the file, not run."""
 
 from __future__ import annotations
 
@@ -15,20 +15,24 @@ from edgenas.int8.exporters.flatbuffer import load_schema
 from edgenas.int8.exporters.metadata import read_metadata
 from edgenas.runs.own_models.data import Wanted
 
-_CLASSIFIES = "What is verified or deployed takes one image and gives a score a class."
+_CLASSIFIES = (
+    "What is verified or deployed takes one image (or, with --inputs, any one array) and gives a "
+    "score a class; edgenas bench times any file."
+)
 
 
 @dataclass(frozen=True)
 class OwnNetwork:
-    """A model file that classifies images.
+    """A model file that classifies images, or other arrays.
 
-    shape : of its input, [channels, height, width]. format : of the file, as exporters are called.
-    dtype : of its input. step : the least difference of its scores; None where they are floats.
+    shape : of its input without the batch, [channels, height, width] of images. format : of the
+    file, as exporters are called. dtype : of its input. step : the least difference of its scores;
+    None where they are floats.
     """
 
     content: bytes
     format: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     classes: int
     dtype: str
     step: float | None
@@ -45,26 +49,28 @@ class OwnNetwork:
         return float_step(scores)
 
 
-def read_network(path: Path, label: str) -> OwnNetwork:
+def read_network(path: Path, label: str, *, images: bool = True) -> OwnNetwork:
     """Return what the model file at `path`, which messages call `label`, takes and gives.
+
+    images : it must take images with 1 or 3 channels.
 
     Raises
     ------
-    InputError : it does not take one image and give scores, or ai-edge-litert is absent.
+    InputError : it does not take one such input and give scores, or ai-edge-litert is absent.
     """
     content = path.read_bytes()
     try:
         if path.suffix.lower() == ".tflite":
             try:
-                return _tflite(content, label)
+                return _tflite(content, label, images)
             except (struct.error, IndexError, ValueError, TypeError, AttributeError) as problem:
                 raise InputError(f"{label} is no .tflite file: it is damaged.") from problem
-        return _onnx(content, label)
+        return _onnx(content, label, images)
     except ExportError as problem:
         raise InputError(problem.message, problem.hint) from problem
 
 
-def _onnx(content: bytes, label: str) -> OwnNetwork:
+def _onnx(content: bytes, label: str, images: bool) -> OwnNetwork:
     import onnx
     import onnxruntime
 
@@ -81,7 +87,7 @@ def _onnx(content: bytes, label: str) -> OwnNetwork:
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type != "tensor(float)":
         raise InputError(f"{label} has other than one float32 input and one output.", _CLASSIFIES)
-    shape = _image(inputs[0].shape, label)
+    shape = _shape(inputs[0].shape, label, images)
     classes = [size for size in outputs[0].shape[1:] if size != 1]
     if len(classes) != 1 or not isinstance(classes[0], int):
         raise InputError(f"{label} gives {outputs[0].shape}, no score a class.", _CLASSIFIES)
@@ -109,7 +115,7 @@ def _onnx_step(graph: Any) -> float | None:
     return float(scale) if scale is not None and scale.size == 1 else None
 
 
-def _tflite(content: bytes, label: str) -> OwnNetwork:
+def _tflite(content: bytes, label: str, images: bool) -> OwnNetwork:
     schema = load_schema()
     model = schema.Model.GetRootAs(content, 0)
     graph = model.Subgraphs(0)
@@ -117,7 +123,9 @@ def _tflite(content: bytes, label: str) -> OwnNetwork:
         raise InputError(f"{label} has other than one input and one output.", _CLASSIFIES)
     entry, result = graph.Tensors(graph.Inputs(0)), graph.Tensors(graph.Outputs(0))
     n, *sizes = entry.ShapeAsNumpy().tolist()
-    shape = _image([n, *sizes[-1:], *sizes[:-1]], label)
+    if len(sizes) == 3:  # an image, channels last
+        sizes = [*sizes[-1:], *sizes[:-1]]
+    shape = _shape([n, *sizes], label, images)
     classes = [size for size in result.ShapeAsNumpy().tolist()[1:] if size != 1]
     types = {value: name for name, value in vars(schema.TensorType).items()}
     dtype = types[entry.Type()].lower()
@@ -128,10 +136,12 @@ def _tflite(content: bytes, label: str) -> OwnNetwork:
     return OwnNetwork(content, "tflite", shape, classes[0], dtype, step, read_metadata(content))
 
 
-def _image(sizes: list[Any], label: str) -> tuple[int, int, int]:
-    """Return channels, height and width of an input [batch, channels, height, width]."""
-    whole = [size for size in sizes[1:] if isinstance(size, int) and size > 0]
-    if len(sizes) != 4 or len(whole) != 3 or whole[0] not in (1, 3):
-        listed = " x ".join(map(str, sizes))
+def _shape(sizes: list[Any], label: str, images: bool) -> tuple[int, ...]:
+    """Return the sizes of an input [batch, …] without the batch; of an image channels first."""
+    whole = tuple(size for size in sizes[1:] if isinstance(size, int) and size > 0)
+    listed = " x ".join(map(str, sizes))
+    if images and (len(sizes) != 4 or len(whole) != 3 or whole[0] not in (1, 3)):
         raise InputError(f"{label} takes {listed}, no image with its channels.", _CLASSIFIES)
-    return whole[0], whole[1], whole[2]
+    if not whole or len(whole) != len(sizes) - 1:
+        raise InputError(f"{label} takes {listed}, whose sizes are not all known.", _CLASSIFIES)
+    return whole

@@ -79,6 +79,8 @@ def quantize_model(
     DataError : the images cannot be read. ExportError : an engine or a writer is not installed.
     TargetError : the target cannot be reached, on which the cost of layers in float is measured.
     """
+    if wanted.calibrate < 1:
+        raise InputError("--calibrate takes 1 image or more.")
     if path.suffix.lower() != ".onnx":
         raise InputError(
             f"{path} is no .onnx file.", "Export the float network as ONNX: torch.onnx.export"
@@ -99,7 +101,7 @@ def quantize_model(
             f"A .tflite file has no place for {model.kept[0].kind}, which stays in float.",
             "Write an .onnx file: -o FILE.onnx",
         )
-    takes = Wanted(model.graph.input_shape[1:], model.graph.shapes[OUTPUT][1], model.metadata)
+    takes = Wanted(model.graph.takes, model.graph.shapes[OUTPUT][1], model.metadata)
     decide = wanted.max_drop is not None
     examples = read_examples(given, takes, progress, calibrate=wanted.calibrate, decide=decide)
     if decide and examples.deciding_labels is None:
@@ -108,25 +110,24 @@ def quantize_model(
             "Give labelled images, or 'labels' in the .npz file.",
         )
     if examples.labels is not None and gives_images(model.graph):
-        raise InputError(f"{path} gives images, no score a class, so that labels tell nothing.")
+        raise InputError(f"{path} gives no score a class, so that labels tell nothing.")
     compare_import(model, examples.calibration[:_SEEN_IMAGES], str(path))
     exact = logits(model.content, examples.test).reshape(len(examples.test), -1)
     measure = partial(measured_cost, target=wanted.target, access=access, progress=progress)
     files: list[QuantizedFile] = []
-    best: Calibrated | None = None
     for output in outputs:
         own_file = Int8File(output, wanted.scheme, examples, exact)
         images = counted(len(examples.calibration), "image")
         progress.message(f"calibrating for {output.name} on {images}")
         best = calibrated(model.graph, examples.calibration, own_file.stored_scheme)
         if wanted.max_drop is None:
-            written = own_file.written(best.graph, best.ranges)
+            written = own_file.written(best, best.graph, best.ranges)
         else:
             progress.message(f"looking for the layers that {output.name} keeps in float")
             written = _within_drop(own_file, best, model.content, wanted.max_drop, measure)
-        layers = (*model.kept, *written.float_layers)
-        files.append(replace(written, float_layers=layers))
-    assert best is not None  # there are outputs
+        floats = (*model.kept, *written.float_layers)
+        layers = _layers(best, own_file) if wanted.layers else ()
+        files.append(replace(written, float_layers=floats, layers=layers))
     answers = answers_of(exact, examples.labels)
     return Quantized(
         kind="edgenas-quantized",
@@ -134,8 +135,6 @@ def quantize_model(
         sha256=own[0].sha256,
         macs=model.macs,
         params=model.graph.params,
-        form=best.form,
-        logits_snr_db=best.snr_db,
         n_calibration=len(examples.calibration),
         n_test=len(examples.test),
         input=examples.made,
@@ -143,7 +142,6 @@ def quantize_model(
         float_accuracy=accuracy_of(answers),
         files=tuple(files),
         reservations=(*examples.notes, *_doubts(answers, exact.shape[1], files)),
-        layers=_layers(best, own_file) if wanted.layers else (),
     )
 
 
@@ -152,13 +150,17 @@ def this_scheme() -> str:
     return default_scheme(platform.machine(), "onnxruntime")
 
 
-def image_shape(text: str | None) -> tuple[int, ...] | None:
-    """Return the shape in a text such as 3x224x224."""
+def input_shape(text: str | None) -> tuple[int, ...] | None:
+    """Return the shape in a text: 3x224x224 of an image, 9x128 of a series, 64 of a vector."""
     if text is None:
         return None
     sizes = text.lower().split("x")
-    if len(sizes) != 3 or not all(size.isdecimal() and 0 < int(size) < 10_000 for size in sizes):
-        raise InputError(f"'{text}' is no shape of an image.", "Write channels first: 3x224x224.")
+    known = all(size.isdecimal() and 0 < int(size) < 1_000_000 for size in sizes)
+    if len(sizes) > 3 or not known:
+        raise InputError(
+            f"'{text}' is no shape of an input.",
+            "Write channels first, without the batch: 3x224x224 of an image, 9x128 of a series.",
+        )
     return tuple(map(int, sizes))
 
 
@@ -192,7 +194,7 @@ def _is_own(path: Path) -> bool:
 def compare_import(model: Imported, images: np.ndarray, name: str) -> np.ndarray:
     """Raise `InputError` unless the graph computes what the file computes; return its scores.
 
-    images : float32 [n, channels, height, width].
+    images : float32 [n, *graph.takes].
     """
     try:
         expected = logits(model.content, images).reshape(len(images), -1)
@@ -244,7 +246,7 @@ def _within_drop(
         return before - right(file.scores(file.content(graph, ranges), graph, deciding))
 
     mixture = keep_noisiest(best, file.stored_scheme, deciding, lost, most)
-    written = file.written(mixture.graph, mixture.ranges)
+    written = file.written(best, mixture.graph, mixture.ranges)
     assert written.change is not None  # there are labels
     change = written.change
     drop = DropLimit(

@@ -21,6 +21,7 @@ from edgenas.int8.engines.facts import Engine, find_engine
 from edgenas.int8.engines.host import logits, version
 from edgenas.int8.exporters.base import Exporter
 from edgenas.int8.graph import integer_reference
+from edgenas.int8.graph.calibrated import Calibrated
 from edgenas.int8.graph.ir import INPUT, OUTPUT, Graph
 from edgenas.int8.graph.quantize import Scheme, find_scheme, quantize, stored_scheme
 from edgenas.int8.graph.ranges import Ranges
@@ -101,8 +102,10 @@ class Int8File:
             values = np.moveaxis(values.reshape(-1, height, width, channels), 3, 1)
         return values.reshape(len(images), -1)
 
-    def written(self, graph: Graph, ranges: Ranges) -> QuantizedFile:
-        """Write the file of a calibrated graph, run it, and return what came of it.
+    def written(self, best: Calibrated, graph: Graph, ranges: Ranges) -> QuantizedFile:
+        """Write the file of a graph, run it, and return what came of it.
+
+        best : the calibrated graph, of which `graph` is a mixture, or itself.
 
         Raises
         ------
@@ -132,6 +135,8 @@ class Int8File:
             mean_steps=parity.mean_steps,
             max_steps=parity.max_steps,
             problems=tuple(filter(None, (*distance(parity, "int8 reference"), unlike))),
+            form=best.form,
+            logits_snr_db=best.snr_db,
             changed=None if gives_images(graph) else changed,
             accuracy=accuracy_of(after),
             change=None if after is None or before is None else after.ahead_of(before),

@@ -62,6 +62,12 @@ def begin(
         content = own.path.read_bytes()
     progress.message(f"importing {path.name}")
     model = import_onnx(content, str(path), shape)
+    if model.graph.ends is not None:
+        raise InputError(
+            f"{path} takes {' x '.join(map(str, model.graph.takes))}, no image, and networks of "
+            "images alone can be shrunk.",
+            "Make it int8: edgenas quantize",
+        )
     if len(model.graph.shapes[OUTPUT]) != 2:
         raise InputError(f"{path} gives images, no score a class, so that it cannot be shrunk.")
     wanted = Wanted(model.graph.input_shape[1:], model.graph.shapes[OUTPUT][1], model.metadata)

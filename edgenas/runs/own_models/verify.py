@@ -12,9 +12,8 @@ import numpy as np
 from edgenas.core.errors import InputError
 from edgenas.core.metrics import REGISTRY
 from edgenas.core.progress import Progress
-from edgenas.core.records import Answers, Interval, Outcome
+from edgenas.core.records import Answers, Outcome
 from edgenas.core.records.goals import Limit
-from edgenas.core.records.intervals import wilson
 from edgenas.core.records.verified_file import FileReference, VerifiedFile
 from edgenas.int8.checks.parity import MOST_ACCURACY_LOSS, class_distance, compare, distance
 from edgenas.int8.checks.parity import disagreement as other_classes
@@ -24,6 +23,7 @@ from edgenas.optimize.limits import broken
 from edgenas.runs.own_models.data import Examples, Given, read_examples
 from edgenas.runs.own_models.file import ENGINES, OwnModel, file_key, open_models
 from edgenas.runs.own_models.network import OwnNetwork, read_network
+from edgenas.runs.own_models.quantized import accuracy_of, answers_of
 from edgenas.runs.verdict.near_limit import further
 from edgenas.runs.verdict.reservations import of_outcome
 from edgenas.targets.base import MeasureSettings, ModelFile, Preprocess
@@ -44,23 +44,25 @@ class VerifyAs:
 def verify_file(
     path: Path, given: Given, wanted: VerifyAs, access: Access, progress: Progress
 ) -> VerifiedFile:
-    """Run the model file at `path` on a target, on all test images that are given, and time it.
+    """Run the model file at `path` on a target, on all test images or arrays, and time it.
 
     Raises
     ------
     InputError : the file, the images or the target cannot be used. TargetError : the target cannot
         be reached, or stopped early.
     """
-    if given.data is None:
+    if given.data is None and given.inputs is None:
         raise InputError(
-            "A file is verified on labelled images.", "Name them: --data imagefolder:DIR"
+            "A file is verified on labelled images, or on arrays.",
+            "Name them: --data imagefolder:DIR or --inputs FILE.npz",
         )
     with tempfile.TemporaryDirectory() as scratch:
         named = [path, *([wanted.reference] if wanted.reference else [])]
         model, *others = open_models(named, {}, Path(scratch))
-        network = read_network(model.path, model.label)
-        examples = read_examples(given, network.wanted, progress, calibrate=1)
-        if examples.labels is None:
+        images = given.inputs is None
+        network = read_network(model.path, model.label, images=images)
+        examples = read_examples(given, network.wanted, progress, calibrate=int(images))
+        if examples.labels is None and images:
             raise InputError(f"The images of {given.data} have no labels.")
         reference = _reference(others, network, examples)
         machine = _machine(model, wanted, access)
@@ -91,7 +93,7 @@ def _reference(
     if not others:
         return None
     (one,) = others
-    own = read_network(one.path, one.label)
+    own = read_network(one.path, one.label, images=examples.made is not None)
     if (own.shape, own.classes) != (network.shape, network.classes):
         raise InputError(f"{one.label} takes or gives something else than the model.")
     host = find_engine(ENGINES[one.path.suffix.lower()][0]).host_engine
@@ -112,15 +114,8 @@ class _Verification:
     ) -> VerifiedFile:
         file = self.model.to_send(file_key(self.model.label, 0))
         outcome = self._timed(file, limit_ms)
-        made, pixels = self.examples.made, self.examples.pixels
-        assert made is not None and pixels is not None  # they are images
-        inference = self.machine.infer(
-            file,
-            np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)),
-            Preprocess(made.mean, made.std),
-            self.scratch / "infer",
-            self.progress,
-        )
+        values, how = self._sent()
+        inference = self.machine.infer(file, values, how, self.scratch / "infer", self.progress)
         engine = what_ran(find_engine(self.machine.engine), inference.outcome.provider)
         reasons = [f"It was not measured: {outcome.reason}"] if outcome.latency is None else []
         host = device = parity = None
@@ -159,15 +154,22 @@ class _Verification:
             outcome=outcome,
             limit_ms=limit_ms,
             n_images=len(self.examples.test),
-            input=made,
+            input=self.examples.made,
             host_engine=version(engine.host_engine),
-            host_accuracy=None if host is None else _interval(self._answers(host)),
-            accuracy=None if device is None else _interval(self._answers(device)),
+            host_accuracy=None if host is None else accuracy_of(self._answers(host)),
+            accuracy=None if device is None else accuracy_of(self._answers(device)),
             agreement=None if parity is None else parity.agreement,
             mean_steps=None if parity is None else parity.mean_steps,
             max_steps=None if parity is None else parity.max_steps,
             reference=against,
         )
+
+    def _sent(self) -> tuple[np.ndarray, Preprocess | None]:
+        """Return what the target is sent, and how it becomes the input; None as it is."""
+        made, pixels = self.examples.made, self.examples.pixels
+        if made is None or pixels is None:
+            return self.examples.test, None
+        return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), Preprocess(made.mean, made.std)
 
     def _timed(self, file: ModelFile, limit_ms: float | None) -> Outcome:
         jobs = 0
@@ -186,11 +188,14 @@ class _Verification:
         first = measure([file], usual.max_passes, usual.relative_ci)
         return further(measure, first, [file], limit_ms, self.progress)[file.key]
 
-    def _answers(self, scores: np.ndarray) -> Answers:
-        return Answers.of((scores.argmax(1) == self.examples.labels).tolist())
+    def _answers(self, scores: np.ndarray) -> Answers | None:
+        return answers_of(scores, self.examples.labels)
 
     def _loss(self, device: np.ndarray, host: np.ndarray) -> list[str]:
-        there, here = self._answers(device).accuracy, self._answers(host).accuracy
+        on_device, on_host = self._answers(device), self._answers(host)
+        if on_device is None or on_host is None:
+            return []
+        there, here = on_device.accuracy, on_host.accuracy
         if there >= here - MOST_ACCURACY_LOSS:
             return []
         return [f"Its accuracy on the target is {there:.2%}, on the host {here:.2%}."]
@@ -201,25 +206,21 @@ class _Verification:
         if reference is None or device is None:
             return None
         one, scores = reference
-        answers = self._answers(scores)
+        before, after = self._answers(scores), self._answers(device)
         return FileReference(
             one.label,
             one.sha256,
-            _interval(answers),
-            self._answers(device).ahead_of(answers),
+            accuracy_of(before),
+            None if before is None or after is None else after.ahead_of(before),
             float((scores.argmax(1) != device.argmax(1)).mean()),
         )
 
 
 def _behind(reference: FileReference | None) -> list[str]:
-    if reference is None or reference.change.upper >= 0:
+    if reference is None or reference.change is None or reference.change.upper >= 0:
         return []
     change = reference.change
     return [
         f"It is measurably less accurate than {reference.model}: {100 * change.mean:+.1f} points "
         f"[{100 * change.lower:+.1f}, {100 * change.upper:+.1f}]."
     ]
-
-
-def _interval(answers: Answers) -> Interval:
-    return Interval(answers.accuracy, *wilson(answers.right, answers.n_images))

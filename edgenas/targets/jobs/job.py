@@ -27,14 +27,21 @@ def measure_job(
 
 
 def infer_job(
-    config: TargetConfig, model: ModelFile, images: np.ndarray, preprocess: Preprocess
+    config: TargetConfig, model: ModelFile, images: np.ndarray, preprocess: Preprocess | None
 ) -> protocol.Job:
-    """Return the job that runs `model` on `images`, uint8 [n, channels, height, width]."""
-    if images.dtype != np.uint8 or images.ndim != 4 or len(images) == 0:
+    """Return the job that runs `model` on `images`, uint8 [n, channels, height, width].
+
+    preprocess : None for float32 [n, …], which the model takes as it is.
+    """
+    if preprocess is None:
+        if images.dtype != np.float32 or images.ndim < 2 or len(images) == 0:
+            raise InputError(f"Inputs must be float32 [n, …], not {images.dtype} {images.shape}.")
+    elif images.dtype != np.uint8 or images.ndim != 4 or len(images) == 0:
         raise InputError(f"Images must be uint8 [n, channels, height, width], not {images.shape}.")
     digest = _Sha256Writer()
     np.save(digest, images, allow_pickle=False)
-    sent = protocol.Images(digest.hexdigest(), preprocess.mean, preprocess.std)
+    how = preprocess or Preprocess((), ())
+    sent = protocol.Images(digest.hexdigest(), how.mean, how.std)
     return _job(config, "infer", [model], config.settings(MeasureSettings()), sent)
 
 

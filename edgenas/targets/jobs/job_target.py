@@ -88,11 +88,11 @@ class JobTarget(ABC):
         self,
         model: ModelFile,
         images: np.ndarray,
-        preprocess: Preprocess,
+        preprocess: Preprocess | None,
         job_dir: Path,
         progress: Progress,
     ) -> Inference:
-        """Run `model` on `images`, uint8 [n, channels, height, width]; see `base.Target.infer`."""
+        """Run `model` on `images`; see `base.Target.infer`."""
         what = job.infer_job(self._config, model, images, preprocess)
         folder = job.prepare(what, job_dir, [model], images)
         done = self._do(what, folder, len(images), progress)
