@@ -92,15 +92,21 @@ function linkBrush(view, spec) {
   const said = document.getElementById("brushed");
   if (said && !said.textContent) said.textContent = hint;
   const records = recordsOf(spec).filter(one => one.net !== undefined && one.x !== undefined);
-  view.addSignalListener("brush", (_, brush) => {
+  let waiting = false, latest = null;
+  const pick = () => {
+    const brush = latest, any = brush.x || brush.y;
     const inside = one => ["x", "y"].every(
       axis => !brush[axis] || (one[axis] >= Math.min(...brush[axis]) && one[axis] <= Math.max(...brush[axis])));
-    const any = brush.x || brush.y;
-    const picked = any ? [...new Set(records.filter(inside).map(one => one.net))] : [];
-    if (said) said.textContent = any ? `${picked.length} networks are picked in every plot.` : hint;
+    const picked = Object.fromEntries((any ? records.filter(inside) : []).map(one => [one.net, true]));
+    waiting = false;
+    if (said) said.textContent = any ? `${Object.keys(picked).length} networks are picked in every plot.` : hint;
     for (const other of views.values()) {
-      try { other.signal("picked", any && !picked.length ? [""] : picked).runAsync(); } catch (_) { /* a plot without networks */ }
+      try { other.signal("picked", any ? picked : false).runAsync(); } catch (_) { /* a plot without networks */ }
     }
+  };
+  view.addSignalListener("brush", (_, brush) => {
+    latest = brush;
+    if (!waiting) { waiting = true; requestAnimationFrame(pick); } // however often the pointer moves
   });
 }
 

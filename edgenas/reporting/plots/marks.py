@@ -17,11 +17,11 @@ from edgenas.reporting.plots.plot import INK, MUTED, PAPER
 Record = Mapping[str, Any]
 Layer = alt.Chart
 SQUARES = "M-1,-1H1V1H-1Z"  # of a band in a legend
-# What the page changes in a drawn plot: networks (`net`) that stand out, none for all; a rectangle;
-# the limit; the network that is chosen by it.
+# What the page changes in a drawn plot: networks that stand out (each with true; False for all of
+# them), a rectangle, the limit, and the network that is chosen by it.
 PICKED, BRUSH, BUDGET, CHOSEN = "picked", "brush", "budget", "chosen"
 MARKS = "marks"  # the dataset of networks, which points and their intervals share
-_IS_PICKED = "length(picked) == 0 || indexof(picked, datum.net) >= 0"
+_IS_PICKED = "!picked || picked[datum.net] === true"
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Axes:
         # all at once: each property that is set later copies every layer with its records
         more: dict[str, Any] = {"datasets": self._datasets} if self._datasets else {}
         layered = alt.layer(*layers, width=self.width, height=self.height, **more)
-        return layered.add_params(alt.param(name=PICKED, value=[]))
+        return layered.add_params(alt.param(name=PICKED, value=False))
 
     def points(
         self, records: Sequence[Record], looks: Mapping[str, Look], legend: bool = True
