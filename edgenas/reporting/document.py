@@ -222,8 +222,9 @@ class BudgetChoice:
     """Which network of the frontier `edgenas pick` gives from a limit on.
 
     from_limit : the least limit; it holds up to that of the next choice. predicted : by response,
-    in its unit. measured : of the limited response; passed : in the run's verification. reason :
-    why it is the one, in a sentence. changes : against the present winner, in words.
+    in its unit. measured : of the limited response; passed : in the run's verification. reasons :
+    from which limit on, and why it is the one, in a sentence. changes : against the present winner,
+    in words.
     """
 
     from_limit: float
@@ -231,7 +232,7 @@ class BudgetChoice:
     predicted: dict[str, Interval] = field(hash=False)
     measured: float | None = None
     passed: bool = False
-    reason: str = ""
+    reasons: tuple[tuple[float, str], ...] = ()
     changes: tuple[str, ...] = ()
 
 

@@ -38,6 +38,7 @@ from edgenas.reporting.plots import of_network
 from edgenas.reporting.plots.of_report import tradeoff
 from edgenas.runs.config import RunConfig, write_config
 from edgenas.runs.frontier.budgets import budgets, drawn_networks
+from edgenas.runs.frontier.choice import reason
 from edgenas.runs.frontier.pick import pick
 from edgenas.runs.frontier.stored import Front, FrontPoint, read_front
 from edgenas.runs.store import Store
@@ -125,6 +126,10 @@ def picked(front: Front, limit: float) -> str | None:
         return None
 
 
+def why(front: Front, limit: float) -> str:
+    return reason(front, pick(front, {"latency_ms": Limit("latency_ms", at_most=limit)}).choice)
+
+
 def embedded(html: str) -> dict[str, list[dict[str, object]]]:
     """Return the choices by budget as the page's script reads them."""
     found = [json.loads(text) for text in Page(html).data]
@@ -142,6 +147,9 @@ def test_the_page_has_what_pick_gives_at_twenty_budgets(
         within = [one for one in choices if float(str(one["from"])) <= limit]
         expected = picked(front, limit)
         assert (within[-1]["network"] if within else None) == expected
+        if within:
+            told = [text for at, text in within[-1]["reasons"] if at <= limit]  # type: ignore[misc]
+            assert told[-1] == why(front, limit)
         seen.add(expected)
     assert None in seen and len(seen) > 4
 
@@ -162,7 +170,7 @@ def test_a_network_is_drawn_with_what_each_block_takes(interactive: ReportData) 
 def test_names_reach_the_script_as_data_alone(interactive: ReportData) -> None:
     assert interactive.budgets is not None
     first = interactive.budgets.choices[0]
-    first = replace(first, network=HOSTILE, reason=HOSTILE, changes=(HOSTILE,))
+    first = replace(first, network=HOSTILE, reasons=((0.0, HOSTILE),), changes=(HOSTILE,))
     hostile_budgets = replace(interactive.budgets, run=HOSTILE, choices=(first,))
     hostile = replace(interactive, budgets=hostile_budgets, drawn=(), predictors=())
     page = Page(render(hostile))

@@ -2,7 +2,7 @@
 // A limit is what its text says, in the unit of the page: `edgenas pick` reads the same number.
 const budgets = read("budgets");
 const drawnNetworks = read("networks");
-const startText = !budgets ? "" : budgets.limit === null ? shortest(budgets.most) : String(budgets.limit);
+const startText = !budgets ? "" : budgets.limit === null ? shortest(budgets.most) : String(budgets.limit).length > 8 ? shortest(budgets.limit) : String(budgets.limit);
 let limitText = startText;
 
 function shortest(value) { return String(Number(value.toPrecision(4))); }
@@ -26,7 +26,7 @@ function showAnswer(box, run, one, limit) {
     const within = run.how !== "measured" ? ", within this limit" : one.passed ? ", verified within this limit" : ", not verified";
     add(`${budgets.label}, ${run.how}`, value === null ? "not " + run.how : one.measured_text + (value > limit ? ", over this limit" : within));
     add("Against the winner", one.changes.length ? one.changes.join("; ") : one.network === run.winner ? "it is the winner" : "—");
-    add("Why this one", one.reason);
+    add("Why this one", one.reasons.filter(([from]) => from <= limit).pop()[1]);
   }
   box.querySelector("code").textContent = run.command.join(limitText);
 }

@@ -98,7 +98,7 @@ def _choice(one: BudgetChoice, of: Budgets, places: Mapping[str, Place]) -> dict
         "measured": one.measured,
         "measured_text": None if one.measured is None else of.kind.shown(one.measured),
         "passed": one.passed,
-        "reason": one.reason,
+        "reasons": [list(told) for told in one.reasons],
         "changes": list(one.changes),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from edgenas.core.records import Architecture, Int8Layers, Layer
 from edgenas.core.records.goals import Limit
@@ -43,8 +44,9 @@ def budgets(
     choices: list[BudgetChoice] = []
     for bound in sorted(bounds):
         picked = pick(front, {response: Limit(response, at_most=bound)})
-        name = picked.point.name
+        name, told = picked.point.name, (bound, reason(front, picked.choice))
         if choices and choices[-1].network == name:
+            choices[-1] = replace(choices[-1], reasons=(*choices[-1].reasons, told))
             continue
         choices.append(
             BudgetChoice(
@@ -53,7 +55,7 @@ def budgets(
                 dict(picked.point.predicted),
                 picked.measured.get(response),
                 name in front.passed,
-                reason(front, picked.choice),
+                (told,),
                 tuple(changes(picked.point)),
             )
         )
