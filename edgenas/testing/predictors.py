@@ -107,7 +107,7 @@ class PredictorContract(MemberContract):
         data.response[3] = bad
         with pytest.raises(PredictorError, match="latency_ms"):
             member.fit(data, seed=0)
-        with pytest.raises(PredictorError, match="1 rows"):
+        with pytest.raises(PredictorError, match="1 row"):
             member.fit(rows(1), seed=0)
         constant = rows(30)
         constant.response[:] = 2.0
