@@ -71,7 +71,7 @@ def load(argument: str, *, reading: Reading, progress: Progress) -> Dataset:
                 f"{root}: {part} has the class '{unknown[0]}', which train has not.",
                 _renamed(unknown[0], class_names),
             )
-        if lacking := sorted(set(class_names) - used):
+        if part != "train" and (lacking := sorted(set(class_names) - used)):
             progress.warning(
                 f"{part} has no images of {_some(lacking)}: no accuracy on {part} says anything of "
                 + ("that class." if len(lacking) == 1 else "these classes.")
