@@ -194,23 +194,52 @@ const ORDERS = {
   "cheapest first": (a, b) => a.x - b.x,
   "by name": (a, b) => a.text.localeCompare(b.text, "en", {numeric: true}),
 };
+let sought = ""; // what the names of shown effects have in them
+const effectPlots = []; // what draws each plot of effects again
 function orderControl(box) {
   const controls = make("div", "", {class: "controls"});
   const label = make("label", "Order ");
   const select = make("select");
   for (const order of Object.keys(ORDERS)) select.append(make("option", order));
-  select.addEventListener("change", () => draw(box, spec => {
-    const rows = new Map();
-    for (const one of recordsOf(spec)) if (one.y !== undefined) rows.set(one.y, {...rows.get(one.y), ...one});
-    const found = [...rows.values()].filter(one => one.text !== undefined && one.x !== undefined);
-    const places = found.map(one => one.y).sort((a, b) => a - b);
-    const to = new Map([...found].sort(ORDERS[select.value]).map((one, i) => [one.y, places[i]]));
-    for (const one of recordsOf(spec)) if (to.has(one.y)) one.y = to.get(one.y);
-    return spec;
-  }));
+  const again = () => draw(box, spec => withEffects(spec, ORDERS[select.value]));
+  select.addEventListener("change", again);
+  effectPlots.push(again);
   label.append(select);
   controls.append(label);
   box.before(controls);
+}
+
+// The rows whose names have what is sought, from the top down in an order.
+function withEffects(spec, order) {
+  const rows = new Map();
+  for (const one of recordsOf(spec)) if (one.y !== undefined) rows.set(one.y, {...rows.get(one.y), ...one});
+  const named = [...rows.values()].filter(one => one.text !== undefined && one.x !== undefined);
+  const places = named.map(one => one.y).sort((a, b) => a - b);
+  const shown = named.filter(one => isSought(one.text)).sort(order);
+  const to = new Map(shown.map((one, i) => [one.y, places[i]]));
+  const moved = records => records.filter(one => one.y === undefined || to.has(one.y)).map(one => one.y === undefined ? one : {...one, y: to.get(one.y)});
+  for (const [name, records] of Object.entries(spec.datasets || {})) spec.datasets[name] = moved(records);
+  for (const layer of layersOf(spec)) if (layer.data && layer.data.values) layer.data.values = moved(layer.data.values);
+  return spec;
+}
+
+function isSought(text) { return text.toLowerCase().includes(sought); }
+
+function filterControl(section) {
+  const controls = make("div", "", {class: "controls"}), label = make("label", "Only changes with ");
+  const input = make("input", "", {type: "search", placeholder: "stage 2", size: "14"}), said = make("span", "", {class: "small", "aria-live": "polite"});
+  let waiting = 0;
+  const filter = () => {
+    sought = input.value.trim().toLowerCase();
+    const rows = [...section.querySelectorAll("details tbody tr")];
+    for (const row of rows) row.hidden = !isSought(row.cells[0].textContent);
+    said.textContent = sought ? ` ${rows.filter(row => !row.hidden).length} of ${rows.length}` : "";
+    for (const again of effectPlots) again();
+  };
+  input.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(filter, 150); });
+  label.append(input);
+  controls.append(label, said);
+  section.querySelector(".pair").before(controls);
 }
 
 // Tables ----------------------------------------------------------------------------------------

@@ -17,7 +17,14 @@ from edgenas.reporting.document import PredictorReport, ReportData, VerifiedCand
 from edgenas.reporting.pages import budget, classes, script
 from edgenas.reporting.pages.facts import facts
 from edgenas.reporting.pages.plots import PagePlots
-from edgenas.reporting.plots import of_fronts, of_measuring, of_report, of_roofline, of_shapes
+from edgenas.reporting.plots import (
+    of_design,
+    of_fronts,
+    of_measuring,
+    of_report,
+    of_roofline,
+    of_shapes,
+)
 from edgenas.reporting.plots.fronts import axis
 from edgenas.reporting.words import int8_layers, numbers, roofline
 from edgenas.reporting.words.verdict import verdict
@@ -43,6 +50,8 @@ def render(data: ReportData) -> str:
         band=of_report.band(data) is not None,
         predictors=[predictor_figures(predictor, plots) for predictor in data.predictors],
         effect_table=effect_table(data.predictors),
+        design=plots.inline(of_design.design(data)),
+        design_few=of_design.FEW,
         fronts=[plots.inline(plot) for plot in of_fronts.fronts(data)],
         goals=of_fronts.goals(data),
         candidate_table=_candidate_table(data),

@@ -13,6 +13,7 @@ async function start() {
     if (name === "tradeoff" || name === "frontiers") axisControl(box, name === "tradeoff" && facts !== null);
     if (name.endsWith("-effects") && !name.startsWith("compared")) orderControl(box);
   }
+  if (effectPlots.length) filterControl(document.getElementById("choices"));
   startNetwork();
   startBudget();
   for (const table of document.querySelectorAll("table")) sortable(table);

@@ -40,6 +40,7 @@ def render(data: ReplayData) -> str:
         fronts=[plots.inline(plot) for plot in fronts(data)],
         predictors=[predictor_figures(predictor, plots) for predictor in data.predictors],
         effect_table=effect_table(data.predictors),
+        design=None,
         candidates=_candidate_table(data),
         shown=shown,
     )
