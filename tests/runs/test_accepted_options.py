@@ -16,7 +16,7 @@ from edgenas.core.records import Latency, Measurement, Outcome, to_json
 from edgenas.core.run_options import OPTIONS, option_of
 from edgenas.runs import search
 from edgenas.runs.boards import search as boards
-from edgenas.runs.command import command
+from edgenas.runs.command_line import command
 from edgenas.runs.config import RunConfig, read_config, write_config
 from edgenas.runs.frontier.stored import read_front
 from edgenas.runs.open import open_run

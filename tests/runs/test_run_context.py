@@ -22,7 +22,7 @@ from edgenas.core.files.run_folder import write_json
 from edgenas.core.progress import Silent
 from edgenas.core.records import DeviceProfile, to_json
 from edgenas.runs.boards.file import stated
-from edgenas.runs.command import command
+from edgenas.runs.command_line import command
 from edgenas.runs.config import RunConfig
 from edgenas.runs.frontier.stored import read_front
 from edgenas.runs.open import newest_run_path, open_run

@@ -23,7 +23,7 @@ from edgenas.reporting.document import (
 )
 from edgenas.reporting.pages.report import render
 from edgenas.runs.artifacts import Explanation
-from edgenas.runs.command import command
+from edgenas.runs.command_line import command
 from edgenas.runs.frontier.budgets import budgets, drawn_networks
 from edgenas.runs.frontier.stored import FrontPoint, read_front
 from edgenas.runs.models import int8_layers, roofline_file

@@ -20,7 +20,7 @@ from edgenas.reporting.document import Budgets
 from edgenas.reporting.pages.table import render
 from edgenas.reporting.replayed import ReplayData
 from edgenas.runs.artifacts import Explanation
-from edgenas.runs.command import command
+from edgenas.runs.command_line import command
 from edgenas.runs.frontier.budgets import budgets
 from edgenas.runs.frontier.stored import FrontPoint, read_front
 from edgenas.runs.run import RunContext

@@ -19,7 +19,7 @@ from edgenas.int8.checks.file import unlike_lowered
 from edgenas.int8.engines.facts import what_ran
 from edgenas.int8.engines.host import fed_logits, logits
 from edgenas.int8.graph.pixels import take_pixels, with_background
-from edgenas.runs.command import command
+from edgenas.runs.command_line import command
 from edgenas.runs.evidence import bundle as evidence
 from edgenas.runs.models.exported import exported_graph, require_one_class
 from edgenas.runs.models.fed import run_input
