@@ -38,7 +38,7 @@ def load(folder: Path, progress: Silent | None = None, known: tuple[str, ...] = 
 
 def told(progress: Silent) -> list[str]:
     """Return what was warned of, but for test images like those trained on: here all are alike."""
-    return [text for text in progress.warnings if "is memory" not in text]
+    return [text for text in progress.warnings if "memory" not in text]
 
 
 def counts(data: Dataset) -> tuple[int, int]:

@@ -79,7 +79,7 @@ def test_loading_warns_before_anything_is_trained(tmp_path: Path) -> None:
     progress = Silent()
     dataset = base.load(f"imagefolder:{root}", seed=0, progress=progress)
     assert dataset.card().seen == Seen(1, 0, 8, 9)
-    assert any("1 are, pixel by pixel" in text for text in progress.warnings)
+    assert any("1 is, pixel by pixel" in text for text in progress.warnings)
 
 
 def test_the_digits_are_not_said_to_be_seen_before(digits: Dataset) -> None:

@@ -71,7 +71,8 @@ def test_a_function_is_not_hidden_by_a_folder_of_its_name() -> None:
 
 
 def test_a_search_takes_every_option_of_a_run() -> None:
-    own = {"target", "data", "space_sha256", "scheme"}  # two have a place, two are no options
+    # two have a place of their own, three are no options
+    own = {"target", "data", "space_sha256", "reports_sha256", "scheme"}
     asked = SearchOptions.__annotations__.keys() - AccessOptions.__annotations__
     assert own | asked == {one.name for one in fields(RunConfig)}
 

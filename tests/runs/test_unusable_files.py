@@ -93,7 +93,7 @@ def test_a_limit_on_another_latency_is_shown(capsys: pytest.CaptureFixture[str])
     texts = ("latency<=3ms", "latency_p90_ms<=4ms")
     limits = tuple(parse_constraints(texts).values())
     result = SearchResult("exact", 1, limits, 0.95, (), (), True, 0.0, 1, 0.1, constraints=texts)
-    show_search.show(to_json(result))
+    show_search.show(to_json(result), "accuracy")
     shown = capsys.readouterr().out
     assert "limits latency_ms<=3ms, latency_p90_ms<=4ms;" in shown
 

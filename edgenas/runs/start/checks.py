@@ -56,8 +56,8 @@ def check_board(context: RunContext) -> None:
         asked, size = getattr(context.config, name), context.space.size
         if asked > size:
             raise InputError(
-                f"{option_of(name)} {asked} is more than {counted(size, 'network')} of the space "
-                f"'{context.config.space}'.",
+                f"{option_of(name)} {asked} is more than the {counted(size, 'network')} of the "
+                f"space '{context.config.space}'.",
                 f"Use {option_of(name)} {size} or less.",
             )
     _check_batch_size(context)
