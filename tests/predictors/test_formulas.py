@@ -73,6 +73,16 @@ def test_arithmetic_of_columns_is_what_it_was() -> None:
         np.testing.assert_allclose(values, wanted[name])
 
 
+DERIVED = {
+    "column": "c",
+    "causes": ["a"],
+    "kind": "sum",
+    "weights": [2.0],
+    "constant": 0.0,
+    "r2": 1.0,
+}
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -107,6 +117,32 @@ def test_a_predictor_file_of_a_column_without_categories_is_refused() -> None:
     document = regression.TableRegression("main").fit(rows, "ms").to_json()
     forged = resealed(json.loads(json.dumps({**document, "categorical": {"c": []}})))
     with pytest.raises(PredictorError, match="'c' has no categories"):
+        regression.load(forged)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"deciles": {"a": [], "b": [1.0]}}, "'a' has no deciles"),
+        ({"deciles": {"b": [1.0]}}, "'a' has no deciles"),
+        ({"means": [1.0]}, "means are not those of its terms"),
+        (
+            {"derived": [{**DERIVED, "causes": ["a", "b"]}]},
+            "'c' is not made of its causes",
+        ),
+        ({"derived": [{**DERIVED, "causes": []}]}, "'c' is not made of its causes"),
+    ],
+)
+def test_a_predictor_file_of_a_profile_that_is_not_whole_is_refused(
+    changed: dict[str, Any], message: str
+) -> None:
+    rows = {"a": ROWS["a"], "b": ROWS["b b"], "ms": ROWS["a"] * 2 + ROWS["b b"]}
+    document = json.loads(json.dumps(regression.TableRegression("main").fit(rows, "ms").to_json()))
+    regression.load(
+        resealed({**document, "profile": {**document["profile"], "derived": [DERIVED]}})
+    )
+    forged = resealed({**document, "profile": {**document["profile"], **changed}})
+    with pytest.raises(PredictorError, match=message):
         regression.load(forged)
 
 

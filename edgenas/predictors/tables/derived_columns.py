@@ -44,6 +44,11 @@ class Derived:
     r2: float
     formula: str = ""
 
+    def __post_init__(self) -> None:
+        factors = 1 if self.kind == "formula" else len(self.causes)
+        if not self.causes or len(self.weights) != factors:
+            raise ValueError(f"the derived column '{self.column[:60]}' is not made of its causes")
+
     def of(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the column as its causes in `columns` have it, float64 [n]."""
         if self.kind == "formula":

@@ -45,6 +45,11 @@ class Profile:
     vif: dict[str, float | None]
     slopes: dict[str, tuple[float, float]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name, known in self.deciles.items():
+            if not known or not np.isfinite(known).all():
+                raise ValueError(f"the column '{name[:60]}' has no deciles")
+
 
 def groups(atoms: Sequence[Atom]) -> dict[tuple[str, ...], list[int]]:
     """Return which terms are of which columns: of one, or of several together."""

@@ -440,4 +440,10 @@ def load(saved: Mapping[str, Any]) -> TableRegression:
     for name, known in fitted.categorical.items():
         if not known:
             raise PredictorError(f"The predictor's column '{name}' has no categories.")
+    if fitted.profile is not None:
+        numbers = {atom.name for atom in fitted.atoms if atom.kind == "column"}
+        if lacking := sorted(numbers - fitted.profile.deciles.keys()):
+            raise PredictorError(f"The predictor's column '{lacking[0]}' has no deciles.")
+        if fitted.profile.means.shape != (len(fitted.atoms),):
+            raise PredictorError("The predictor's means are not those of its terms.")
     return found
