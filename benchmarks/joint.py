@@ -8,17 +8,22 @@ The first trains and chooses, and keeps in the work folder each result as it com
 stopped goes on there, and other seeds and limits are added to what is there. The second prints the
 table of all that is there.
 
-For each seed a supernet with elastic bits is trained, some subnets are evaluated, and a predictor
-of accuracy is fitted. Under each limit on LUTs and each throughput it then chooses
+For each seed a supernet with elastic bits is trained, some subnets are evaluated (half of them with
+one number of bits throughout), and a predictor of accuracy is fitted. Under each limit on LUTs and
+each throughput it then chooses
 
-  joint              architecture and the bits of every stage together, proved best
+  joint              architecture and the bits of every stage together
+  joint, one search  the same as predicted before any winner is evaluated
   architecture first the best architecture at 8 bits whatever it takes, then the bits of its stages
   half the MACs      the best architecture at 8 bits of half the MACs, then the bits of its stages
-  uniform B          architecture under one number of bits for all weights and activations, proved
+  uniform B          architecture under one number of bits for all weights and activations
 
-and trains each network that was chosen for the same epochs. Folding is exact in all. LUTs, block
-RAMs and images/s are estimated by formulas; accuracies are of the int8 files on test images. The
-standard error beside a difference is that over seeds.
+as `edgenas search` does: of each way the three best, proved, are evaluated on validation images,
+the predictor is fitted anew with them, and all search again, up to four times; of what a way may
+choose and was evaluated, it takes the network that is expected to be the most accurate. Joint may
+choose all. Each network that was chosen is trained for the same epochs. Folding is exact in all.
+LUTs, block RAMs and images/s are estimated by formulas; accuracies are of the int8 files on test
+images. The standard error beside a difference is that over seeds.
 """
 
 from __future__ import annotations
@@ -27,34 +32,33 @@ import argparse
 import hashlib
 import itertools
 import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from joint_table import print_table
 
 from edgenas.cli.progress_bars import Bars
 from edgenas.core import plugins
 from edgenas.core.files.run_folder import write_bytes
-from edgenas.core.goals import Objective
 from edgenas.core.metrics import REGISTRY
-from edgenas.core.records import Architecture, Limit, StageChoice
-from edgenas.core.records.networks import ACTIVATION_BITS, WEIGHT_BITS
+from edgenas.core.records import Answers, Architecture, Limit
+from edgenas.core.records.weighing import expected_accuracies
 from edgenas.data import base
 from edgenas.data.base import Dataset
 from edgenas.hardware.devices import DEVICES
 from edgenas.hardware.pipeline import Pipeline
 from edgenas.int8.engines.facts import find_engine
 from edgenas.int8.graph.quantize import DATAFLOW
-from edgenas.optimize.front import lay_out_front
-from edgenas.optimize.layout import Predictors
-from edgenas.optimize.optimizers.problem import NoneFeasibleError
+from edgenas.optimize import plan
+from edgenas.optimize.layout import Grid, Predictors
+from edgenas.optimize.most_accurate import most_accurate, of_each_uniform_bits, uniform_grid
 from edgenas.optimize.term_rows import TermRows
 from edgenas.predictors.base import FittedPredictor, TrainingData
+from edgenas.runs.search import MOST_SEARCHES
 from edgenas.spaces.base import MobileSpace, StageSpec
-from edgenas.spaces.bits import elastic_bits
+from edgenas.spaces.bits import elastic_bits, of_bits, of_uniform_bits, uniform_bits
 from edgenas.supernet import files
 from edgenas.supernet.deploy import deployable, of_subnet
 from edgenas.supernet.finetune import fine_tuning
@@ -64,6 +68,8 @@ from edgenas.supernet.train import train
 
 DEVICE = DEVICES["pynq-z2"]
 ENGINE = find_engine("onnxruntime")
+TOP = 3  # networks of each way that are evaluated in a round, as `edgenas search --top` has them
+SEPARATE = {"architecture first": 1.0, "half the MACs": 0.5}  # shares of the largest one's MACs
 
 
 @dataclass(frozen=True)
@@ -79,10 +85,21 @@ class Limited:
         pipeline = Pipeline(DEVICE, 100.0, images_per_s)
         return cls(pipeline, {**pipeline.limits(), "luts": luts})
 
+    def keeps(self, space: MobileSpace, network: Architecture) -> bool:
+        """Return whether a network of the space is within the limits."""
+        counts = self.pipeline.counts()
+        return all(
+            counts[name](space.layers(network)) <= most for name, most in self.limits.items()
+        )
+
 
 @dataclass(frozen=True)
 class Chosen:
-    """What one method chose under one pair of limits; None where nothing keeps them."""
+    """What one method chose under one pair of limits; None where nothing keeps them.
+
+    validated : accuracy on the validation images as it was inherited. before, after : on the test
+        images, as inherited and trained.
+    """
 
     luts_limit: float
     images_per_s_limit: float
@@ -91,6 +108,7 @@ class Chosen:
     luts: float | None = None
     bram18: float | None = None
     images_per_s: float | None = None
+    validated: float | None = None
     before: float | None = None
     after: float | None = None
 
@@ -112,7 +130,7 @@ class Part:
 def main() -> None:
     arguments = _arguments()
     if arguments.summary:
-        _print_summary(arguments.work)
+        print_table(arguments.work)
         return
     _keep_recipe(arguments)
     data = _data(arguments)
@@ -120,7 +138,7 @@ def main() -> None:
         part = Part(data, seed, arguments.work / f"seed-{seed}", arguments)
         part.work.mkdir(exist_ok=True)
         _of_seed(_space(data), part)
-    _print_summary(arguments.work)
+    print_table(arguments.work)
 
 
 def _of_seed(plain: MobileSpace, part: Part) -> None:
@@ -135,18 +153,18 @@ def _of_seed(plain: MobileSpace, part: Part) -> None:
     if not cells:
         return
     space = elastic_bits(plain, bits, bits)
-    supernet = _supernet(space, part)
-    predictors = _predictors(space, supernet, part)
+    evaluated = Evaluated(space, _supernet(space, part), part)
     for path, luts, images_per_s in cells:
         limited = Limited.to(luts, images_per_s)
         _print_largest(space, limited.pipeline, bits)
         rows = []
-        for row in _chosen(plain, predictors, limited, bits):
-            if row.network is None:
-                rows.append(row)
-                continue
-            before, after = _trained(space, supernet, row.network, part)
-            rows.append(replace(row, before=before, after=after))
+        for method, network in _chosen(evaluated, limited).items():
+            row = _row(space, limited, method, network)
+            if network is not None:
+                before, after = _trained(space, evaluated.supernet, network, part)
+                validated = evaluated.answers(network).accuracy
+                row = replace(row, validated=validated, before=before, after=after)
+            rows.append(row)
         document = [{**asdict(row), "network": row.network and str(row.network)} for row in rows]
         _write(path, document)
         print(f"seed {part.seed}: {path.name}", flush=True)
@@ -155,7 +173,7 @@ def _of_seed(plain: MobileSpace, part: Part) -> None:
 def _print_largest(space: MobileSpace, pipeline: Pipeline, bits: Sequence[int]) -> None:
     """Print what the largest network takes, which says what is short under the limits."""
     for of in bits:
-        estimate = pipeline.estimate(space.layers(_all_bits(space, space.largest(), of)))
+        estimate = pipeline.estimate(space.layers(of_uniform_bits(space.largest(), of)))
         print(
             f"largest network, {of} bits, {pipeline.images_per_s:,.0f} images/s: "
             f"{estimate.luts:,.0f} LUTs, {estimate.bram18} block RAMs"
@@ -198,34 +216,50 @@ def _supernet(space: MobileSpace, part: Part) -> Supernet:
     return files.load(path, space)
 
 
-def _predictors(space: MobileSpace, supernet: Supernet, part: Part) -> Predictors:
-    """Return the predictors, the accuracy's fitted on what is evaluated on validation images."""
-    data, arguments = part.data, part.arguments
-    networks = list(itertools.islice(space.distinct(np.random.default_rng(5)), arguments.evaluate))
-    networks += [_all_bits(space, space.largest(), bits) for bits in arguments.bits]
-    networks = list(dict.fromkeys(networks))
-    path = part.work / "evaluations.json"
-    known: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
-    started = time.monotonic()
-    for one in networks:
-        if one.key not in known:
-            network = deployable(supernet, one, space.layers(one), data, ENGINE)
-            known[one.key] = network.accuracy(DATAFLOW, data, data.val)
-            _write(path, known)
-    print(f"{len(networks)} subnets evaluated, {time.monotonic() - started:.0f} s")
-    macs = np.array([sum(layer.macs for layer in space.layers(one)) for one in networks]) / 1e6
-    accuracy = np.array([known[one.key] for one in networks])
-    fitted = {
-        name: _fitted(space, name, networks, values)
-        for name, values in (("latency_ms", macs), ("accuracy", accuracy))
-    }
-    errors = fitted["accuracy"].heldout
-    if errors is not None:
-        print(f"accuracy held out: R2 {errors.r2:.2f}, Kendall tau {errors.kendall_tau:.2f}")
-    for bits in arguments.bits:
-        one = _all_bits(space, space.largest(), bits)
-        print(f"largest network, {bits} bits everywhere inside: {known[one.key]:.1%} (validation)")
-    return Predictors(space, fitted["latency_ms"], fitted["accuracy"], 0.9)
+class Evaluated:
+    """Subnets evaluated on validation images, which a seed keeps in its folder, and predictors."""
+
+    def __init__(self, space: MobileSpace, supernet: Supernet, part: Part) -> None:
+        self.space, self.supernet, self._part = space, supernet, part
+        self._path = part.work / "evaluations.json"
+        known = json.loads(self._path.read_text("utf-8")) if self._path.exists() else {}
+        self._known = {key: Answers(**answers) for key, answers in known.items()}
+
+    def first(self) -> list[Architecture]:
+        """Return the subnets that are evaluated before any search."""
+        count = self._part.arguments.evaluate
+        drawn = list(itertools.islice(self.space.distinct(np.random.default_rng(5)), count))
+        return plan.to_evaluate(self.space, (), drawn, count)
+
+    def answers(self, network: Architecture) -> Answers:
+        """Return what a subnet gets right of the validation images."""
+        if network.key not in self._known:
+            data = self._part.data
+            layers = self.space.layers(network)
+            cut = deployable(self.supernet, network, layers, data, ENGINE)
+            self._known[network.key] = Answers.of(cut.right(DATAFLOW, data, data.val).tolist())
+            _write(self._path, {key: asdict(one) for key, one in self._known.items()})
+        return self._known[network.key]
+
+    def predictors(self, networks: Sequence[Architecture], limited: Limited) -> Predictors:
+        """Return the predictors, the accuracy's fitted on these subnets."""
+        layers = [self.space.layers(one) for one in networks]
+        macs = np.array([sum(layer.macs for layer in of) for of in layers]) / 1e6
+        accuracy = np.array([self.answers(one).accuracy for one in networks])
+        fitted = {
+            name: _fitted(self.space, name, networks, values)
+            for name, values in (("latency_ms", macs), ("accuracy", accuracy))
+        }
+        errors = fitted["accuracy"].heldout
+        if errors is not None:
+            print(
+                f"{len(networks)} subnets evaluated, accuracy held out: R2 {errors.r2:.2f}, "
+                f"Kendall tau {errors.kendall_tau:.2f}",
+                flush=True,
+            )
+        of_hardware = limited.pipeline.counts()
+        latency, accuracy_of = fitted["latency_ms"], fitted["accuracy"]
+        return Predictors(self.space, latency, accuracy_of, 0.9, of_hardware=of_hardware)
 
 
 def _fitted(
@@ -237,75 +271,90 @@ def _fitted(
     return predictor
 
 
-def _all_bits(space: MobileSpace, network: Architecture, *bits: int) -> Architecture:
-    """Return the network with these bits; one for all stages, or one pair a stage in order."""
-    of_stages = bits * (2 * len(space.stages)) if len(bits) == 1 else bits
-    stages = [
-        StageChoice.of({**stage.choices, WEIGHT_BITS: (w,) * stage.depth,
-                        ACTIVATION_BITS: (a,) * stage.depth})
-        for stage, w, a in zip(network.stages, of_stages[::2], of_stages[1::2], strict=True)
-    ]  # fmt: skip
-    return Architecture.of(space.name, network.resolution, tuple(stages))
+def _row(space: MobileSpace, limited: Limited, method: str, network: Architecture | None) -> Chosen:
+    limits = (limited.limits["luts"], limited.pipeline.images_per_s)
+    if network is None:
+        return Chosen(*limits, method, None)
+    estimate = limited.pipeline.estimate(space.layers(network))
+    about = (estimate.luts, float(estimate.bram18), estimate.images_per_s)
+    return Chosen(*limits, method, network, *about)
 
 
-def _chosen(
-    plain: MobileSpace, predictors: Predictors, limited: Limited, bits: Sequence[int]
-) -> Iterator[Chosen]:
-    space, pipeline = predictors.space, limited.pipeline
-    limits = (limited.limits["luts"], pipeline.images_per_s)
+def _chosen(evaluated: Evaluated, limited: Limited) -> dict[str, Architecture | None]:
+    """Return what each way chooses after its rounds of search and evaluation."""
+    networks = evaluated.first()
+    proposed: dict[str, dict[Architecture, None]] = {}
+    once: Architecture | None = None
+    for number in range(MOST_SEARCHES):
+        predictors = evaluated.predictors(networks, limited)
+        proposals = _proposals(predictors, limited, evaluated.space)
+        if not number:
+            once = next(iter(proposals["joint"]), None)
+        for method, of in proposals.items():
+            proposed.setdefault(method, {}).update(dict.fromkeys(of))
+        new = dict.fromkeys(one for of in proposals.values() for one in of)
+        missing = [one for one in new if one not in networks]
+        if not missing:
+            break
+        networks += missing
+    predictors = evaluated.predictors(networks, limited)
+    expected = _expected(evaluated, predictors, limited, networks)
 
-    def row(method: str, network: Architecture | None) -> Chosen:
-        if network is None:
-            return Chosen(*limits, method, None)
-        estimate = pipeline.estimate(space.layers(network))
-        about = (estimate.luts, float(estimate.bram18), estimate.images_per_s)
-        return Chosen(*limits, method, network, *about)
+    def best(among: Iterable[Architecture]) -> Architecture | None:
+        return max(
+            (one for one in among if one in expected), key=expected.__getitem__, default=None
+        )
 
-    yield row("joint", _best(space, predictors, limited))
+    return {
+        "joint": best(expected),
+        "joint, one search": once,
+        **{method: best(proposed[method]) for method in SEPARATE},
+        **{
+            f"uniform {bits}": best(one for one in expected if one == of_uniform_bits(one, bits))
+            for bits in uniform_bits(evaluated.space)
+        },
+    }
+
+
+def _proposals(
+    predictors: Predictors, limited: Limited, space: MobileSpace
+) -> dict[str, Sequence[Architecture]]:
+    """Return the networks that each way of choosing would evaluate next, as predicted."""
+    limits = {name: Limit(name, at_most=most) for name, most in limited.limits.items()}
+    proposals: dict[str, Sequence[Architecture]] = {
+        "joint": most_accurate(predictors, limits, count=TOP)
+    }
     most_macs = sum(layer.macs for layer in space.layers(space.largest()))
-    for method, share in (("architecture first", 1.0), ("half the MACs", 0.5)):
-        of_8 = elastic_bits(plain, (8,), (8,))
-        first = _best(of_8, predictors, Limited(pipeline, {"macs": share * most_macs}))
-        assert first is not None
-        yield row(method, _best_bits(predictors, limited, first, bits))
-    for one in bits:
-        uniform = elastic_bits(plain, (one,), (one,))
-        yield row(f"uniform {one}", _best(uniform, predictors, limited))
+    for method, share in SEPARATE.items():
+        of_8 = {"macs": Limit("macs", at_most=share * most_macs)}
+        (first,) = most_accurate(predictors, of_8, uniform_grid(space, 8))
+        proposals[method] = most_accurate(predictors, limits, _bits_of(space, first), TOP)
+    of_each = of_each_uniform_bits(predictors, limits, TOP)
+    return proposals | {f"uniform {bits}": of for bits, of in of_each.items()}
 
 
-def _best(space: MobileSpace, predictors: Predictors, limited: Limited) -> Architecture | None:
-    """Return the most accurate network within the limits, by the exact search; None without."""
-    over = replace(predictors, space=space, of_hardware=limited.pipeline.counts())
-    asked = {name: Limit(name, at_most=most) for name, most in limited.limits.items()}
-    layout = lay_out_front(over, (Objective("accuracy", "max"),), asked)
-    try:
-        archive = plugins.load("optimizers", "exact").optimize(layout.problem, seed=0, budget=10**9)
-    except NoneFeasibleError:
-        return None
-    assert archive.optimal
-    feasible = np.flatnonzero(layout.problem.feasible(archive.values))
-    best = archive.points[feasible[np.argmax(archive.values[feasible, 0])]]
-    return layout.architecture(tuple(best.tolist()))
+def _expected(
+    evaluated: Evaluated,
+    predictors: Predictors,
+    limited: Limited,
+    networks: Sequence[Architecture],
+) -> dict[Architecture, float]:
+    """Return the accuracy that is to be expected of each evaluated network within the limits."""
+    within = [one for one in networks if limited.keeps(evaluated.space, one)]
+    predicted = [one["accuracy"] for one in predictors.candidates(within)]
+    answers = [evaluated.answers(one) for one in within]
+    expected = expected_accuracies(answers, predicted, predictors.confidence)
+    return dict(zip(within, expected, strict=True))
 
 
-def _best_bits(
-    predictors: Predictors, limited: Limited, network: Architecture, bits: Sequence[int]
-) -> Architecture | None:
-    """Return the architecture with the best bits of its stages within the limits, all tried."""
-    space, counts = predictors.space, limited.pipeline.counts()
-    every = [
-        _all_bits(space, network, *chosen)
-        for chosen in itertools.product(bits, repeat=2 * len(space.stages))
-    ]
-    within = [
-        one
-        for one in every
-        if all(counts[name](space.layers(one)) <= most for name, most in limited.limits.items())
-    ]
-    if not within:
-        return None
-    predicted = predictors.accuracy.predict(predictors.rows("choices").matrix(within))
-    return within[int(np.argmax(predicted))]
+def _bits_of(space: MobileSpace, network: Architecture) -> Grid:
+    """Return the choices that differ from those of a network in nothing but bits."""
+    every = Grid.of(space)
+    kept = (
+        tuple(one for one in of if of_bits(one, 8, 8) == of_bits(stage, 8, 8))
+        for of, stage in zip(every.choices, network.stages, strict=True)
+    )
+    return replace(every, choices=tuple(kept))
 
 
 def _trained(
@@ -341,48 +390,6 @@ def _keep_recipe(arguments: argparse.Namespace) -> None:
         _write(path, recipe)
     elif (there := json.loads(path.read_text("utf-8"))) != recipe:
         raise SystemExit(f"{path} has {there}, asked for is {recipe}: take another --work.")
-
-
-def _print_summary(work: Path) -> None:
-    """Print a row a method and pair of limits: accuracy by seed, and how far behind joint."""
-    recipe = json.loads((work / "recipe.json").read_text("utf-8"))
-    about = ", ".join(f"{name} {value}" for name, value in recipe.items())
-    print(f"\n{about}\naccuracy on test images by seed, in brackets before training alone\n")
-    cells: dict[tuple[float, float], dict[int, dict[str, dict[str, Any]]]] = {}
-    for path in sorted(work.glob("seed-*/*-luts.*.json")):
-        rows = json.loads(path.read_text("utf-8"))
-        limits = (rows[0]["images_per_s_limit"], rows[0]["luts_limit"])
-        seed = int(path.parent.name.removeprefix("seed-"))
-        cells.setdefault(limits, {})[seed] = {row["method"]: row for row in rows}
-    print("| images/s | LUTs at most | method | accuracy, % | mean, % | joint ahead by "
-          "| LUTs | block RAMs |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|")
-    for (images_per_s, luts), seeds in sorted(cells.items()):
-        for method in next(iter(seeds.values())):
-            rows = [of[method] for of in seeds.values()]
-            print(f"| {images_per_s:,.0f} | {luts:,.0f} | {method} {_cell(rows, seeds)}")
-
-
-def _cell(rows: Sequence[Mapping[str, Any]], seeds: Mapping[int, Mapping[str, Any]]) -> str:
-    """Return the columns of one method: `rows` are its results, a seed each in order."""
-    each = [
-        "none fits" if row["after"] is None
-        else f"{100 * row['after']:.1f} ({100 * row['before']:.1f})"
-        for row in rows
-    ]  # fmt: skip
-    fitting = [row for row in rows if row["after"] is not None]
-    if not fitting:
-        return f"| {', '.join(each)} | | | | |"
-    mean = f"{100 * np.mean([row['after'] for row in fitting]):.1f}"
-    ahead = [
-        100 * (of["joint"]["after"] - row["after"])
-        for of, row in zip(seeds.values(), rows, strict=True)
-        if row["after"] is not None and of["joint"]["after"] is not None
-    ]
-    error = f" ± {np.std(ahead, ddof=1) / len(ahead) ** 0.5:.1f}" if len(ahead) > 1 else ""
-    by = f"{np.mean(ahead):+.1f}{error}" if rows[0]["method"] != "joint" else ""
-    luts, blocks = (", ".join(f"{row[key]:,.0f}" for row in fitting) for key in ("luts", "bram18"))
-    return f"| {', '.join(each)} | {mean} | {by} | {luts} | {blocks} |"
 
 
 def _arguments() -> argparse.Namespace:

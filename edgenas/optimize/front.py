@@ -84,7 +84,7 @@ def lay_out_front(
 
     The mean of each limited response is a column too, without a goal of its own.
 
-    grid : the choices that count; None for all of the space.
+    grid : the choices that count, in which an objective may be constant; None for all of the space.
     known : the responses as the run's task calls them.
 
     Raises
@@ -94,7 +94,7 @@ def lay_out_front(
     columns = _columns(objectives, limits, known)
     for column in columns:
         _check_known(predictors, column.kind)
-    grid = grid or Grid.of(predictors.space)
+    whole, grid = grid is None, grid or Grid.of(predictors.space)
     pipeline = predictors.filled
     by_speed = pipeline is not None and THROUGHPUT in {one.response for one in objectives}
     at_speeds = AtSpeeds.of(grid, pipeline) if pipeline is not None and by_speed else None
@@ -103,7 +103,7 @@ def lay_out_front(
     sizes = len(grid.space.resolutions) * speeds
     options = (sizes, *(len(choices) for choices in grid.choices))
     sums = values.sums() if values.separable else None
-    if sums is not None:
+    if sums is not None and whole:
         _check_not_constant(columns, sums)
     problem = Problem(options, tuple(c.response for c in columns), values.evaluate, sums=sums)
     return FrontLayout(grid.space, grid.choices, problem, columns, speeds)

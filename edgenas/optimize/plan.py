@@ -1,4 +1,4 @@
-"""Which architectures to measure: those that tell the predictor most, not random ones."""
+"""Which architectures to measure, and to evaluate: those that tell the predictors most."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from edgenas.optimize.term_rows import TermRows
 from edgenas.predictors.linear import d_optimal, names
 from edgenas.predictors.networks.terms import LARGEST_USUAL_KERNEL
 from edgenas.spaces.base import MobileSpace
+from edgenas.spaces.bits import of_uniform_bits, uniform_bits
 
+# Of the subnets that are evaluated, the share that has one number of bits throughout.
+UNIFORM = 0.5
 # Of the networks that are measured, the share that has usual kernels only.
 USUAL = 0.5
 
@@ -68,3 +71,19 @@ def plan(
         chosen = part[among].tolist()
     rest = d_optimal.choose(prior, missing - len(chosen), taken=np.array([*taken, *chosen], int))
     return [pool[index] for index in (*first, *chosen, *rest.tolist())]
+
+
+def to_evaluate(
+    space: MobileSpace,
+    measured: Sequence[Architecture],
+    sampled: Sequence[Architecture],
+    count: int,
+) -> list[Architecture]:
+    """Return `count` architectures to evaluate: the measured ones first, then those `sampled`.
+
+    Where bits are a choice, half are sampled ones with one number of bits throughout, each with
+    every number: so what bits do is told from what the rest of the architecture does.
+    """
+    uniform = [of_uniform_bits(one, bits) for one in sampled for bits in uniform_bits(space)]
+    first = dict.fromkeys(uniform[: int(UNIFORM * count)])
+    return list(dict.fromkeys((*first, *measured, *sampled)))[:count]

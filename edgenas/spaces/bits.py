@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edgenas.core.records import Layer, Option
+from edgenas.core.records import Architecture, Layer, Option, StageChoice
 from edgenas.core.records.networks import ACTIVATION_BITS, WEIGHT_BITS
 
 if TYPE_CHECKING:
@@ -32,6 +32,33 @@ def elastic_bits(
         for stage in space.stages
     )
     return replace(space, stages=stages)
+
+
+def uniform_bits(space: MobileSpace) -> tuple[int, ...]:
+    """Return the bits that all weights and activations may have alike, most first.
+
+    () of a space whose bits are no choice.
+    """
+    offered = [
+        set(map(int, stage.choices.get(name, ())))
+        for stage in space.stages
+        for name in (WEIGHT_BITS, ACTIVATION_BITS)
+    ]
+    if all(len(of) <= 1 for of in offered):
+        return ()
+    return tuple(sorted(set.intersection(*offered), reverse=True))
+
+
+def of_bits(stage: StageChoice, weights: int, activations: int) -> StageChoice:
+    """Return the choice of a stage with these bits."""
+    bits = {WEIGHT_BITS: (weights,) * stage.depth, ACTIVATION_BITS: (activations,) * stage.depth}
+    return StageChoice.of({**stage.choices, **bits})
+
+
+def of_uniform_bits(network: Architecture, bits: int) -> Architecture:
+    """Return the network with these bits for the weights and the activations of all stages."""
+    stages = tuple(of_bits(stage, bits, bits) for stage in network.stages)
+    return Architecture.of(network.space, network.resolution, stages)
 
 
 def with_bits(layers: Sequence[Layer], options: Mapping[str, Option]) -> Sequence[Layer]:

@@ -7,9 +7,10 @@ import pytest
 
 from edgenas.core import plugins
 from edgenas.core.records import Architecture
-from edgenas.optimize.plan import plan
+from edgenas.optimize.plan import plan, to_evaluate
 from edgenas.optimize.term_rows import TermRows
 from edgenas.spaces.base import MobileSpace
+from edgenas.spaces.bits import elastic_bits, of_uniform_bits
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +58,22 @@ def test_the_design_says_more_than_random_ones(
     rng = np.random.default_rng(1)
     random = [information(list(rng.choice(len(pool), 24, replace=False))) for _ in range(30)]
     assert information(designed) > max(random)
+
+
+def test_what_is_evaluated_is_measured_first_and_then_sampled(
+    space: MobileSpace, pool: list[Architecture]
+) -> None:
+    assert to_evaluate(space, pool[5:8], pool[:20], 10) == [*pool[5:8], *pool[:5], *pool[8:10]]
+
+
+def test_half_of_what_is_evaluated_has_one_number_of_bits_where_these_are_chosen(
+    space: MobileSpace,
+) -> None:
+    chooses = elastic_bits(space, (2, 4, 8), (2, 8))
+    rng = np.random.default_rng(1)
+    sampled = [chooses.smallest(), chooses.largest(), *(chooses.sample(rng) for _ in range(30))]
+    planned = to_evaluate(chooses, sampled[10:], sampled, 20)
+    assert len(set(planned)) == len(planned) == 20
+    for one in sampled[:5]:  # each with every number of bits: what differs is bits alone
+        assert {of_uniform_bits(one, 8), of_uniform_bits(one, 2)} <= set(planned)
+    assert planned[10:] == sampled[10:20]

@@ -10,6 +10,7 @@ import pytest
 from edgenas.runs import search as pipeline
 from edgenas.runs.run import RunContext
 from edgenas.runs.sources.board import Board
+from edgenas.spaces import mbv3_tiny
 
 
 class Steps:
@@ -66,5 +67,6 @@ def test_where_nothing_can_be_evaluated_there_is_one_search(
 def test_without_real_images_winners_cannot_be_evaluated() -> None:
     for synthetic in (True, False):
         card = SimpleNamespace(synthetic=synthetic)
-        run = SimpleNamespace(data_card=card, winners=lambda: ["a"])
+        space = mbv3_tiny.create(10, 1, 16)
+        run = SimpleNamespace(data_card=card, winners=lambda: ["a"], space=space)
         assert bool(Board(cast(RunContext, run)).unevaluated()) is not synthetic

@@ -8,7 +8,7 @@ import pytest
 from edgenas.core.records import Architecture, from_json, to_json
 from edgenas.spaces import mbv3_tiny
 from edgenas.spaces.base import space_document
-from edgenas.spaces.bits import elastic_bits
+from edgenas.spaces.bits import elastic_bits, of_uniform_bits, uniform_bits
 
 PLAIN = mbv3_tiny.create(10, 1, 16)
 SPACE = elastic_bits(PLAIN, (8, 2, 4), (4, 8))
@@ -84,3 +84,23 @@ def test_training_rounds_with_the_steps_of_least_error(bits: int) -> None:
         )
         assert float((found - of).square().mean()) < 1.06 * least
         assert len(found.unique()) <= levels - low + 1
+
+
+def test_bits_that_weights_and_activations_may_have_alike() -> None:
+    assert uniform_bits(SPACE) == (8, 4)
+    assert uniform_bits(elastic_bits(PLAIN, (2, 3, 8), (3, 2, 4))) == (3, 2)
+    assert uniform_bits(elastic_bits(PLAIN, (2,), (4, 8))) == ()
+    assert uniform_bits(PLAIN) == uniform_bits(elastic_bits(PLAIN, (4,), (4,))) == ()
+
+
+def test_a_network_of_uniform_bits_is_the_same_but_for_its_bits() -> None:
+    rng = np.random.default_rng(2)
+    for drawn in (SPACE.sample(rng) for _ in range(5)):
+        uniform = of_uniform_bits(drawn, 4)
+        assert SPACE.contains(uniform)
+        assert (uniform.kernel_sizes, uniform.expand_ratios) == (
+            drawn.kernel_sizes,
+            drawn.expand_ratios,
+        )
+        inside = [one for one in SPACE.layers(uniform) if one.stage >= 0 and one.kind != "add"]
+        assert {one.weight_bits for one in inside} == {4}

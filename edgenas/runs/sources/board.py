@@ -39,6 +39,7 @@ from edgenas.runs.models import int8_layers
 from edgenas.runs.models.kept_predictors import drop_others
 from edgenas.runs.named_paths import anchored
 from edgenas.runs.sources import (
+    board_bits,
     board_check,
     board_document,
     board_evaluations,
@@ -126,7 +127,10 @@ class Board:
         return board_evaluations.evaluate(self.run, networks)
 
     def unevaluated(self) -> Sequence[Architecture]:
-        return () if self.run.data_card.synthetic else self.run.winners()
+        """Return the winners, and what a choice of bits has to beat; none without real images."""
+        if self.run.data_card.synthetic:
+            return ()
+        return (*self.run.winners(), *board_bits.hopeful(self.run))
 
     def observed(self, metric: str) -> Mapping[Architecture, Observed]:
         return self.run.observed(metric)

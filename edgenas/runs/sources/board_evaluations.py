@@ -9,6 +9,7 @@ from edgenas.core.counted import counted
 from edgenas.core.errors import DataError
 from edgenas.core.records import Architecture
 from edgenas.core.records.goals import ROBUST
+from edgenas.optimize import plan
 from edgenas.runs.run import RunContext
 from edgenas.runs.start.time_plan import Clock, enough
 from edgenas.supernet.accuracy import Evaluator
@@ -131,5 +132,5 @@ def _add_packaged(context: RunContext) -> None:
 def to_evaluate(context: RunContext) -> list[Architecture]:
     """Return the architectures to evaluate: those measured, filled up with the run's sample."""
     measured = [m.architecture for m in context.measurements() if m.weights == "random"]
-    sampled = context.sampled(context.config.evaluate)
-    return list(dict.fromkeys((*measured, *sampled)))[: context.config.evaluate]
+    count = context.config.evaluate
+    return plan.to_evaluate(context.space, measured, context.sampled(count), count)

@@ -26,6 +26,7 @@ from edgenas.runs.config import RunConfig
 from edgenas.runs.growing import grown
 from edgenas.runs.models import frozen, kept_predictors
 from edgenas.runs.run import RunContext
+from edgenas.runs.sources import board_bits
 from edgenas.runs.start import warm_start
 
 # Points of the frontier that search.json keeps.
@@ -59,6 +60,8 @@ def search(context: RunContext) -> SearchResult:
         result = _best_under(context, optimizer, started)
     else:
         result = _front(context, optimizer, started)
+    if (evaluated := board_bits.best_evaluated(context, result)) is not None:
+        result = _with_candidate(result, evaluated)
     found = _with_linear_classifier(context, _with_fastest_alike(context, result))
     return replace(
         _with_grown(context, found),
