@@ -187,8 +187,8 @@ class RunOptions:
     )
     time_s: float | None = _option(
         None,
-        "That training from ImageNet's weights or an imported network's, and evaluating, may take, "
-        "such as 10m: plans epochs, resolutions and subnets",
+        "That a search from ImageNet's weights or an imported network's may take in all, such as "
+        "10m: plans epochs, resolutions and subnets",
         "10m",
         flag="--time",
         unit="s",

@@ -139,10 +139,9 @@ def _measure_until_precise(context: RunContext) -> None:
 def _search_until_kept(context: RunContext) -> None:
     for rounds in range(1, MOST_ROUNDS + 1):
         search_until_known(context)
-        if "export" in context.source.steps:
-            step(context, "export")
-        step(context, "verify", rounds=rounds)
-        missed = context.source.missed()
+        missed = _checked(context, rounds, alone=False)
+        if not missed and context.source.trains_alone():
+            missed = _checked(context, rounds, alone=True)
         if not missed:
             return
         then = "the search is repeated knowing them" if rounds < MOST_ROUNDS else "stop"
@@ -150,6 +149,18 @@ def _search_until_kept(context: RunContext) -> None:
     text = f"After {MOST_ROUNDS} rounds of search and measuring, {missed}."
     context.progress.warning(text)
     context.note("verify", 0.0, [*context.notes().step_warnings.get("verify", ()), text])
+
+
+def _checked(context: RunContext, rounds: int, *, alone: bool) -> str:
+    """Export and verify the candidates; return which promises are broken.
+
+    alone : candidates are trained alone before. That takes longest, so that it is for those only
+    whose latency is known to hold.
+    """
+    if "export" in context.source.steps:
+        step(context, "export", alone=alone)
+    step(context, "verify", rounds=rounds)
+    return context.source.missed()
 
 
 def search_until_known(context: RunContext) -> None:

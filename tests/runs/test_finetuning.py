@@ -13,7 +13,8 @@ import torch
 
 from edgenas.core.errors import DataError
 from edgenas.core.progress import Silent
-from edgenas.runs.config import read_config
+from edgenas.runs import search
+from edgenas.runs.config import RunConfig, read_config
 from edgenas.runs.models import finetuned
 from edgenas.runs.open import open_run
 from edgenas.runs.run import RunContext
@@ -68,28 +69,41 @@ def test_epochs_left_open_are_those_that_the_time_has_and_stay_those_of_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     progress = Listening()
-    found = SimpleNamespace(candidates=("one", "another"))
-    monkeypatch.setattr(RunContext, "search_result", lambda context: found)
     monkeypatch.setattr(trainer, "timed_steps", lambda steps: [9.0, 1.0, 1.1])
     with open_run(tmp_path / "run", {"data": "digits"}, progress, resume=False) as context:
         digits = context.dataset
         context.dataset = replace(digits, train=digits.calibration(384))
-        supernet, architecture = begun(context), context.space.smallest()
-        layers = context.space.layers(architecture)
-        inherited = deployable(supernet, architecture, layers, context.dataset, context.engine)
+        begun(context)
+        candidate = SimpleNamespace(architecture=context.space.smallest())
+        result = SimpleNamespace(candidates=(candidate, candidate))
+        monkeypatch.setattr(RunContext, "search_result", lambda context: result)
         # 6 steps of 1 s an epoch, two candidates: 28 s have two epochs for each
         clock = time_plan.Clock(28.0, 0.0, fine_tuning_s=28.0)
         monkeypatch.setattr(time_plan.Clock, "spent_s", 0.0)
         monkeypatch.setattr(finetuned.Clock, "of", lambda context: clock)
-        _, result = finetuned.finetuned(context, supernet, architecture, inherited)
-        assert result is not None
-        assert result.epochs == 2
+        assert context.source.trains_alone()
         assert context.config.finetune == 2
         assert read_config(context.folder).finetune == 2
         monkeypatch.setattr(finetuned.Clock, "of", None)  # it is not asked again
-        _, again = finetuned.finetuned(context, supernet, architecture, inherited)
-        assert again == result
+        assert context.source.trains_alone()
     assert "2 candidates are trained alone for 2 epochs each." in progress.messages
+
+
+def test_only_candidates_that_keep_their_promise_are_trained_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps: list[tuple[str, dict[str, object]]] = []
+    context = Mock(config=RunConfig())
+    context.source.steps = ("export", "verify")
+    context.source.missed.side_effect = ["1 candidate was slower than promised", "", ""]
+    context.source.trains_alone.return_value = True
+    context.source.unevaluated.return_value = ()
+    monkeypatch.setattr(search, "step", lambda _, name, **options: steps.append((name, options)))
+    monkeypatch.setattr(search, "summary", lambda context: {})
+    search.conclude(context, 1)
+    exports = [options["alone"] for name, options in steps if name == "export"]
+    assert exports == [False, False, True]
+    assert [options["rounds"] for name, options in steps if name == "verify"] == [1, 2, 2]
 
 
 def test_without_the_option_nothing_is_trained(tmp_path: Path) -> None:

@@ -42,6 +42,27 @@ def test_a_plan_keeps_the_time_and_uses_it(
         assert total_s + 22 * step_s * 1.1 > 0.95 * left_s
 
 
+def test_a_clock_counts_every_step_and_keeps_what_a_board_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time_plan.time, "monotonic", lambda: 1000.0)
+    context: Any = Mock(config=RunConfig(time_s=600.0))
+    context.notes.return_value = Notes(seconds={"probe": 5.0, "train": 100.0})
+    clock = Clock.of(context)
+    assert clock is not None
+    assert clock.spent_s == 105.0
+    assert clock.left_s == 600.0 - 120.0 - 80.0 - 105.0
+    context.notes.return_value = Notes(seconds={"train": 400.0, "measure": 40.0, "export": 10.0})
+    clock = Clock.of(context)
+    assert clock is not None
+    assert clock.all_left_s == 600.0 - 50.0 - 450.0  # it is measured
+    context.config = RunConfig(time_s=60.0)
+    context.notes.return_value = Notes()
+    clock = Clock.of(context)
+    assert clock is not None
+    assert clock.left_s == 60.0 * (1 - 1 / 5 - 1 / 12 - 1 / 20)
+
+
 def test_too_little_time_still_trains_and_evaluates_a_little() -> None:
     found = plan(2.0, 22, 5.0, 64, 10.0)
     assert (found.epochs, found.evaluate) == (1, 16)

@@ -36,22 +36,27 @@ if TYPE_CHECKING:
     from edgenas.supernet.network import Supernet
 
 
-def export(context: RunContext) -> list[ExportedModel]:
-    """Export every candidate of search.json, with what its files do on the validation images."""
+def export(context: RunContext, *, alone: bool) -> list[ExportedModel]:
+    """Export every candidate of search.json, with what its files do on the validation images.
+
+    alone : candidates that the run wants to be trained alone are, before.
+    """
     check_engine(context)
     candidates = context.search_result().candidates
     supernet = context.supernet()
     exported = []
     with context.progress.task("Exporting int8 models", len(candidates)) as task:
         for candidate in candidates:
-            exported.append(_export(context, supernet, candidate))
+            exported.append(_export(context, supernet, candidate, alone))
             task.advance()
     return exported
 
 
-def _export(context: RunContext, supernet: Supernet, candidate: Candidate) -> ExportedModel:
+def _export(
+    context: RunContext, supernet: Supernet, candidate: Candidate, alone: bool
+) -> ExportedModel:
     architecture, dataset = candidate.architecture, context.dataset
-    network, tuned, weights = _network(context, supernet, architecture)
+    network, tuned, weights = _network(context, supernet, architecture, alone)
     scheme, engine = context.target.scheme, context.engine
     exporter = load("exporters", engine.exporter)
     quantized: Literal["int8", "uint8"] = "uint8" if scheme.startswith("u") else "int8"
@@ -110,14 +115,16 @@ def _export(context: RunContext, supernet: Supernet, candidate: Candidate) -> Ex
 
 
 def _network(
-    context: RunContext, supernet: Supernet, architecture: Architecture
+    context: RunContext, supernet: Supernet, architecture: Architecture, alone: bool
 ) -> tuple[Deployable, FineTuned | None, Weights]:
     """Return the network with the best weights that there are for it, and whose these are."""
     if (kept := grown.deployable(context, architecture, supernet)) is not None:
         return kept[0], None, kept[1]
     layers = context.space.layers(architecture)
     inherited = deployable(supernet, architecture, layers, context.dataset, context.engine)
-    network, tuned = finetuned(context, supernet, architecture, inherited)
+    network, tuned = inherited, None
+    if alone:
+        network, tuned = finetuned(context, supernet, architecture, inherited)
     if (frozen := better(context, architecture, network)) is not None:
         return frozen, tuned, "linear classifier"
     return network, tuned, "fine-tuned" if tuned is not None and tuned.kept else "supernet"

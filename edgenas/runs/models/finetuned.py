@@ -26,13 +26,13 @@ def finetuned(
     Of two that are as good it is the one that was trained alone.
 
     Where candidates are not to be trained alone that is the inherited one, and None. What was
-    trained before is reused. Where it was left open for how long, it is settled for the run.
+    trained before is reused.
 
     Raises
     ------
     DataError : there are only the images that are packaged with a supernet.
     """
-    epochs = _epochs(context, supernet, architecture)
+    epochs = context.config.finetune
     if not epochs:
         return inherited, None
     dataset, scheme = context.dataset, context.target.scheme
@@ -51,15 +51,19 @@ def finetuned(
     return network, result
 
 
-def _epochs(context: RunContext, supernet: Supernet, architecture: Architecture) -> int:
-    """Return for how many epochs candidates are trained alone, as asked or as the time allows."""
+def settled_epochs(context: RunContext) -> int:
+    """Return for how many epochs candidates are trained alone, as asked or as the time allows.
+
+    Where it was left open it is settled for the run.
+    """
     if (asked := context.config.finetune) is not None:
         return asked
     if (clock := Clock.of(context)) is None:
         return 0
     from edgenas.supernet.trainer import timed_steps
 
-    tuning = _tuning(context, supernet, architecture, 1)
+    architecture = context.search_result().candidates[0].architecture
+    tuning = _tuning(context, context.supernet(), architecture, 1)
     seconds = timed_steps(tuning.steps())
     epoch_s = min(seconds[1:] or seconds) * tuning.total_steps
     candidates = len(context.search_result().candidates)

@@ -119,8 +119,12 @@ class Source(Protocol[Network]):
         """Warn of candidates whose predictions go beyond what was measured."""
         ...
 
-    def export(self) -> Sequence[ExportedModel]:
-        """Write every candidate of the search as files."""
+    def trains_alone(self) -> bool:
+        """Whether candidates that keep their promise are trained alone, and exported again."""
+        ...
+
+    def export(self, *, alone: bool) -> Sequence[ExportedModel]:
+        """Write every candidate of the search as files. alone : trained alone before."""
         ...
 
     @property

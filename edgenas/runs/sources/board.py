@@ -36,6 +36,7 @@ from edgenas.reporting.document import MarginalEffect, Shapes
 from edgenas.runs.growing import grown
 from edgenas.runs.models import export as exporting
 from edgenas.runs.models import int8_layers
+from edgenas.runs.models.finetuned import settled_epochs
 from edgenas.runs.models.kept_predictors import drop_others
 from edgenas.runs.named_paths import anchored
 from edgenas.runs.sources import (
@@ -171,8 +172,11 @@ class Board:
         for text in extrapolations(self.run.predictors(), result.candidates):
             self.run.progress.warning(text)
 
-    def export(self) -> Sequence[ExportedModel]:
-        return exporting.export(self.run)
+    def trains_alone(self) -> bool:
+        return settled_epochs(self.run) > 0
+
+    def export(self, *, alone: bool) -> Sequence[ExportedModel]:
+        return exporting.export(self.run, alone=alone and self.trains_alone())
 
     @property
     def name(self) -> str:

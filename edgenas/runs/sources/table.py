@@ -166,7 +166,11 @@ class Table:
     def warn_of_candidates(self, result: SearchResult[TableRow]) -> None:
         """Say nothing: every network of the table was measured."""
 
-    def export(self) -> Sequence[ExportedModel]:
+    def trains_alone(self) -> bool:
+        """Return no: there is nothing to train."""
+        return False
+
+    def export(self, *, alone: bool) -> Sequence[ExportedModel]:
         """Return none: there is nothing to export."""
         return ()
 

@@ -1,10 +1,11 @@
 """What a search from trained weights does in the time that it is given: said before it begins.
 
-A step of training and an evaluation are timed on this computer as it is now. A fifth of the time
-is for training candidates alone, if two epochs of them fit into it; evaluating gets up to a third
-of what is left, training the rest. All are planned again as they go: after each epoch how many
-there are to be, after each subnet whether another one fits, and once the candidates are known, for
-how many epochs each is trained in all that is left.
+A step of training and an evaluation are timed on this computer as it is now. The time is that of
+the whole search: some of it is kept for measuring, for verifying and for the report. A fifth is for
+training candidates alone, if two epochs of them fit into it; evaluating gets up to a third of what
+is left, training the rest. All are planned again as they go: after each epoch how many there are to
+be, after each subnet whether another one fits, and once the candidates are known, for how many
+epochs each is trained in what is left.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ MOST_FINE_TUNING_EPOCHS, FEWEST_PLANNED = 20, 2
 FEWEST_SUBNETS = 16
 WATCHING = 1.1  # times a step: the epochs' results are looked at
 SPARE = 0.95  # of the time is planned
-_TIMED_STEPS = ("train", "evaluate")
+# Seconds kept for what a board needs, and the share of the time that this is at most: to measure
+# forty subnets, and to verify three candidates, explain and report. A slow board takes longer.
+MEASURING_S, MEASURING = 30.0, 1 / 20
+LAST_S, LAST = 50.0, 1 / 12
 
 
 @dataclass(frozen=True)
@@ -54,22 +58,24 @@ class Plan:
             f"Plan for {clock.time_s / 60:.1f} min: {epochs} of "
             f"{context.data_card.n_train:,} images at {sizes} px "
             f"({self.training_s / 60:.1f} min), then {counted(self.evaluate, 'subnet')} evaluated "
-            f"({self.evaluating_s / 60:.1f} min){candidates}; measuring comes on "
-            "top. It is kept to as it goes. Other: --time."
+            f"({self.evaluating_s / 60:.1f} min){candidates}, and {clock.kept_s / 60:.1f} min to "
+            "measure, verify and report. It is kept to as it goes. Other: --time."
         )
 
 
 @dataclass(frozen=True)
 class Clock:
-    """The time that training and evaluating may take in all, over every process of a run.
+    """The time that a search may take in all, over every process of its run.
 
     began : `time.monotonic()` of now less what was spent before. fine_tuning_s : of the time, what
-        is kept for training candidates alone.
+        is kept for training candidates alone. kept_s : what is kept for measuring, verifying and
+        the report, as far as these are still to come.
     """
 
     time_s: float
     began: float
     fine_tuning_s: float = 0.0
+    kept_s: float = 0.0
 
     @classmethod
     def of(cls, context: RunContext) -> Clock | None:
@@ -79,12 +85,15 @@ class Clock:
         if package is None or not package.is_start() or config.epochs is not None:
             return None
         seconds = context.notes().seconds
-        spent_s = sum(seconds.get(step, 0.0) for step in _TIMED_STEPS)
         time_s = config.time_s or USUAL_S
-        kept_s = context.notes().candidates_s
-        if kept_s is None or config.finetune is not None:
-            kept_s = FINE_TUNING * time_s if config.finetune is None else 0.0
-        return cls(time_s, time.monotonic() - spent_s, kept_s)
+        fine_tuning_s = context.notes().candidates_s
+        if fine_tuning_s is None or config.finetune is not None:
+            fine_tuning_s = FINE_TUNING * time_s if config.finetune is None else 0.0
+        kept_s = min(LAST_S, LAST * time_s)
+        if "measure" not in seconds:
+            kept_s += min(MEASURING_S, MEASURING * time_s)
+        began = time.monotonic() - sum(seconds.values())
+        return cls(time_s, began, fine_tuning_s, kept_s)
 
     @property
     def spent_s(self) -> float:
@@ -93,12 +102,12 @@ class Clock:
     @property
     def left_s(self) -> float:
         """Of the time for training and evaluating."""
-        return self.time_s - self.fine_tuning_s - self.spent_s
+        return self.time_s - self.fine_tuning_s - self.kept_s - self.spent_s
 
     @property
     def all_left_s(self) -> float:
-        """Of the whole time; all of it is for candidates once these are known."""
-        return max(0.0, self.time_s - self.spent_s)
+        """Of the time but what is kept; all of it is for candidates once these are known."""
+        return max(0.0, self.time_s - self.kept_s - self.spent_s)
 
     def sentence(self, what: str) -> str:
         """Return what was spent, as it is told."""

@@ -11,6 +11,9 @@ from edgenas.core.records import ExportedModel
 from edgenas.runs.run import RunContext
 
 
-def run(context: RunContext) -> Sequence[ExportedModel]:
-    """Export every candidate of search.json, with what its files do on the validation images."""
-    return context.source.export()
+def run(context: RunContext, alone: bool = True) -> Sequence[ExportedModel]:
+    """Export every candidate of search.json, with what its files do on the validation images.
+
+    alone : candidates that the run wants to be trained alone are, before.
+    """
+    return context.source.export(alone=alone)
