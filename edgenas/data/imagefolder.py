@@ -11,7 +11,7 @@ import numpy as np
 from edgenas.core import plugins
 from edgenas.core.counted import counted
 from edgenas.core.errors import DataError, closest
-from edgenas.core.progress import Progress, SilentTask
+from edgenas.core.progress import Progress, Silent, SilentTask
 from edgenas.data.assemble import assemble
 from edgenas.data.base import Dataset, Reading
 from edgenas.data.copies import warn_of_copies
@@ -131,6 +131,17 @@ def sample(argument: str, count: int, size: int) -> tuple[np.ndarray, int]:
     task = SilentTask()
     decoded = decode_split(chosen, labels, [str(path) for path in chosen], size, "crop", task)
     return decoded.split.images, native_size(chosen, LARGEST_SIDE, "crop")
+
+
+def count_train(argument: str, task: str) -> int:
+    """Return how many training images a folder has, before any is read.
+
+    Raises
+    ------
+    DataError : as `load` does of the layout.
+    """
+    layout = _layout(Path(argument).expanduser(), Reading(task=task), Silent())
+    return sum(map(len, layout.parts["train"].values()))
 
 
 def _beside(root: Path) -> str:

@@ -139,9 +139,9 @@ def _measure_until_precise(context: RunContext) -> None:
 def _search_until_kept(context: RunContext) -> None:
     for rounds in range(1, MOST_ROUNDS + 1):
         search_until_known(context)
-        missed = _checked(context, rounds, alone=False)
-        if not missed and context.source.trains_alone():
-            missed = _checked(context, rounds, alone=True)
+        missed, alone = _checked(context, rounds, alone=False)
+        if alone and not missed:
+            missed, _ = _checked(context, rounds, alone=True)
         if not missed:
             return
         then = "the search is repeated knowing them" if rounds < MOST_ROUNDS else "stop"
@@ -151,16 +151,18 @@ def _search_until_kept(context: RunContext) -> None:
     context.note("verify", 0.0, [*context.notes().step_warnings.get("verify", ()), text])
 
 
-def _checked(context: RunContext, rounds: int, *, alone: bool) -> str:
+def _checked(context: RunContext, rounds: int, *, alone: bool) -> tuple[str, bool]:
     """Export and verify the candidates; return which promises are broken.
 
-    alone : candidates are trained alone before. That takes longest, so that it is for those only
-    whose latency is known to hold.
+    And whether candidates are to be trained alone, which is settled before they are verified: a
+    pass is one under the options of then. alone : they are trained so now. That takes longest, so
+    that it is for those only whose latency is known to hold.
     """
     if "export" in context.source.steps:
         step(context, "export", alone=alone)
+    wanted = context.source.trains_alone()
     step(context, "verify", rounds=rounds)
-    return context.source.missed()
+    return context.source.missed(), wanted
 
 
 def search_until_known(context: RunContext) -> None:

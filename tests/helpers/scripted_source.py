@@ -140,7 +140,7 @@ class ScriptedBoard(Board):
             )
         return len(missing)
 
-    def export(self) -> list[ExportedModel]:
+    def export(self, *, alone: bool) -> list[ExportedModel]:
         models = []
         for candidate in self.run.search_result().candidates:
             name = candidate.architecture.short_name

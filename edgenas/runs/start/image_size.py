@@ -1,7 +1,9 @@
-"""How large images are read for a search from ImageNet's weights: as large as the limit allows.
+"""How large images are read for a search from ImageNet's weights: as large as limit and time allow.
 
 At equal latency more pixels are worth more than wider layers, so the size comes first: the greatest
-at which a network of full depth and half the width keeps the limit on the run's own target.
+at which a network of full depth and half the width keeps the limit on the run's own target. The
+cost of training grows with its square, so of those that keep the limit it is the greatest at which
+the time of the search has a few epochs.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgenas.core import plugins
 from edgenas.core.errors import InputError
 from edgenas.core.records import Architecture, StageChoice
 from edgenas.core.records.networks import EXPAND_RATIO, KERNEL_SIZE
 from edgenas.runs.models.latency import latency_model
+from edgenas.runs.start.time_plan import Clock, noise_epoch_s, training_s
 from edgenas.targets.base import MeasureSettings
 
 if TYPE_CHECKING:
@@ -26,6 +30,9 @@ SIZES = (64, 80, 96, 128, 160, 192, 224)
 TIMED = (64, 128, 224)
 WITHOUT_LIMIT = 96  # pixels
 HALF_WIDTH = 3  # of expand ratios up to 6
+# Five epochs give the largest network what training it alone gives; the small ones go on to learn.
+FEWEST_EPOCHS = 6
+TRIED = 96  # pixels at which a step of training is timed
 
 
 def choose(context: RunContext) -> None:
@@ -57,8 +64,16 @@ def choose(context: RunContext) -> None:
             f"'{context.target.name}', at {SIZES[0]} px; the limit is {limit_ms:.2g} ms.",
             "Smaller networks are trained from nothing: --supernet none --space mbv3-tiny",
         )
-    size = greatest(half_ms, limit_ms)
+    allowed = greatest(half_ms, limit_ms)
+    size = _trainable(context, allowed)
     context.begin_with(image_size=size)
+    if size < allowed:
+        context.progress.message(
+            f"Images are read at {size} px: the limit of {limit_ms:.2g} ms has room for {allowed} "
+            f"px, but the time has not for {FEWEST_EPOCHS} epochs of these. Give it more (--time), "
+            "or say --image-size."
+        )
+        return
     context.progress.message(
         f"Images are read at {size} px: there a network of full depth and half the width takes "
         f"about {half_ms[size]:.2g} ms, and the limit is {limit_ms:.2g} ms. Other: --image-size."
@@ -69,6 +84,31 @@ def greatest(latency_ms: Mapping[int, float], limit_ms: float) -> int:
     """Return the greatest size whose latency keeps the limit; the least where none does."""
     fitting = [size for size, found in latency_ms.items() if found <= limit_ms]
     return max(fitting, default=min(latency_ms))
+
+
+def trainable(largest: int, tried_epoch_s: float, training_s: float) -> int:
+    """Return the greatest size up to `largest` that has `FEWEST_EPOCHS`; the least if none has.
+
+    tried_epoch_s : of an epoch at `TRIED` px; it grows with the pixels. training_s : for all.
+    """
+    allowed = [size for size in SIZES if size <= largest]
+    epoch_s = {size: tried_epoch_s * (size / TRIED) ** 2 for size in allowed}
+    return greatest(epoch_s, training_s / FEWEST_EPOCHS)
+
+
+def _trainable(context: RunContext, largest: int) -> int:
+    """Return the greatest size up to `largest` that the time of the run has epochs for.
+
+    `largest` where the run goes by no time, or its images cannot be counted before they are read.
+    """
+    clock, config = Clock.of(context), context.config
+    name, _, argument = config.data.partition(":")
+    count = getattr(plugins.load("data", name), "count_train", None)
+    if clock is None or count is None or largest <= TRIED:
+        return largest
+    images = count(argument, config.task)
+    space = context.space_for(TRIED)
+    return trainable(largest, noise_epoch_s(space, images, config.batch_size), training_s(clock))
 
 
 def between(macs: Mapping[int, int], timed_ms: Mapping[int, float]) -> dict[int, float]:

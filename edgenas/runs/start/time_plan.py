@@ -11,17 +11,21 @@ epochs each is trained in what is left.
 from __future__ import annotations
 
 import copy
+import math
 import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgenas.core.counted import counted
 from edgenas.supernet.accuracy import Evaluator
 from edgenas.supernet.settings import MOST_EPOCHS_FROM_IMAGENET, TrainSettings
 
 if TYPE_CHECKING:
+    from edgenas.core.interfaces import Data, Space
     from edgenas.runs.run import RunContext
     from edgenas.supernet.network import Supernet
 
@@ -30,6 +34,7 @@ EVALUATING = 1 / 3  # of the time, at most
 FINE_TUNING = 1 / 5  # of the time
 MOST_FINE_TUNING_EPOCHS, FEWEST_PLANNED = 20, 2
 FEWEST_SUBNETS = 16
+NOISE_IMAGES = 64  # of which steps are timed before there are images
 WATCHING = 1.1  # times a step: the epochs' results are looked at
 SPARE = 0.95  # of the time is planned
 # Seconds kept for what a board needs, and the share of the time that this is at most: to measure
@@ -152,6 +157,26 @@ def plan(
     return Plan(epochs, subnets, epochs * epoch_s, subnets * evaluation_s)
 
 
+def training_s(clock: Clock) -> float:
+    """Return the seconds that training has at least."""
+    return (1 - EVALUATING) * SPARE * clock.left_s
+
+
+def noise_epoch_s(space: Space, images: int, batch_size: int | None) -> float:
+    """Return the seconds of an epoch of so many images, by a few steps on noise of their size."""
+    from edgenas.data.base import Dataset, Split
+    from edgenas.supernet.settings import transfer_settings
+    from edgenas.supernet.trainer import TIMED_STEPS
+
+    rng, size, count = np.random.default_rng(0), max(space.resolutions), batch_size or NOISE_IMAGES
+    pixels = rng.integers(0, 256, (count, size, size, 3), np.uint8)
+    split = Split(pixels, np.arange(count, dtype=np.int64) % 2)
+    data = Dataset("noise", ("0", "1"), split, split, split, "", (0.5,) * 3, (0.25,) * 3)
+    settings = transfer_settings(data, epochs=TIMED_STEPS, batch_size=batch_size)
+    step_s, _ = _timed(space, data, settings, None)
+    return WATCHING * step_s * math.ceil(images / settings.batch_size)
+
+
 def planned(
     context: RunContext, initial: Supernet, settings: TrainSettings, clock: Clock
 ) -> tuple[TrainSettings, Pace]:
@@ -261,17 +286,17 @@ def enough(clock: Clock | None, done: int, seconds: float) -> bool:
 
 def _step_s(context: RunContext, initial: Supernet, settings: TrainSettings) -> tuple[float, int]:
     """Return the seconds of a step of training, and the steps of an epoch."""
+    return _timed(context.space, context.dataset, settings, copy.deepcopy(initial))
+
+
+def _timed(
+    space: Space, data: Data, settings: TrainSettings, initial: Supernet | None
+) -> tuple[float, int]:
     from edgenas.supernet.trainer import Trainer, timed_steps, training_device
 
     with tempfile.TemporaryDirectory(prefix="edgenas-timed-") as folder:
-        trainer = Trainer(
-            context.space,
-            context.dataset,
-            settings,
-            Path(folder) / "checkpoint",
-            training_device(),
-            copy.deepcopy(initial),
-        )
+        checkpoint = Path(folder) / "checkpoint"
+        trainer = Trainer(space, data, settings, checkpoint, training_device(), initial)
         seconds = timed_steps(trainer.steps())
     return min(seconds[1:] or seconds), trainer.steps_per_epoch
 
