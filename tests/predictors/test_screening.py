@@ -120,6 +120,20 @@ def test_counts_of_work_are_features_however_near() -> None:
     assert choose_rows(table, "ms").left_out == {}
 
 
+@pytest.mark.parametrize("name", ["macts", "activations", "mactivations", "activation_count"])
+def test_counts_of_activations_are_sizes_and_the_same_numbers_by_another_name_are_not(
+    name: str,
+) -> None:
+    rng = np.random.default_rng(4)
+    design = designs(60, rng)
+    macs = design["depth"] * design["width"] * design["res"]
+    sizes = {**design, name: macs**0.8 * rng.lognormal(0, 0.03, 60)}
+    ms = 0.01 * macs + 0.02 * sizes[name]
+    assert choose_rows({**sizes, "ms": ms}, "ms").left_out == {}
+    renamed = {**design, "counter": sizes[name], "ms": ms}
+    assert choose_rows(renamed, "ms").left_out == {"counter": "says ms over again"}
+
+
 def test_columns_that_count_rows_are_no_features() -> None:
     rng = np.random.default_rng(4)
     design = designs(40, rng)

@@ -33,9 +33,9 @@ _RUN |= {"attempt", "session", "measurement", "date", "time", "timestamp", "date
 _NETWORK = {"model", "name", "net", "network", "arch", "architecture", "id", "uid", "key", "hash"}
 _NETWORK |= {"config", "variant", "subnet", "index", "idx", "no", "nr", "number", "row"}
 _SIZE = re.compile(
-    r"[kmgt]?(macs?|flops?|m?adds|ops|bops|params?|parameters|weights|channels?|width|depth|res|"
-    r"resolution|kernel|layers?|blocks?|size|pixels?|image|img|expand|ratio|batch|seq|length|heads?|"
-    r"hidden|dim|embed|cin|cout|stride|groups?|bits|nodes|stages?)"
+    r"[kmgt]?(macs?|flops?|m?adds|ops|bops|params?|parameters|weights|acts|activations?|channels?|"
+    r"width|depth|res|resolution|kernel|layers?|blocks?|size|pixels?|image|img|expand|ratio|batch|seq|"
+    r"length|heads?|hidden|dim|embed|cin|cout|stride|groups?|bits|nodes|stages?)"
 )
 # Of a name with one of these, "images" or "batch" is what is counted, not a size.
 _RATE = {"per", "s", "sec", "second", "ms", "us", "ns", "fps", "ips", "time", "lat", "latency"}
