@@ -11,9 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgenas.core.goals import Objective
 from edgenas.core.records import Architecture, Limit
-from edgenas.core.records.goals import SCORE
+from edgenas.core.records.goals import SCORE, Objective
 from edgenas.optimize.front import lay_out_front
 from edgenas.optimize.layout import Grid, Predictors
 from edgenas.optimize.optimizers.sums_front import sums_front
