@@ -1,8 +1,9 @@
-"""The space of a network that somebody else trained: its own blocks, fewer, narrower, smaller.
+"""The space of a network that somebody else trained: its own blocks, resized.
 
-What the network is stands in a document (FILE.json) that `edgenas shrink` writes. A stage is a
-block and those after it that are alike and are added to what they read, so that the last ones may
-go. A block may have fewer of its hidden channels, and of larger depthwise kernels the centre alone.
+What the network is stands in a document (FILE.json) that `edgenas shrink` or `edgenas grow` writes.
+A stage is a block and those after it that are alike and are added to what they read. To be shrunk,
+the last ones may go, a block may have fewer of its hidden channels, and of larger depthwise kernels
+the centre alone. To grow, all blocks stay, and may have up to twice their hidden channels.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from edgenas.spaces.base import MobileSpace, StageSpec
 
 HIDDEN_EIGHTHS = "hidden_eighths"  # of a block's hidden channels, so many are kept
 EIGHTHS, WHOLE = (3, 4, 6, 8), 8
+WIDER_EIGHTHS = (8, 10, 12, 14, 16)
 LEAST_HIDDEN = 8  # channels; of fewer all are kept
 MOST_LAYERS, LARGEST_SIZE = 2_000, 65_536
-_REMEDY = "Make it again: edgenas shrink MODEL.onnx"
+_REMEDY = "Make it again: edgenas shrink MODEL.onnx, or edgenas grow MODEL.onnx"
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,15 @@ class Template:
     """The layers of a block, as they are in the imported network.
 
     Names of its own layers begin with "_"; "" is what the block reads. hidden : the layers whose
-    channels may be fewer, for nobody outside of the block knows them.
+    channels may be fewer or more, for nobody outside of the block knows them.
     """
 
     layers: tuple[Layer, ...] = ()
     hidden: tuple[str, ...] = ()
 
-    def narrowed(self, eighths: int, kernel_size: int) -> Iterator[Layer]:
-        """Yield the layers with fewer hidden channels, and depthwise kernels no larger."""
+    def resized(self, eighths: int, kernel_size: int) -> Iterator[Layer]:
+        """Yield the layers with so many eighths of the hidden channels, and depthwise kernels no
+        larger."""
         for layer in self.layers:
             change: dict[str, int] = {}
             if layer.inputs[0] in self.hidden:
@@ -60,7 +63,7 @@ class ImportedStage(StageSpec):
 
 @dataclass(frozen=True)
 class ImportedSpace(MobileSpace):
-    """An imported network as the largest of a space.
+    """An imported network as the largest of a space, or, of one that `widens`, as the smallest.
 
     stem, head : its layers before the first stage, and after the last, which reads "".
     source : the file that it was imported from, and its SHA-256.
@@ -74,6 +77,15 @@ class ImportedSpace(MobileSpace):
     def __hash__(self) -> int:  # that of all layers takes longer than what is looked up by it
         return hash((self.name, self.resolutions, self.source))
 
+    @property
+    def widens(self) -> bool:
+        """Whether blocks may have more hidden channels than in the imported network."""
+        return any(
+            int(option) > WHOLE
+            for spec in self.stages
+            for option in spec.choices.get(HIDDEN_EIGHTHS, ())
+        )
+
     def stem_layers(self, resolution: int) -> tuple[Layer, ...]:
         """Return the layers before the first stage."""
         return tuple(self._sized(self.stem, resolution, ""))
@@ -84,10 +96,10 @@ class ImportedSpace(MobileSpace):
         """Return the layers of one stage; `previous` names the tensor that it reads."""
         spec, layers = self.stages[stage], list[Layer]()
         for block, options in enumerate(choice.blocks):
-            prefix = f"stage{stage}_block{block}"
+            prefix = block_prefix(stage, block)
             template = spec.inner if block else spec.first
             eighths = int(options.get(HIDDEN_EIGHTHS, WHOLE))
-            parts = template.narrowed(eighths, int(options[KERNEL_SIZE]))
+            parts = template.resized(eighths, int(options[KERNEL_SIZE]))
             for layer in self._sized(parts, resolution, f"stage{stage}_block{min(block, 1)}"):
                 inputs = tuple(prefix + name if name else previous for name in layer.inputs)
                 name = prefix + layer.name
@@ -136,8 +148,13 @@ class ImportedSpace(MobileSpace):
         yield "", self.head
 
 
+def block_prefix(stage: int, block: int) -> str:
+    """Return what the names of a block's layers begin with."""
+    return f"stage{stage}_block{block}"
+
+
 def kept_channels(channels: int, eighths: int) -> int:
-    """Return how many of a block's hidden channels are kept: of many, a multiple of 8."""
+    """Return so many eighths of a block's hidden channels: of many, a multiple of 8."""
     if eighths == WHOLE or channels < LEAST_HIDDEN:
         return channels
     unit = max(unit for unit in (1, 2, 4, 8) if unit * WHOLE <= channels)

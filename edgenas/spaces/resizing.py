@@ -10,6 +10,7 @@ from edgenas.core.records import Architecture, Option, StageChoice
 from edgenas.core.records.networks import EXPAND_RATIO, HIDDEN_WIDTH
 from edgenas.spaces.base import MobileSpace, StageSpec
 from edgenas.spaces.hidden_blocks import BlockPlace, hidden_blocks
+from edgenas.spaces.imported import HIDDEN_EIGHTHS
 
 MOST_CHOICES = 4096  # of a stage
 Choices = tuple[tuple[StageChoice, ...], ...]
@@ -69,7 +70,8 @@ def scaled(space: MobileSpace, network: Architecture) -> Iterator[tuple[float, A
 
 def width_choice(spec: StageSpec) -> str:
     """Return the name of the choice that gives a block its hidden channels."""
-    return HIDDEN_WIDTH if HIDDEN_WIDTH in spec.choices else EXPAND_RATIO
+    own = (name for name in (HIDDEN_WIDTH, HIDDEN_EIGHTHS) if name in spec.choices)
+    return next(own, EXPAND_RATIO)
 
 
 def _resized(
@@ -82,7 +84,7 @@ def _resized(
         [option for option, width in of.items() if allowed(width / own)]
         for of, own in zip(widths.options, widths.own, strict=True)
     ]
-    if not all(options):
+    if not options or not all(options):
         return
     groups = widths.groups
     most = max(1, int(MOST_CHOICES ** (1 / len(groups))))
@@ -117,8 +119,9 @@ class _Widths:
 
     @property
     def own(self) -> list[int]:
-        """The channels of each block; [] where one has none of its own."""
-        return self._of(self.choice)
+        """The channels of each block; [] where one has none of its own, or no choice of them."""
+        spec = self.space.stages[self.stage]
+        return self._of(self.choice) if spec.choices.get(width_choice(spec)) else []
 
     @property
     def options(self) -> list[dict[Option, int]]:

@@ -7,12 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
 import pytest
-import torch
-from PIL import Image
-from torch import nn
 
 from edgenas.core.progress import Silent
 from edgenas.core.records import Architecture, from_json
@@ -23,48 +19,20 @@ from edgenas.spaces import files
 from edgenas.supernet.packages.package import metadata
 from helpers import scripted_clock
 from helpers.cli import Done, edgenas
-from helpers.own_networks import built, exported, images_and_labels
-from helpers.shrinkable import mobilenet_v2, settled
+from helpers.own_digits import CLASSES, SIZE, write_digits
+from helpers.own_networks import built, exported, settled
+from helpers.shrinkable import mobilenet_v2
 
-SIZE, CLASSES = 16, 10
 HOW = ("--mean", "0.5", "--std", "0.5")
 SMALL = ("--epochs", "1", "--samples", "10", "--evaluate", "10", "--top", "1")
 Says = Callable[..., Done]
-
-
-def pixels() -> tuple[np.ndarray, np.ndarray]:
-    """Return digits of 16 px, uint8 [n, 16, 16, 3], and their classes."""
-    small, labels = images_and_labels()
-    return small.repeat(2, 1).repeat(2, 2), labels
 
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with digits, and with a network whose classifier is fitted to them."""
     root = tmp_path_factory.mktemp("own")
-    images, labels = pixels()
-    for split, part in (("train", slice(0, 300)), ("test", slice(1400, 1600))):
-        for at, (image, label) in enumerate(zip(images[part], labels[part], strict=True)):
-            path = root / "digits" / split / f"class{label}" / f"{at}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image).save(path)
-    torch.manual_seed(0)
-    network = settled(mobilenet_v2(CLASSES))
-    assert isinstance(network, nn.Sequential)
-    body, head = network[:-1], network[-1]
-    inputs = torch.from_numpy(images[:1000].astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
-    for norm in network.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            norm.momentum = None  # the statistics are then those of the digits
-            norm.reset_running_stats()
-    with torch.no_grad():
-        body.train()(inputs)
-        features = nn.functional.pad(body.eval()(inputs), (0, 1), value=1.0).double()
-        target = nn.functional.one_hot(torch.from_numpy(labels[:1000]), CLASSES).double()
-        solved = torch.linalg.lstsq(features, 9 * target).solution
-        head.weight.copy_(solved[:-1].T)
-        head.bias.copy_(solved[-1])
-    (root / "model.onnx").write_bytes(exported(network, (3, SIZE, SIZE)))
+    write_digits(root)
     (root / "vgg.onnx").write_bytes(exported(built("vgg"), (3, SIZE, SIZE)))
     (root / "seven.onnx").write_bytes(exported(settled(mobilenet_v2(7)), (3, SIZE, SIZE)))
     (root / "letters.txt").write_text("".join(f"letter{n}\n" for n in range(CLASSES)))

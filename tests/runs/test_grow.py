@@ -83,7 +83,13 @@ def test_your_own_network_has_its_channels_already(
     graph = import_onnx(exported(network, (3, 32, 32)), "net.onnx").graph
     monkeypatch.setattr(RunContext, "space", supernet_of(graph, "net.onnx", "1").space)
     refused = refusal(run, max_latency_ms=9.0)
-    assert "is your own network" in str(refused) and "edgenas pick" in refused.hint
+    assert "is your own network to be shrunk" in str(refused)
+    assert "edgenas pick" in refused.hint and "edgenas grow MODEL.onnx" in refused.hint
+
+
+def test_a_run_without_an_imported_network_has_none_to_grow(run: RunContext) -> None:
+    refused = refusal(run, "imported", max_latency_ms=9.0)
+    assert "has no imported network" in str(refused)
 
 
 def test_a_space_without_channels_to_split_is_refused(

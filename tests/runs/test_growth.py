@@ -43,15 +43,16 @@ def growing() -> Growing:
     rng = np.random.default_rng(0)
     networks = [one for one, _ in zip(SPACE.distinct(rng), range(60), strict=False)]
     macs = np.array([sum(layer.macs for layer in SPACE.layers(one)) for one in networks])
-    fitted = []
-    for name, unit in (("latency_ms", "ms"), ("accuracy", "")):
+    fitted = {}
+    for name, unit in (("latency_ms", "ms"), ("accuracy", ""), ("energy_mj", "mJ")):
         rows = TermRows(SPACE, REGISTRY[name].source)
         values = 0.1 + 0.8 * macs / macs.max() * (1 + 0.01 * rng.standard_normal(len(macs)))
         names = rows.terms.names
-        fitted.append(
-            regression.fit(TrainingData(name, unit, names, rows.matrix(networks), values), 0)
+        fitted[name] = regression.fit(
+            TrainingData(name, unit, names, rows.matrix(networks), values), 0
         )
-    known = Predictors(SPACE, *fitted, confidence=0.95)
+    energy = {"energy_mj": fitted.pop("energy_mj")}
+    known = Predictors(SPACE, *fitted.values(), confidence=0.95, others=energy)
     (least,) = known.candidates([SPACE.smallest()])
     limits = {"latency_ms": Limit("latency_ms", at_most=2 * least["latency_ms"].upper)}
     gains = GainSettings(searched=6, measured=4, batch_size=64)
@@ -77,6 +78,20 @@ def test_a_network_grows_within_its_limit_and_loses_nothing_by_it(growing: Growi
         assert one.latency_ms.upper <= at_most
         assert one.real_drop > -1e-3  # a split never makes the loss much worse
     assert any(one.predicted_drop > 0 for one in rounds)
+
+
+def test_a_network_grows_within_its_millijoules(growing: Growing) -> None:
+    start = SPACE.smallest()
+    (least,) = growing.predictors.candidates([start])
+    limit = Limit("energy_mj", at_most=1.5 * least["energy_mj"].upper)
+    short = replace(growing.settings, epochs=1)
+    by_energy = replace(growing, limits={"energy_mj": limit}, settings=short)
+    subnet = random_subnet(start, growing)
+    recalibrate(subnet, calibration_images(subnet, growing.data), growing.data)
+    _, network, _ = grow(subnet, start, by_energy)
+    (candidate,) = growing.predictors.candidates([network])
+    assert network != start
+    assert limit.at_most is not None and candidate["energy_mj"].upper <= limit.at_most
 
 
 def test_rounds_are_in_the_limit_of_each(growing: Growing) -> None:

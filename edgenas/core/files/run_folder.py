@@ -80,7 +80,9 @@ class RunFolder:
         "linear_classifier.safetensors",
         "ImageNet's weights with a linear classifier, before training",
     )
-    imported = File("imported.safetensors", "of `edgenas shrink`: the network that it began with")
+    imported = File(
+        "imported.safetensors", "of `edgenas shrink` or `grow`: the network that it began with"
+    )
     checkpoint = File("checkpoint.safetensors", "of a training that is not finished")
     predictors = File("predictors", "what was fitted, and in `kept/` what searches used", "fit")
     predictor = FileOfEach("predictors/NAME.json", "the fitted predictor of a metric", "fit")

@@ -10,7 +10,9 @@ from edgenas.core.records.goals import SCORE
 from edgenas.core.records.image_input import ImageInput
 from edgenas.core.records.search import Candidate
 
-Weights = Literal["supernet", "fine-tuned", "linear classifier", "grown", "trained alone", "pruned"]
+Weights = Literal[
+    "supernet", "fine-tuned", "linear classifier", "grown", "trained alone", "pruned", "imported"
+]
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class ExportedModel:
         not asked for.
     input : how it is made of an image file; None in the cards of older versions.
     weights : whose they are; "linear classifier": ImageNet's frozen network with one, where
-        training made it no better; the last three: what `edgenas grow` kept.
+        training made it no better; the last four: what `edgenas grow` kept.
     """
 
     candidate: Candidate

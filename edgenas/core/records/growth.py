@@ -10,7 +10,7 @@ from edgenas.core.records.goals import Limit
 from edgenas.core.records.intervals import Interval
 from edgenas.core.records.networks import Architecture
 
-Start = Literal["winner", "smallest"]
+Start = Literal["winner", "smallest", "imported"]
 Way = Literal["grown", "same shape from nothing", "uniform from nothing", "pruned", "unchanged"]
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edgenas.runs.growing.rounds import Growing
     from edgenas.supernet.blocks import Subnet
     from edgenas.supernet.network import Supernet
+    from edgenas.supernet.settings import TrainSettings
     from edgenas.targets.config import Access
 
 PRUNED_FROM = 2.0  # times the channels of the grown network
@@ -48,7 +49,8 @@ def grow(
     """Grow a network of the run `path`, and export and verify the best of all ways.
 
     asked : `max_latency_ms` and `max_energy_mj`, None for the run's own limits. start : what
-    grows, the verified winner or the smallest network of the space. epochs : of each way; by
+    grows, the verified winner, the smallest network of the space, or the network that the run
+    imported, with its own weights. epochs : of each way; by
     default those of a training on so many images, or as many as fit in `time_s`.
 
     The document is that of a search, with `growth`.
@@ -66,7 +68,7 @@ def grow(
         _check(context, seed, limits)
         began, said = time.perf_counter(), len(progress.warnings)
         supernet = context.supernet()
-        growing = _growing(context, seed, limits, epochs, time_s)
+        growing = _growing(context, seed, limits, _recipe(context, start, epochs), time_s)
         growth, best = _compared(context, growing, supernet, seed, start)
         if best is not None:
             grown.save(context, best, growth.best.network)
@@ -77,6 +79,27 @@ def grow(
         context.note("grow", time.perf_counter() - began, progress.warnings[said:])
         document = search.conclude(context, added=1)
         return {**document, "growth": {**to_json(growth), "says": list(sentences(growth))}}
+
+
+def refuse_slow(path: Path, progress: Progress, access: Access | None = None) -> None:
+    """Refuse, before anything is trained, a limit that the smallest network does not keep.
+
+    Raises
+    ------
+    InfeasibleError : it was measured, and takes longer.
+    """
+    with open_run(path, {}, progress, resume=True, create=False, access=access) as context:
+        limit = context.config.limits().get("latency_ms")
+        took = context.latencies().get(context.space.smallest())
+        if limit is None or limit.at_most is None or took is None:
+            return
+        if took[0] > limit.at_most:
+            kind = context.config.known["latency_ms"]
+            raise InfeasibleError(
+                f"The network takes {kind.shown(took[0])} before it grows, which is more than "
+                f"the limit of {kind.shown(limit.at_most)}.",
+                "Ask for more, or make it smaller: edgenas shrink MODEL.onnx",
+            )
 
 
 def sentences(growth: Growth) -> tuple[str, ...]:
@@ -107,10 +130,20 @@ def _seed(context: RunContext, start: Start) -> Architecture:
             "A measured table has no networks to grow: it has neither weights nor images.",
             "Grow a network of a run on a board or on this machine.",
         )
-    if start == "smallest":
+    if start == "imported" and not _is_own(context):
+        raise InputError(
+            f"{context.folder.path} has no imported network that can grow.",
+            "Grow one of your own: edgenas grow MODEL.onnx --data imagefolder:DIR",
+        )
+    if start != "winner":
         return context.space.smallest()
     network: Architecture = context.verified_winner().model.candidate.architecture
     return network
+
+
+def _is_own(context: RunContext) -> bool:
+    """Whether the run's smallest network is one that it imported to grow it."""
+    return isinstance(context.space, ImportedSpace) and context.space.widens
 
 
 def _options(context: RunContext, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,11 +179,12 @@ def _limits(context: RunContext, options: Mapping[str, Any]) -> dict[str, Limit]
 def _check(context: RunContext, seed: Architecture, limits: Mapping[str, Limit]) -> None:
     """Refuse, before anything is trained, what cannot be grown; images, which take long, last."""
     space = context.space
-    if isinstance(space, ImportedSpace):
+    if isinstance(space, ImportedSpace) and not space.widens:
         raise InputError(
-            f"'{space.name}' is your own network, which has all of its channels already: there is "
-            "nothing to split, and a larger part of it is found without growing.",
-            f"Ask for it: edgenas pick {context.folder.path} --max-latency 2ms",
+            f"'{space.name}' is your own network to be shrunk, which has all of its channels "
+            "already: there is nothing to split.",
+            f"Ask for a larger part of it: edgenas pick {context.folder.path} --max-latency 2ms; "
+            "or for more channels: edgenas grow MODEL.onnx",
         )
     predictors = context.predictors()
     if not hidden_blocks(space.layers(seed)):
@@ -172,7 +206,9 @@ def _check(context: RunContext, seed: Architecture, limits: Mapping[str, Limit])
             raise InfeasibleError(
                 f"The limit of {kind.shown(limit.at_most)} on {kind.label} is below what the "
                 f"network takes before it grows: {kind.shown(bounds.upper)} at most is predicted.",
-                "Ask for more, or grow the smallest network: --from smallest.",
+                "Ask for more, or make the network smaller: edgenas shrink MODEL.onnx"
+                if _is_own(context)
+                else "Ask for more, or grow the smallest network: --from smallest.",
             )
     choices = wider(space, seed)
     if all(len(of) == 1 for of in choices):
@@ -205,20 +241,25 @@ def _least_growth(
     return None if larger == seed else larger
 
 
+def _recipe(context: RunContext, start: Start, epochs: int | None) -> TrainSettings:
+    """Return how a network is trained that begins as `start` says, or from nothing."""
+    from edgenas.supernet.settings import default_settings, transfer_settings
+
+    config = context.config
+    # weights whose batch norms do nothing do not bear the rate of a training from nothing
+    recipe = transfer_settings if start == "imported" else default_settings
+    return recipe(context.dataset, epochs=epochs, batch_size=config.batch_size, seed=config.seed)
+
+
 def _growing(
     context: RunContext,
     seed: Architecture,
     limits: Mapping[str, Limit],
-    epochs: int | None,
+    settings: TrainSettings,
     time_s: float | None,
 ) -> Growing:
     from edgenas.runs.growing.rounds import Growing, timed_epoch_s
-    from edgenas.supernet.settings import default_settings
 
-    config = context.config
-    settings = default_settings(
-        context.dataset, epochs=epochs, batch_size=config.batch_size, seed=config.seed
-    )
     growing = Growing(context.predictors(), limits, context.dataset, settings, context.progress)
     if time_s is None:
         return growing
@@ -236,6 +277,7 @@ def _compared(
     from edgenas.runs.growing import rounds as ways
     from edgenas.supernet.recalibrate import calibrated_subnet
 
+    afresh = replace(growing, settings=_recipe(context, "smallest", growing.settings.epochs))
     subnets: dict[Way, Subnet] = {}
     contenders: list[Contender] = []
 
@@ -258,35 +300,41 @@ def _compared(
     rounds: list[GrowthRound] = []
 
     def grown_network() -> tuple[Subnet, Architecture]:
-        first = _start(context, supernet, seed)
+        first = _start(context, supernet, seed, start)
         subnet, network, of_rounds = ways.grow(first, seed, growing)
         rounds.extend(of_rounds)
         return subnet, network
 
-    enter("unchanged", lambda: (_start(context, supernet, seed), seed))
+    enter("unchanged", lambda: (_start(context, supernet, seed, start), seed))
     enter("grown", grown_network)
     shape = rounds[-1].network
     enter(
-        "same shape from nothing", lambda: (ways.from_nothing(shape, growing, "Same shape"), shape)
+        "same shape from nothing", lambda: (ways.from_nothing(shape, afresh, "Same shape"), shape)
     )
     uniform = widest_scaled(growing.predictors, seed, growing.limits)
-    enter("uniform from nothing", lambda: (ways.from_nothing(uniform, growing, "Uniform"), uniform))
+    enter("uniform from nothing", lambda: (ways.from_nothing(uniform, afresh, "Uniform"), uniform))
     twice = [one for factor, one in scaled(growing.space, shape) if factor <= PRUNED_FROM][-1]
     wide = calibrated_subnet(supernet, twice, growing.data)
     enter("pruned", lambda: ways.prune(wide, twice, growing))
     best = max(contenders, key=lambda one: one.answers.right)
-    kept = None if best.way == "unchanged" else subnets[best.way]
+    kept = None if grown.of_supernet(start, best.way) else subnets[best.way]
     growth = Growth(
         start, seed, tuple(growing.limits.values()), tuple(rounds), tuple(contenders), best.way
     )
     return growth, kept
 
 
-def _start(context: RunContext, supernet: Supernet, network: Architecture) -> Subnet:
-    """Return a network of the run with the weights that it is exported with, for training."""
+def _start(context: RunContext, supernet: Supernet, network: Architecture, start: Start) -> Subnet:
+    """Return a network of the run with the weights that it is exported with, for training.
+
+    An imported network has those that it was imported with.
+    """
     from edgenas.runs.models.finetuned import tuned_subnet
+    from edgenas.supernet.imported.start import own_network
     from edgenas.supernet.recalibrate import calibrated_subnet
 
+    if start == "imported" and isinstance(context.space, ImportedSpace):
+        return own_network(context.folder.imported, context.space, context.dataset)
     exported = grown.subnet(context, network, supernet)
     exported = exported or tuned_subnet(context, supernet, network)
     return exported or calibrated_subnet(supernet, network, context.dataset)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edgenas.core.errors import RunFolderError
 from edgenas.core.records import Architecture
 from edgenas.core.records.export import Weights
-from edgenas.core.records.growth import Growth, Way
+from edgenas.core.records.growth import Growth, Start, Way
 from edgenas.supernet.deploy import Deployable, of_subnet
 
 if TYPE_CHECKING:
@@ -19,13 +19,22 @@ WEIGHTS: dict[Way, Weights] = {
     "same shape from nothing": "trained alone",
     "uniform from nothing": "trained alone",
     "pruned": "pruned",
+    "unchanged": "imported",
 }
 
 
 def kept(context: RunContext) -> Growth | None:
-    """Return the run's growth, if it kept another network than it began with."""
+    """Return the run's growth, if it kept a network that the run's supernet does not have."""
     growth = context.find(Growth)
-    return None if growth is None or growth.kept == "unchanged" else growth
+    return None if growth is None or of_supernet(growth.start, growth.kept) else growth
+
+
+def of_supernet(start: Start, way: Way) -> bool:
+    """Whether a way's weights are those of the run's supernet, or were exported already.
+
+    An imported network is neither: the supernet was trained on from it.
+    """
+    return way == "unchanged" and start != "imported"
 
 
 def save(context: RunContext, subnet: Subnet, network: Architecture) -> None:

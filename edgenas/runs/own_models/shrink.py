@@ -22,18 +22,25 @@ from edgenas.runs.own_models.file import open_models
 from edgenas.runs.own_models.quantize import compare_import
 
 if TYPE_CHECKING:
-    from edgenas.supernet.imported.space import ImportedSupernet
+    from edgenas.supernet.imported.space import ImportedSupernet, Purpose
 
 _COMPARED_IMAGES = 4
 _MOST_OFF = 1e-4  # of the greatest score
 
 
 def begin(
-    path: Path, run: Path, how: Preprocessing, shape: tuple[int, ...] | None, progress: Progress
+    path: Path,
+    run: Path,
+    how: Preprocessing,
+    shape: tuple[int, ...] | None,
+    progress: Progress,
+    *,
+    purpose: Purpose = "shrunk",
 ) -> dict[str, Any]:
     """Import the float ONNX file at `path` into the folder of a run to be.
 
-    how, shape : of its input, as far as the file does not say it.
+    how, shape : of its input, as far as the file does not say it. purpose : whether it is the
+        largest network of the run's space, or the smallest.
 
     Returns
     -------
@@ -65,11 +72,11 @@ def begin(
     if model.graph.ends is not None:
         raise InputError(
             f"{path} takes {' x '.join(map(str, model.graph.takes))}, no image, and networks of "
-            "images alone can be shrunk.",
+            f"images alone can be {purpose}.",
             "Make it int8: edgenas quantize",
         )
     if len(model.graph.shapes[OUTPUT]) != 2:
-        raise InputError(f"{path} gives images, no score a class, so that it cannot be shrunk.")
+        raise InputError(f"{path} gives images, no score a class, so that it cannot be {purpose}.")
     wanted = Wanted(model.graph.input_shape[1:], model.graph.shapes[OUTPUT][1], model.metadata)
     made, notes = input_of(wanted, how)
     for note in notes:
@@ -79,22 +86,25 @@ def begin(
             f"{path} takes images of {made.size} px, and a search reads {SMALLEST_SIZE} to "
             f"{LARGEST_SIZE}.",
         )
-    imported = _imported(model, path, own.sha256)
+    imported = _imported(model, path, own.sha256, purpose)
     space = folder.space_file(f"{imported.space.name}.json")
     write_json(space, space_document(imported.space))
     start.write(folder.imported, imported, made, names_of(wanted, how))
-    progress.message(_sentence(imported, model))
+    progress.message(_sentence(imported, model, purpose))
     return {"space": str(space), "supernet": str(folder.imported), "fit": made.fit}
 
 
-def _imported(model: Imported, path: Path, sha256: str) -> ImportedSupernet:
+def _imported(model: Imported, path: Path, sha256: str, purpose: Purpose) -> ImportedSupernet:
     """Return the space and the weights, whose largest network computes what the file computes."""
     import torch
 
     from edgenas.supernet.imported.space import supernet_of
+    from edgenas.supernet.imported.widened import widened
     from edgenas.supernet.network import Supernet
 
-    imported = supernet_of(model.graph, path.name, sha256)
+    imported = supernet_of(model.graph, path.name, sha256, purpose)
+    if purpose == "grown":
+        imported = widened(imported)
     shape = (_COMPARED_IMAGES, *model.graph.input_shape[1:])
     images = np.random.default_rng(0).standard_normal(shape, np.float32)
     expected = compare_import(model, images, str(path))
@@ -113,11 +123,18 @@ def _imported(model: Imported, path: Path, sha256: str) -> ImportedSupernet:
     return imported
 
 
-def _sentence(imported: ImportedSupernet, model: Imported) -> str:
-    """Return what can be smaller, and what stays as it is with its share of the work."""
+def _sentence(imported: ImportedSupernet, model: Imported, purpose: Purpose) -> str:
+    """Return what can be resized, and what stays as it is with its share of the work."""
     from edgenas.supernet.imported.space import share_that_stays
 
     space = imported.space
+    if purpose == "grown":
+        wide = sum(bool(stage.others) * stage.depths[-1] for stage in space.stages)
+        return (
+            f"{space.source[0]}: {model.macs / 1e6:.4g} M multiply-accumulates in "
+            f"{counted(sum(stage.depths[-1] for stage in space.stages), 'block')}, of which {wide} "
+            "may have up to twice their hidden channels."
+        )
     stay = share_that_stays(space)
     named = ", ".join(f"{share:.1%} {where}" for where, share in stay.items() if share >= 0.0005)
     sizes = ", ".join(map(str, space.resolutions))

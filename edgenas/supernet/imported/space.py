@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 
@@ -27,6 +27,7 @@ MOST_FREE_BLOCKS = 5_000  # ways to choose a stage's blocks; above, all but the 
 SMALLEST = 8  # pixels a side
 RESOLUTIONS = (4 / 7, 5 / 7, 6 / 7, 1.0)  # of the size that it takes
 CLASSIFIER = "classifier"
+Purpose = Literal["shrunk", "grown"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,27 +38,30 @@ class ImportedSupernet:
     tensors: dict[str, np.ndarray]
 
 
-def supernet_of(graph: Graph, title: str, sha256: str) -> ImportedSupernet:
+def supernet_of(
+    graph: Graph, title: str, sha256: str, purpose: Purpose = "shrunk"
+) -> ImportedSupernet:
     """Return the space that a graph is the largest network of, and its weights.
 
-    title, sha256 : of the file that it was imported from.
+    title, sha256 : of the file that it was imported from. purpose : as refusals call it.
 
     Raises
     ------
     InputError : it is no classifier of square images, or has no block that could be smaller.
     """
-    _require_classifier(graph, title)
+    refused = f"{title} cannot be {purpose}"
+    _require_classifier(graph, refused)
     found = find_blocks(graph)
     if not found.blocks:
         raise InputError(
-            f"{title} cannot be shrunk: it has neither inverted bottlenecks nor residual blocks, "
-            "so that no layer of it may be narrower or left out.",
+            f"{refused}: it has neither inverted bottlenecks nor residual blocks, "
+            "so that no layer of it may be of another width or left out.",
             "Write it in int8 as it is: edgenas quantize MODEL.onnx",
         )
-    stem = _Renamed(graph, "stem_", title).layers(found.stem, {INPUT: INPUT})
-    stages = tuple(map(_spec, _stages(graph, found.blocks, title)))
+    stem = _Renamed(graph, "stem_", refused).layers(found.stem, {INPUT: INPUT})
+    stages = tuple(map(_spec, _stages(graph, found.blocks, refused)))
     last = found.blocks[-1].nodes[-1]
-    head = _Renamed(graph, "head_", title).layers(found.head, {last.output: ""})
+    head = _Renamed(graph, "head_", refused).layers(found.head, {last.output: ""})
     head = (*head[:-1], replace(head[-1], name=CLASSIFIER))
     space = ImportedSpace(
         name="own-" + (re.sub("[^a-z0-9]+", "-", title.lower()).strip("-") or "network")[:48],
@@ -76,14 +80,14 @@ def supernet_of(graph: Graph, title: str, sha256: str) -> ImportedSupernet:
     return ImportedSupernet(space, _tensors(space.layers(space.largest()), nodes))
 
 
-def _require_classifier(graph: Graph, title: str) -> None:
+def _require_classifier(graph: Graph, refused: str) -> None:
     last = graph.nodes[-1]
     if last.kind != "linear" or len(graph.shapes[last.inputs[0]]) != 4:
-        raise InputError(f"{title} does not end in a classifier, so that it cannot be shrunk.")
+        raise InputError(f"{refused}: it does not end in a classifier.")
     if graph.shapes[last.inputs[0]][2:] != (1, 1):
         size = graph.shapes[last.inputs[0]][2:]
         raise InputError(
-            f"{title} cannot be shrunk: its classifier reads an image of {size[0]} x {size[1]}, "
+            f"{refused}: its classifier reads an image of {size[0]} x {size[1]}, "
             "not the mean of one.",
             "Write it in int8 as it is: edgenas quantize MODEL.onnx",
         )
@@ -92,8 +96,8 @@ def _require_classifier(graph: Graph, title: str) -> None:
 class _Renamed:
     """Nodes as layers of other names: of a part of the network, and what each is and its number."""
 
-    def __init__(self, graph: Graph, prefix: str, title: str) -> None:
-        self._graph, self._prefix, self._title = graph, prefix, title
+    def __init__(self, graph: Graph, prefix: str, refused: str) -> None:
+        self._graph, self._prefix, self._refused = graph, prefix, refused
 
     def layers(self, nodes: Sequence[Node], known: Mapping[str, str]) -> tuple[Layer, ...]:
         """Return the layers of nodes. known : the names of what they read of other parts."""
@@ -115,11 +119,9 @@ class _Renamed:
             return layer
         height, width = node.weight.shape[2:]
         if height != width or node.padding_left not in (None, node.padding):
-            raise InputError(f"{self._title} cannot be shrunk: '{node.output}' is not square.")
+            raise InputError(f"{self._refused}: '{node.output}' is not square.")
         if node.dilation > 1:
-            raise InputError(
-                f"{self._title} cannot be shrunk: '{node.output}' has gaps (dilation)."
-            )
+            raise InputError(f"{self._refused}: '{node.output}' has gaps (dilation).")
         return replace(
             layer,
             kernel_size=height,
@@ -130,9 +132,7 @@ class _Renamed:
 
     def _kind(self, node: Node) -> LayerKind:
         if node.kind not in get_args(LayerKind):
-            raise InputError(
-                f"{self._title} cannot be shrunk: '{node.output}' is of the kind {node.kind}."
-            )
+            raise InputError(f"{self._refused}: '{node.output}' is of the kind {node.kind}.")
         return cast(LayerKind, node.kind)
 
     def _side(self, shape: tuple[int, ...]) -> int:
@@ -140,17 +140,17 @@ class _Renamed:
             return 1
         if shape[2] != shape[3]:
             raise InputError(
-                f"{self._title} cannot be shrunk: it has images of {shape[2]} x {shape[3]}, and "
+                f"{self._refused}: it has images of {shape[2]} x {shape[3]}, and "
                 "only square ones can be of several sizes."
             )
         return shape[2]
 
 
-def _stages(graph: Graph, blocks: Sequence[Block], title: str) -> list[list[Template]]:
+def _stages(graph: Graph, blocks: Sequence[Block], refused: str) -> list[list[Template]]:
     """Return the templates of the blocks, by stage: a block that may go stands with its likes."""
     stages: list[list[Template]] = []
     for block in blocks:
-        layers = _Renamed(graph, "_", title).layers(block.nodes, {block.entry: ""})
+        layers = _Renamed(graph, "_", refused).layers(block.nodes, {block.entry: ""})
         own = zip(layers, block.nodes, strict=True)
         hidden = tuple(layer.name for layer, node in own if node.output in block.hidden)
         template = Template(layers, hidden)

@@ -1,9 +1,10 @@
 """A supernet from a network that somebody else trained: its file, and the start of its training.
 
-The imported network is the largest of its space. Before training its hidden channels are sorted by
-energy on the user's images, and the statistics of those layers whose inputs a subnet may have fewer
-of are made those of the images, with what they changed taken into gamma and beta. A subnet's own
-are then recalibrated: what was left out changes neither mean nor spread of what a layer makes.
+The largest network of the space computes what the imported one does. Before training its hidden
+channels are sorted by energy on the user's images, and the statistics of those layers whose inputs
+a subnet may have fewer of are made those of the images, with what they changed taken into gamma and
+beta. A subnet's own are then recalibrated: what was left out changes neither mean nor spread of
+what a layer makes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from edgenas.core.interfaces import Data, Space
 from edgenas.core.progress import Progress
 from edgenas.core.records import ImageInput
 from edgenas.spaces.base import space_document
+from edgenas.spaces.imported import ImportedSpace
+from edgenas.supernet.blocks import Subnet
 from edgenas.supernet.files import FORMAT_VERSION, load, write_tensors
 from edgenas.supernet.imagenet import projections, sorting
 from edgenas.supernet.imagenet.linear import Floor
@@ -76,9 +79,27 @@ def begin(weights: Path, space: Space, data: Data, progress: Progress) -> tuple[
             "That is no better than guessing: mean, std, the fit or the order of the classes "
             "(--mean, --std, --fit, --labels) is not the network's."
         )
+    _prepare(supernet, data)
+    return supernet, floor
+
+
+def own_network(weights: Path, space: ImportedSpace, data: Data) -> Subnet:
+    """Return the imported network as it is, of a space that widens it; ready to be trained on.
+
+    Raises
+    ------
+    InputError : the file is damaged, or of another space.
+    """
+    supernet = load(weights, space)
+    _prepare(supernet, data)
+    return supernet.subnet(space.smallest()).eval()
+
+
+def _prepare(supernet: Supernet, data: Data) -> None:
+    """Sort hidden channels and take the images' statistics; what is computed stays."""
+    resolution = supernet.space.largest().resolution
     for change, count in (
         (sorting.sort_channels, sorting.IMAGES),
         (projections.take_statistics, projections.IMAGES),
     ):
-        change(supernet, data.calibration(count).resized(largest.resolution).images, data)
-    return supernet, floor
+        change(supernet, data.calibration(count).resized(resolution).images, data)
