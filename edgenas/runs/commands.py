@@ -329,33 +329,18 @@ def grow_model(
     asked: dict[str, Any],
     progress: Progress,
     *,
+    preprocessing: Mapping[str, Any],
+    shape: str | None = None,
     epochs: int | None = None,
     time_s: float | None = None,
-    shape: str | None = None,
-    preprocessing: Mapping[str, Any] | None = None,
     **allowed: Unpack[AccessOptions],
 ) -> dict[str, Any]:
-    """Grow a float model file in a run of its own; preprocessing : of `Preprocessing`.
+    """Grow a float model file in a run of its own: `own_model.grow`."""
+    from edgenas.runs.growing import own_model
 
-    asked : the options of a run, without those that are the model's. epochs, time_s : of each way,
-    and for all of them; half of the time is for the supernet.
-    """
-    from edgenas.runs import search
-    from edgenas.runs.growing import grow as growing
-    from edgenas.runs.own_models import shrink as importing
-    from edgenas.runs.own_models.data import Preprocessing
-    from edgenas.runs.own_models.quantize import input_shape
-
-    how = Preprocessing(**(preprocessing or {}))
-    began = importing.begin(model, run, how, input_shape(shape), progress, purpose="grown")
     access = make_access(progress.message, **allowed)
-    half_s = None if time_s is None else time_s / 2
-    options = {**asked, **began, "epochs": epochs, "time_s": half_s}
-    given = {name: value for name, value in options.items() if value is not None}
-    search.run_step("measure", run, given, progress, access)
-    growing.refuse_slow(run, progress, access)
-    search.search(run, {}, progress, resume=True, access=access)
-    return growing.grow(run, {}, progress, access, start="imported", epochs=epochs, time_s=half_s)
+    own_model.begin(model, run, asked, progress, access, preprocessing=preprocessing, shape=shape)
+    return own_model.grow(run, progress, access, epochs=epochs, time_s=time_s)
 
 
 def verify_file(

@@ -26,6 +26,7 @@ COMMANDS = {
     "explain --png": "explain run --png OUT",
     "explain --png, of a table": "explain ms.json --png OUT",
     "fit -o": "fit table.csv --response ms -o OUT.json",
+    "grow --out": "grow model.onnx --data imagefolder:none --max-latency 1ms --out OUT",
     "package": "package OUT.safetensors --data imagefolder:none",
     "predict -o": "predict ms.json table.csv -o OUT.csv",
     "quantize -o": "quantize model.onnx --inputs none.npz -o OUT.onnx",

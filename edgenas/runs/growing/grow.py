@@ -81,27 +81,6 @@ def grow(
         return {**document, "growth": {**to_json(growth), "says": list(sentences(growth))}}
 
 
-def refuse_slow(path: Path, progress: Progress, access: Access | None = None) -> None:
-    """Refuse, before anything is trained, a limit that the smallest network does not keep.
-
-    Raises
-    ------
-    InfeasibleError : it was measured, and takes longer.
-    """
-    with open_run(path, {}, progress, resume=True, create=False, access=access) as context:
-        limit = context.config.limits().get("latency_ms")
-        took = context.latencies().get(context.space.smallest())
-        if limit is None or limit.at_most is None or took is None:
-            return
-        if took[0] > limit.at_most:
-            kind = context.config.known["latency_ms"]
-            raise InfeasibleError(
-                f"The network takes {kind.shown(took[0])} before it grows, which is more than "
-                f"the limit of {kind.shown(limit.at_most)}.",
-                "Ask for more, or make it smaller: edgenas shrink MODEL.onnx",
-            )
-
-
 def sentences(growth: Growth) -> tuple[str, ...]:
     """Return what came of growing, in words: which way is kept, and how the others did."""
     best = growth.best
