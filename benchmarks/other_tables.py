@@ -10,6 +10,8 @@ publish of devices (device_tables.py): transformers, layers, blocks of FPGAs, zo
 `--rows 1000000` times `edgenas fit` and `edgenas predict` instead, each in a process of its own, on
 a table of 30 columns with so many rows (structured_tables.thirty_columns).
 
+`--time 300` times a fit of so many rows of each kind instead, in a process that has all loaded.
+
 Needs scikit-learn and torch. Prints, for each kind and number of rows, the median RMSE over splits
 and in brackets over that of the best peer; coverage of the 90 % intervals, Kendall tau (in brackets
 the best peer's), the RMSE that a fit says of rows left out over the one on unseen rows, and CPU
@@ -35,7 +37,7 @@ import structured_tables
 import torch
 from device_tables import DEVICES
 from made_up_tables import KINDS, Columns, Made
-from predictor_results import Result, Results, median
+from predictor_results import Result, Results, by_method, median
 from predictor_tasks import MORE_PEERS, PEERS
 from scipy import stats
 from structured_tables import STRUCTURED
@@ -125,6 +127,17 @@ def table(results: Results, peers: list[str], sizes: list[int]) -> str:
     return "\n".join(lines)
 
 
+def times(rows: int) -> str:
+    """Return Markdown: CPU seconds of a fit of `rows` rows of each kind of table."""
+    lines = ["| table | fit, CPU s |", "|---|---|"]
+    for kind, make in TABLES.items():
+        response, columns, measured, _ = make(np.random.default_rng([0, rows]), rows)
+        started = time.process_time()
+        TableRegression().fit({**columns, response: measured}, response)
+        lines.append(f"| {kind} | {time.process_time() - started:.2f} |")
+    return "\n".join(lines)
+
+
 def long_table(rows: int) -> None:
     """Print what a table of `rows` rows costs, and how far its predictor is from the truth."""
     import pandas
@@ -175,12 +188,16 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=6)
     parser.add_argument("--results", type=Path, help="JSON lines to read and to add to.")
     parser.add_argument("--rows", type=int, help="Time one long table instead.")
+    parser.add_argument("--time", type=int, metavar="ROWS", help="Time a fit of each kind instead.")
     parser.add_argument("--again", action="store_true", help="Fit our side once more.")
     options = parser.parse_args()
     if options.rows:
         long_table(options.rows)
         return
     torch.set_num_threads(1)
+    if options.time:
+        print(times(options.time))
+        return
     warnings.simplefilter("ignore")
     peers = [name for name in PEERS if not name.startswith("MLP")]
     results = Results(options.results)
@@ -197,6 +214,8 @@ def main() -> None:
                     if (kind, n, split, method) not in results.known:
                         results.add(compare(kind, made, n, split, method))
     print(table(results, peers, list(options.sizes)))
+    if options.more_peers:
+        print(by_method(results, [OURS, *peers]))
 
 
 if __name__ == "__main__":

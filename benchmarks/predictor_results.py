@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -81,3 +81,23 @@ class Results:
 
 def median(results: Iterable[Result], field: str) -> float:
     return float(np.median([getattr(result, field) for result in results]))
+
+
+def by_method(results: Results, methods: Sequence[str]) -> str:
+    """Return Markdown, a line for each task and number of rows: the median RMSE of each method, the
+    least in bold."""
+    lines = [f"| table, n | {' | '.join(methods)} |", "|---" * (1 + len(methods)) + "|"]
+    least = dict.fromkeys(methods, 0)
+    for task in results.tasks():
+        for n in results.sizes(task):
+            known = results.of(task, n)
+            errors = {x: median(known[x].values(), "rmse") for x in methods if x in known}
+            best = min(errors, key=errors.__getitem__)
+            least[best] += 1
+            cells = [f"{errors[x]:.3g}" if x in errors else "-" for x in methods]
+            cells = [
+                f"**{cell}**" if x == best else cell for x, cell in zip(methods, cells, strict=True)
+            ]
+            lines.append(f"| {task}, {n} | {' | '.join(cells)} |")
+    counts = ", ".join(f"{method} {count}" for method, count in least.items() if count)
+    return "\n".join([*lines, "", f"Least error of {sum(least.values())} cells: {counts}."])

@@ -4,9 +4,10 @@
 
 Needs scikit-learn and torch. Every method's errors on a split are added to the results file as they
 come: a run that was stopped goes on where it was, `--only` does some methods, `--again` does all
-that some methods did once more. `--docs` writes the tables of the file into docs/benchmarks,
-between the predictors markers, and a plot beside it. Peers get standardised numbers, or one-hot
-categories, at usual settings.
+that some methods did once more. `--more-peers` adds CatBoost and the Explainable Boosting Machine,
+leaves out the MLP, and prints the errors of all methods side by side. `--docs` writes the tables of
+the file into docs/benchmarks, between the predictors markers, and a plot beside it. Peers get
+standardised numbers, or one-hot categories, at usual settings.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ import numpy as np
 import torch
 from board_transfers import transfers
 from designed_rows import designs
-from predictor_results import Result, Results
-from predictor_tasks import PEERS, Task, tasks
+from predictor_results import Result, Results, by_method
+from predictor_tasks import MORE_PEERS, PEERS, Task, tasks
 from predictors_page import OURS, page, plot, write
 from scipy import stats
 
@@ -42,8 +43,9 @@ def compare(task: Task, n: int, split: int, method: str) -> Result | None:
     truth = task.columns[task.response][test]
     more: dict[str, Any] = {}
     started = time.process_time()
-    if method in PEERS:
-        peer: Any = PEERS[method]().fit(task.features(train), task.columns[task.response][train])  # type: ignore[attr-defined]
+    if method in PEERS | MORE_PEERS:
+        make = (PEERS | MORE_PEERS)[method]
+        peer: Any = make().fit(task.features(train), task.columns[task.response][train])  # type: ignore[attr-defined]
         seconds = time.process_time() - started
         mean = peer.predict(task.features(test))
     else:
@@ -100,6 +102,8 @@ def speeds(data: Path) -> str:
 def run(options: argparse.Namespace, results: Results) -> None:
     """Do what is missing of the comparison, split by split."""
     methods = options.only or [*TERMS, *PEERS]
+    if options.more_peers:
+        methods = [name for name in methods if not name.startswith("MLP")] + [*MORE_PEERS]
     chosen = [task for task in tasks(options.data) if options.tasks in task.name]
     for split in range(options.splits):
         for task in chosen:
@@ -122,6 +126,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="JSON lines to read and to add to.")
     parser.add_argument("--only", nargs="+", metavar="METHOD", choices=[*TERMS, *PEERS])
     parser.add_argument("--again", nargs="+", metavar="METHOD", choices=[*TERMS, *PEERS])
+    parser.add_argument("--more-peers", action="store_true", help="CatBoost and EBM, no MLP.")
     parser.add_argument("--docs", type=Path, help="Folder of index.md, which is written.")
     parser.add_argument("--speed", action="store_true", help="Print predictions a second only.")
     parser.add_argument("--transfer", action="store_true", help="Print adapting to boards only.")
@@ -143,6 +148,10 @@ def main() -> None:
     if options.again:
         results.forget(options.again)
     run(options, results)
+    if options.more_peers:
+        peers = [name for name in PEERS if not name.startswith("MLP")]
+        print(by_method(results, [*TERMS, *peers, *MORE_PEERS]))
+        return
     print(page(results))
     if options.docs is not None:
         plot(options.docs / "predictors.png", results)

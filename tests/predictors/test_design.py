@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgenas.core.errors import PredictorError
-from edgenas.predictors.linear import d_optimal, shrinkage
+from edgenas.predictors.linear import d_optimal, projection
 from edgenas.predictors.tables import annealing
 
 
@@ -78,7 +78,7 @@ def test_annealing_finds_the_terms_that_are_there():
     rng = np.random.default_rng(1)
     candidates = rng.normal(size=(80, 60))
     response = 3 * candidates[:, 7] - 2 * candidates[:, 33] + rng.normal(0, 0.5, 80)
-    start = shrinkage.project(np.eye(80), response)
+    start = projection.project(np.eye(80), response)
     price = 2 * np.log(80) / 80
     shares = annealing.choose(start, candidates, variance=10.0, price=price, seed=0)
     assert shares[[7, 33]].tolist() == [1.0, 1.0]
@@ -90,7 +90,7 @@ def test_annealing_finds_the_terms_that_are_there():
 def test_annealing_keeps_out_terms_that_are_not_there():
     rng = np.random.default_rng(2)
     response = rng.normal(size=50)
-    start = shrinkage.project(np.eye(50), response)
+    start = projection.project(np.eye(50), response)
     price = 3 * np.log(50) / 50
     shares = annealing.choose(start, rng.normal(size=(50, 30)), variance=1.0, price=price, seed=0)
     assert shares.sum() < 1

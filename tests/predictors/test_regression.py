@@ -74,6 +74,35 @@ def test_left_out_errors_equal_refitting_without_each_row():
     np.testing.assert_allclose(chosen.projection.left_out(), left_out, rtol=1e-6)
 
 
+def test_left_out_errors_equal_refitting_where_terms_are_few_and_noise_differs():
+    data, rng = rows(40, 6, 2.0), np.random.default_rng(3)
+    levels = (Level("alike", np.eye(6)), Level("first", np.eye(6)[:, :2]))
+    spread = rng.uniform(0.5, 2.0, 40)
+    chosen = shrinkage.choose(data.matrix, data.response, levels, noise=spread**2)
+    left_out = []
+    for i in range(40):
+        keep = np.arange(40) != i
+        here = data.matrix[keep], data.response[keep], levels, chosen.variances
+        again = shrunken(*here, noise=spread[keep])
+        left_out.append(data.response[i] - again.predict(data.matrix[i : i + 1])[0])
+    np.testing.assert_allclose(chosen.projection.left_out(), left_out, rtol=1e-6)
+
+
+def test_variances_are_the_same_in_the_directions_of_terms_and_of_rows():
+    data, rng = rows(40, 6, 2.0), np.random.default_rng(4)
+    levels = (Level("alike", np.eye(6)), Level("first", np.eye(6)[:, :2]))
+    more = [Level(x.name, np.vstack([x.root, np.zeros((40, x.root.shape[1]))])) for x in levels]
+    noise = rng.uniform(0.5, 2.0, 40)
+    few = shrinkage.choose(data.matrix, data.response, levels, noise=noise)
+    idle = np.hstack([data.matrix, rng.normal(size=(40, 40))])
+    many = shrinkage.choose(idle, data.response, more, noise=noise)
+    np.testing.assert_allclose(few.variances, many.variances, rtol=1e-4)
+    assert few.deviance == pytest.approx(many.deviance, rel=1e-9)
+    np.testing.assert_allclose(
+        few.projection.apply(np.eye(40)), many.projection.apply(np.eye(40)), atol=1e-6
+    )
+
+
 def test_statsmodels_and_the_normal_equations_agree():
     data = rows(30, 8, 1.0)
     levels, variances = (Level("alike", np.eye(8)),), np.array([0.3])

@@ -11,7 +11,7 @@ from scipy import stats
 
 from edgenas.cli.tables import fit
 from edgenas.core.errors import PredictorError
-from edgenas.predictors.linear import bootstrap, shrinkage
+from edgenas.predictors.linear import bootstrap, projection
 from edgenas.predictors.linear.posterior import Posterior
 from edgenas.predictors.tables import annealing, regression
 from edgenas.predictors.tables.regression import TableRegression
@@ -25,7 +25,7 @@ def annealed(matrix: np.ndarray, response: np.ndarray) -> bootstrap.Model:
     """Least squares on the columns that annealing picks at the price of BIC."""
     n = len(response)
     shares = annealing.choose(
-        shrinkage.project(np.eye(n), response),
+        projection.project(np.eye(n), response),
         matrix,
         variance=100.0,
         price=np.log(n) / n,

@@ -2,22 +2,27 @@
 
 Response = intercept + X b + noise; b = sum of root_l g_l, with g_l ~ N(0, variance_l I) and noise
 N(0, 1), or of a given relative variance in each row, all times one residual variance. The variances
-maximise the restricted likelihood (Patterson & Thompson 1971); leave-one-out residuals come from
-one inverse (Dubrule 1983).
+maximise the restricted likelihood (Patterson & Thompson 1971).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from edgenas.core.errors import PredictorError
 from edgenas.predictors import definite
+from edgenas.predictors.linear.projection import (
+    COVARIANCE,
+    NARROW,
+    Directions,
+    Means,
+    Projection,
+    project,
+)
 
-COVARIANCE = "covariance of the rows"
 # The prior of a level's log variance, relative to noise: keeps few rows from an extreme answer.
 LOG_VARIANCE_SPREAD = 3.0
 LOG_VARIANCE_BOUNDS = (-12.0, 14.0)
@@ -51,26 +56,6 @@ class Level:
     flat: bool = False
     times: int = 1
     before: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Projection:
-    """Inverse covariance of the rows with the intercept projected out, float64 [n, n].
-
-    noise : float64 [n], the noise variance of each row, 1 where all are alike.
-    """
-
-    inverse: np.ndarray
-    weighted: np.ndarray  # inverse @ response, [n]
-    noise: np.ndarray
-
-    def left_out(self) -> np.ndarray:
-        """Return response minus the prediction from all other rows, float64 [n]."""
-        return np.asarray(self.weighted / np.maximum(np.diag(self.inverse), 1e-12))
-
-    def error(self) -> float:
-        """Return the leave-one-out mean squared error, each over the row's noise variance."""
-        return float(np.mean(self.left_out() ** 2 / self.noise))
 
 
 @dataclass(frozen=True)
@@ -117,33 +102,33 @@ def choose(
     around = _Noise(np.ones(len(response)) if noise is None else noise, growth)
     if not levels:
         return Shrinkage(np.zeros(0), project(np.diag(around.fixed), response, around.fixed))
-    parts = _grams(matrix, levels, response)
-    logs = np.zeros(len(parts.free))
+    parts = _Parts.of(matrix, levels)
+    logs = np.zeros(len(parts.places))
     if start is not None:
         logs = np.log(np.maximum(start[parts.places] * parts.spreads, 1e-5))
     logs = np.clip(logs, *LOG_VARIANCE_BOUNDS)
     bounds = [LOG_VARIANCE_BOUNDS] * len(logs)
     if growth is not None:
         logs, bounds = np.append(logs, FIRST_POWER), [*bounds, POWER_BOUNDS]
-    flat = np.reshape(parts.free, (len(parts.free), len(response) ** 2))
     deviance, power = 0.0, 0.0
     if len(logs):
+        narrow = growth is None and matrix.shape[1] < NARROW * len(response)
+        make = _narrow_problem if narrow else _problem
         logs, deviance = _least_deviance(
-            logs, (flat, parts.known, response, around), bounds, iterations
+            logs, make(matrix, levels, parts, response, around), bounds, iterations
         )
-    relative = around.variances(logs[len(parts.free) :])
+    relative = around.variances(logs[len(parts.places) :])
     if growth is not None:
         logs, power = logs[:-1], float(logs[-1])
-    covariance = parts.known + np.diag(relative)
-    for log, gram in zip(logs, parts.free, strict=True):
-        covariance += np.exp(log) * gram
     variances = parts.given.copy()
     variances[parts.places] = np.exp(logs) / parts.spreads
-    return Shrinkage(variances, project(covariance, response, relative), deviance, power)
+    roots = [level.root for level in levels]
+    projection = Means.of(matrix, roots, variances).project(response, relative)
+    return Shrinkage(variances, projection, deviance, power)
 
 
 def _least_deviance(
-    start: np.ndarray, problem: tuple[Any, ...], bounds: list[tuple[float, float]], iterations: int
+    start: np.ndarray, problem: _Problem, bounds: list[tuple[float, float]], iterations: int
 ) -> tuple[np.ndarray, float]:
     """Return the variables of the least `_criterion` that `iterations` steps reach, and its value.
 
@@ -162,7 +147,7 @@ def _least_deviance(
             found = minimize(
                 _criterion,
                 begin,
-                args=problem,
+                args=(problem,),
                 jac=True,
                 method="L-BFGS-B",
                 bounds=bounds,
@@ -174,7 +159,8 @@ def _least_deviance(
             return best, least
     if not np.isfinite(least):
         raise PredictorError(
-            f"The variances of the terms cannot be chosen: {found.message}.", definite.HINT
+            "The variances of the terms cannot be chosen: their likelihood is no finite number.",
+            definite.HINT,
         )
     return best, least
 
@@ -193,38 +179,90 @@ class _Noise:
 
 
 @dataclass(frozen=True)
-class _Grams:
-    """Covariances of the rows [n, n] that levels make: `known` in all, `free` of one each over its
-    spread; `places` of those among the levels; `given` variances, 0 where they are free or dead."""
+class _Parts:
+    """What levels add to the rows' means: `means` of each, matrix @ root [n, q].
 
-    known: np.ndarray
-    free: list[np.ndarray]
+    places : int64, of the levels whose variance is chosen; spreads : theirs over the rows. given :
+    variances, 0 where they are chosen or dead.
+    """
+
+    means: list[np.ndarray]
     places: np.ndarray
     spreads: np.ndarray
     given: np.ndarray
 
+    @classmethod
+    def of(cls, matrix: np.ndarray, levels: Sequence[Level]) -> _Parts:
+        means = [matrix @ level.root for level in levels]
+        spreads = np.array([part.var(axis=0).sum() for part in means])
+        sizes = np.array([np.mean(np.sum(part**2, axis=1)) for part in means])
+        # rows that are alike differ by rounding only: that is no spread
+        live = spreads > np.maximum(1e-12 * spreads.max(initial=0.0), 1e-20 * sizes + 1e-300)
+        spreads = np.where(live, spreads, 1.0)
+        given = np.array(
+            [FLAT / x if level.flat else 0.0 for level, x in zip(levels, spreads, strict=True)]
+        )
+        given = np.where(live, given, 0.0)
+        places = np.flatnonzero(live & (given == 0))
+        return cls(means, places, spreads[places], given)
 
-def _grams(matrix: np.ndarray, levels: Sequence[Level], response: np.ndarray) -> _Grams:
-    parts = [matrix @ level.root for level in levels]
-    spreads = np.array([part.var(axis=0).sum() for part in parts])
-    sizes = np.array([np.mean(np.sum(part**2, axis=1)) for part in parts])
-    # rows that are alike differ by rounding only: that is no spread
-    live = spreads > np.maximum(1e-12 * spreads.max(initial=0.0), 1e-20 * sizes + 1e-300)
-    spreads = np.where(live, spreads, 1.0)
-    given = np.array(
-        [FLAT / x if level.flat else 0.0 for level, x in zip(levels, spreads, strict=True)]
-    )
-    given = np.where(live, given, 0.0)
-    known = np.zeros((len(response), len(response)))
-    free = []
-    for part, spread, alive, variance in zip(parts, spreads, live, given, strict=True):
-        if alive:
+    def grams(self, means: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return covariances that `means` of the levels, [m, q] each, make: of those whose variance
+        is given, [m, m], and of each other one over its spread, [levels, m * m]."""
+        size = len(means[0])
+        known = np.zeros((size, size))
+        for part, variance in zip(means, self.given, strict=True):
             if variance > 0:
                 known += variance * part @ part.T
-            else:
-                free.append(part @ part.T / spread)
-    places = np.flatnonzero(live & (given == 0))
-    return _Grams(known, free, places, spreads[places], given)
+        free = [
+            (means[place] @ means[place].T / spread).ravel()
+            for place, spread in zip(self.places, self.spreads, strict=True)
+        ]
+        return known, np.reshape(free, (len(free), size**2))
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Rows whose covariance is `known` [m, m] + sizes @ `grams` [levels, m * m] + noise.
+
+    contrasts : whether the rows are what is left without the intercept, and their noise is 1; if
+    not, it is projected out. rest, constant : what these leave out of the sum of squares, and of
+    the deviance. degrees : of freedom, of all rows.
+    """
+
+    known: np.ndarray
+    grams: np.ndarray
+    response: np.ndarray
+    noise: _Noise
+    degrees: int
+    contrasts: bool = False
+    rest: float = 0.0
+    constant: float = 0.0
+
+
+def _problem(
+    matrix: np.ndarray,
+    levels: Sequence[Level],
+    parts: _Parts,
+    response: np.ndarray,
+    noise: _Noise,
+) -> _Problem:
+    return _Problem(*parts.grams(parts.means), response, noise, len(response) - 1)
+
+
+def _narrow_problem(
+    matrix: np.ndarray,
+    levels: Sequence[Level],
+    parts: _Parts,
+    response: np.ndarray,
+    noise: _Noise,
+) -> _Problem:
+    """Return the problem in the directions that the terms [n, p] move rows in."""
+    directions = Directions.of(matrix, response, noise.fixed)
+    grams = parts.grams([directions.upper @ level.root for level in levels])
+    even = _Noise(np.ones(len(directions.along)), None)
+    rest, constant = directions.rest, directions.constant
+    return _Problem(*grams, directions.along, even, len(response) - 1, True, rest, constant)
 
 
 def coefficients(
@@ -249,39 +287,29 @@ def _pulled(matrix: np.ndarray, levels: Sequence[Level], chosen: Shrinkage) -> n
     return found
 
 
-def project(
-    covariance: np.ndarray, response: np.ndarray, noise: np.ndarray | None = None
-) -> Projection:
-    """Return the projection for rows of `covariance` [n, n], which includes their noise (or 1)."""
-    inverse, _ = definite.inverse(covariance, COVARIANCE)
-    ones = inverse.sum(axis=1)
-    inverse -= np.outer(ones, ones) / ones.sum()
-    alike = np.ones(len(response)) if noise is None else noise
-    return Projection(inverse, inverse @ response, alike)
-
-
-def _criterion(
-    logs: np.ndarray, grams: np.ndarray, known: np.ndarray, response: np.ndarray, noise: _Noise
-) -> tuple[float, np.ndarray]:
+def _criterion(logs: np.ndarray, problem: _Problem) -> tuple[float, np.ndarray]:
     """Restricted deviance / 2 with the residual variance profiled out, and its gradient.
 
     logs : of the levels' variances; behind them the power of the noise if it grows.
-    grams : float64 [n_levels, n * n].
     """
-    n, count = len(response), len(grams)
-    sizes = np.exp(logs[:count])
-    covariance = known + (sizes @ grams).reshape(n, n)
-    covariance.flat[:: n + 1] += noise.variances(logs[count:])
+    size, count, degrees = len(problem.response), len(problem.grams), problem.degrees
+    sizes, noise = np.exp(logs[:count]), problem.noise
+    covariance = problem.known + (sizes @ problem.grams).reshape(size, size)
+    covariance.flat[:: size + 1] += noise.variances(logs[count:])
     inverse, factor = definite.inverse(covariance, COVARIANCE)
-    ones = inverse.sum(axis=1)
-    inverse -= np.outer(ones, ones) / ones.sum()
-    weighted = inverse @ response
-    quadratic = max(float(response @ weighted), 1e-300)
-    value = np.log(np.diag(factor)).sum() + 0.5 * np.log(ones.sum())
-    value += 0.5 * (n - 1) * np.log(quadratic / (n - 1))
-    slope = 0.5 * inverse - 0.5 * (n - 1) / quadratic * np.outer(weighted, weighted)
+    value = np.log(np.diag(factor)).sum() + problem.constant
+    if not problem.contrasts:
+        ones = inverse.sum(axis=1)
+        inverse -= np.outer(ones, ones) / ones.sum()
+        value += 0.5 * np.log(ones.sum())
+    weighted = inverse @ problem.response
+    quadratic = max(float(problem.response @ weighted) + problem.rest, 1e-300)
+    value += 0.5 * degrees * np.log(quadratic / degrees)
+    slope = np.outer(weighted, weighted * (-0.5 * degrees / quadratic))
+    inverse *= 0.5
+    slope += inverse
     penalty = logs[:count] / LOG_VARIANCE_SPREAD
-    gradient = sizes * (grams @ slope.ravel()) + penalty / LOG_VARIANCE_SPREAD
+    gradient = sizes * (problem.grams @ slope.ravel()) + penalty / LOG_VARIANCE_SPREAD
     if noise.growth is not None:
         by_power = 2 * noise.growth * noise.variances(logs[count:])
         gradient = np.append(gradient, np.diag(slope) @ by_power)

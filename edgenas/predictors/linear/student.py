@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgenas.predictors.linear import shrinkage
-from edgenas.predictors.linear.shrinkage import Level, Projection
+from edgenas.predictors.linear.projection import Means, Projection
+from edgenas.predictors.linear.shrinkage import Level
 
 DEGREES = (2.0, 4.0)
 # Fewer rows tell nothing of tails; of more, each pulls little, and weights cost the cube of rows.
@@ -52,7 +53,8 @@ def find(
     n = len(response)
     if not FEWEST <= n <= MOST or not np.any(variances > 0):
         return None
-    normal = _normal(_projected(matrix, response, levels, variances, noise**2))
+    roots = [level.root for level in levels]
+    normal = _normal(Means.of(matrix, roots, variances).project(response, noise**2))
     best = None
     for degrees in DEGREES:
         heavy = _weighted(matrix, response, levels, (variances, noise, degrees), normal)
@@ -77,12 +79,12 @@ def _weighted(
 ) -> Heavy | None:
     """Return weights and variances of one number of degrees; None if it does not promise."""
     variances, noise, degrees = given
+    roots = [level.root for level in levels]
     weights, likelihood = np.ones(len(response)), -np.inf
     for _ in range(TIMES):
-        root = _root(matrix, levels, variances)
+        means = Means.of(matrix, roots, variances)
         for _ in range(ROUNDS):
-            wide = noise**2 / weights
-            projection = shrinkage.project(root @ root.T + np.diag(wide), response, wide)
+            projection = means.project(response, noise**2 / weights)
             weights, likelihood = _told(projection, noise**2, degrees)
         if likelihood - normal < PROMISING * len(response):
             return None
@@ -90,7 +92,7 @@ def _weighted(
         variances = shrinkage.choose(
             matrix, response, levels, variances, STEPS, noise=wide
         ).variances
-    projection = _projected(matrix, response, levels, variances, noise**2 / weights)
+    projection = Means.of(matrix, roots, variances).project(response, noise**2 / weights)
     weights, likelihood = _told(projection, noise**2, degrees)
     return Heavy(weights, variances, likelihood - normal)
 
@@ -102,7 +104,7 @@ def _told(projection: Projection, noise: np.ndarray, degrees: float) -> tuple[np
     """
     from scipy import special
 
-    off, wide = projection.left_out(), 1 / np.maximum(np.diag(projection.inverse), 1e-12)
+    off, wide = projection.left_out(), 1 / np.maximum(projection.diagonal, 1e-12)
     wide = np.maximum(wide - projection.noise + noise, 1e-12)
     squares = off**2 / wide
     scale = max(float(np.median(squares)), 1e-300)
@@ -118,24 +120,7 @@ def _told(projection: Projection, noise: np.ndarray, degrees: float) -> tuple[np
 
 def _normal(projection: Projection) -> float:
     """Return the log likelihood of left-out errors under normal noise."""
-    off, wide = projection.left_out(), 1 / np.maximum(np.diag(projection.inverse), 1e-12)
+    off, wide = projection.left_out(), 1 / np.maximum(projection.diagonal, 1e-12)
     scale = max(float(np.mean(off**2 / wide)), 1e-300)
     each = -0.5 * (np.log(2 * np.pi * scale * wide) + off**2 / wide / scale)
     return float(each.sum())
-
-
-def _projected(
-    matrix: np.ndarray,
-    response: np.ndarray,
-    levels: Sequence[Level],
-    variances: np.ndarray,
-    noise: np.ndarray,
-) -> Projection:
-    root = _root(matrix, levels, variances)
-    return shrinkage.project(root @ root.T + np.diag(noise), response, noise)
-
-
-def _root(matrix: np.ndarray, levels: Sequence[Level], variances: np.ndarray) -> np.ndarray:
-    """Return a root of the covariance of the rows' means, float64 [n, q]."""
-    parts = [v**0.5 * (matrix @ x.root) for x, v in zip(levels, variances, strict=True) if v > 0]
-    return np.hstack(parts)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenas.predictors.linear.shrinkage import Projection
+from edgenas.predictors.linear.projection import Projection
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def _anneal(
     variance, price = variance_and_price
     inside = np.zeros(candidates.shape[1], bool)
     best, lowest = inside.copy(), np.log(projection.error())
-    diagonal, weighted = np.diag(projection.inverse).copy(), projection.weighted.copy()
-    pushed = projection.inverse @ candidates  # [n, m]
+    diagonal, weighted = projection.diagonal.copy(), projection.weighted.copy()
+    pushed = projection.apply(candidates)  # [n, m]
     ratio = (schedule.coldest / schedule.hottest) ** (1 / max(schedule.steps - 1, 1))
     for step in range(schedule.steps):
         if time.monotonic() > stop_at:

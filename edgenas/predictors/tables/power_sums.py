@@ -158,12 +158,11 @@ def _picked(products: np.ndarray, powers: np.ndarray) -> list[int]:
     powers : float64 [m, c], of the products.
     """
     n, many = products.shape
-    unit = products / np.linalg.norm(products, axis=0)
-    size = np.abs(powers).sum(axis=1)
-    picked = [int(np.argmin(size))]
+    candidates = _Candidates.of(products, np.abs(powers).sum(axis=1))
+    picked = [int(np.argmin(candidates.size))]
     price = np.log(n) + 2 * SHARE * np.log(many)
     while len(picked) <= min(MOST_PRODUCTS, n // ROWS_A_PRODUCT):
-        more, before, after = _next(unit, size, picked)
+        more, before, after = candidates.next(picked)
         if n * np.log(before / after) < price:
             break
         picked.append(more)
@@ -171,22 +170,46 @@ def _picked(products: np.ndarray, powers: np.ndarray) -> list[int]:
             known = list(picked)
             for place in range(1, len(picked)):
                 rest = [*picked[:place], *picked[place + 1 :]]
-                picked[place] = _next(unit, size, rest)[0]
+                picked[place] = candidates.next(rest)[0]
             if picked == known:
                 break
     return picked
 
 
-def _next(unit: np.ndarray, size: np.ndarray, picked: list[int]) -> tuple[int, float, float]:
-    """Return the product to go with those `picked`, and the squared error before and after."""
-    basis, _ = np.linalg.qr(unit[:, picked])
-    rest = 1 - basis @ basis.sum(axis=0)
-    alone = 1 - np.sum((basis.T @ unit) ** 2, axis=0)
-    along = rest @ unit
-    gain = np.where((alone > INDEPENDENT) & (along > 0), along**2, 0.0)
-    gain /= np.maximum(alone, INDEPENDENT)
-    before = float(rest @ rest)
-    left = np.maximum(before - gain, 1e-12 * len(rest))
-    near = np.flatnonzero(np.log(left) <= np.log(left.min()) + NEAR / len(rest))
-    best = near[np.lexsort((left[near], size[near]))[0]]
-    return int(best), max(before, 1e-12 * len(rest)), float(left[best])
+@dataclass(frozen=True)
+class _Candidates:
+    """Products that may be picked, scaled to length 1: `unit` [n, m]; `size` [m], the sum of their
+    |powers|. totals : float64 [m], the sums of `unit` over rows. cosines : with all products, [m],
+    of those that were picked so far: many are picked again and again."""
+
+    unit: np.ndarray
+    size: np.ndarray
+    totals: np.ndarray
+    cosines: dict[int, np.ndarray]
+
+    @classmethod
+    def of(cls, products: np.ndarray, size: np.ndarray) -> _Candidates:
+        unit = products / np.linalg.norm(products, axis=0)
+        return cls(unit, size, unit.sum(axis=0), {})
+
+    def next(self, picked: list[int]) -> tuple[int, float, float]:
+        """Return the product to go with those `picked`, and the squared error before and after."""
+        rows = len(self.unit)
+        basis, upper = np.linalg.qr(self.unit[:, picked])
+        along_basis = np.linalg.solve(upper.T, np.array([self._cosines(j) for j in picked]))
+        explained = basis.sum(axis=0)
+        alone = 1 - np.einsum("km,km->m", along_basis, along_basis)
+        along = self.totals - explained @ along_basis
+        gain = np.where((alone > INDEPENDENT) & (along > 0), along**2, 0.0)
+        gain /= np.maximum(alone, INDEPENDENT)
+        rest = 1 - basis @ explained
+        before = float(rest @ rest)
+        left = np.maximum(before - gain, 1e-12 * rows)
+        near = np.flatnonzero(left <= left.min() * np.exp(NEAR / rows))
+        best = near[np.lexsort((left[near], self.size[near]))[0]]
+        return int(best), max(before, 1e-12 * rows), float(left[best])
+
+    def _cosines(self, product: int) -> np.ndarray:
+        if product not in self.cosines:
+            self.cosines[product] = self.unit[:, product] @ self.unit
+        return self.cosines[product]
