@@ -15,6 +15,8 @@ from edgenas.core.records.networks import HIDDEN_WIDTH
 from edgenas.data import base
 from edgenas.data.base import Dataset
 from edgenas.spaces.base import MobileSpace, StageSpec
+from edgenas.spaces.hidden_blocks import hidden_blocks
+from edgenas.supernet.batch_norm import EPSILON
 from edgenas.supernet.blocks import Subnet
 from edgenas.supernet.finetune import SubnetTraining
 from edgenas.supernet.growing import (
@@ -147,3 +149,47 @@ def test_a_new_block_gains_as_its_gradient_says(subnet: Subnet, digits: Dataset)
     assert loss(still, digits) == pytest.approx(before, abs=1e-6)
     after = grown(subnet, deeper, {}, settings.step, blocks={1: gain.block})
     assert before - loss(after, digits) == pytest.approx(gain.drop, rel=0.1)
+
+
+def test_gains_are_second_derivatives_where_no_activation_bends(digits: Dataset) -> None:
+    layers, place = layers_of((8,), (12,)), (0, 0)
+    network = Subnet(layers)
+    initialise(network, layers, 0)
+    block = hidden_blocks(layers)[place]
+    for layer in block.widening:  # all that goes through ReLU6 is about 3
+        norm = network.get_submodule(f"{layer.name}.bn")
+        torch.nn.init.constant_(norm.weight, 0.5)
+        torch.nn.init.constant_(norm.bias, 3.0)
+    network.eval()
+    data = replace(digits, train=digits.train.take(np.arange(64)))
+    settings = GainSettings(step=0.2, searched=0, measured=1, batch_size=64)
+    directions = best_directions(network, data, settings)
+    found = gains_along(network, directions, data, settings)[place].drops
+
+    seen: dict[str, torch.Tensor] = {}
+
+    def keep(module: object, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        seen.setdefault("inputs", inputs[0].detach())
+        output.retain_grad()
+        seen["outputs"] = output
+
+    for layer in block.widening:
+        network.get_submodule(layer.name).register_forward_hook(keep)
+    logits = network(to_input(data.train.images, data))
+    F.cross_entropy(logits, torch.from_numpy(data.train.labels)).backward()
+    gradient = seen["outputs"].grad
+    assert gradient is not None
+
+    shift = torch.zeros(block.hidden, dtype=torch.float64, requires_grad=True)
+    values = seen["inputs"].double()
+    for layer, direction in zip(block.widening, directions[place], strict=True):
+        weight = network.get_parameter(f"{layer.name}.conv.weight").detach().double()
+        norm = weight.flatten(1).norm(dim=1)
+        moved = weight + (shift * norm).view(-1, 1, 1, 1) * direction.double()
+        groups = block.hidden if layer.kind == "depthwise" else 1
+        values = F.conv2d(values, moved, None, layer.stride, layer.kernel_size // 2, 1, groups)
+        values = F.relu6(0.5 * values / (1 + EPSILON) ** 0.5 + 3.0)
+    first = torch.autograd.grad((gradient * values).sum(), shift, create_graph=True)[0]
+    second = torch.autograd.grad(first.sum(), shift)[0].numpy()
+    expected = -(settings.step**2) / 2 * second
+    np.testing.assert_allclose(found, expected, rtol=0.01, atol=0.01 * np.abs(expected).max())
