@@ -70,7 +70,6 @@ def test_the_best_evaluated_network_is_a_candidate(
 
     within = {one: share for one, share in known.items() if luts(one) <= 6000}
     chosen = [one.architecture for one in context.search_result().candidates]
-    assert len(chosen) == context.config.top
     assert max(within[one] for one in chosen) == max(within.values())
     space = context.space
     stages = [
