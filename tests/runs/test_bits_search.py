@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
+from edgenas.core.progress import Silent
 from edgenas.core.records import Architecture, Evaluation
 from edgenas.core.records.networks import ACTIVATION_BITS, WEIGHT_BITS
 from edgenas.runs import search as pipeline
+from edgenas.runs.open import open_run
 from edgenas.runs.run import RunContext
 from edgenas.runs.sources.board_evaluations import to_evaluate
 from edgenas.spaces import files
 from edgenas.spaces.bits import of_bits, of_uniform_bits
+from helpers.cli import edgenas
 from helpers.learnt_run import learnt
 from helpers.tiny_space import write_tiny_space
 
@@ -34,14 +37,19 @@ def truth(network: Architecture) -> float:
     return 0.7 + 0.01 * blocks - (0.2 if len(bits) > 1 else 0.0) - 0.3 * 4.0 ** -min(bits)
 
 
-def searched(path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> RunContext:
-    """A run that evaluated 12 networks, searched, and evaluated its winners by the truth."""
+def write_target(path: Path) -> str:
+    """Write an FPGA whose stages have 2, 4 or 8 bits; return its file."""
     target = path / "own.toml"
     text = 'kind = "fpga"\n[fpga]\ndevice = "pynq-z2"\nweights = [2, 4, 8]\nactivations = [2, 4, 8]'
     target.write_text(text, "utf-8")
+    return str(target)
+
+
+def searched(path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> RunContext:
+    """A run that evaluated 12 networks, searched, and evaluated its winners by the truth."""
     space = write_tiny_space(path)
     of_file = {"space": space, "space_sha256": files.name(Path(space)).sha256}
-    context = learnt(path / "run", target=str(target), **of_file, **options)
+    context = learnt(path / "run", target=write_target(path), **of_file, **options)
     sha256 = context.supernet_sha256()
 
     def evaluate(networks: Sequence[Architecture] | None = None) -> int:
@@ -105,3 +113,27 @@ def test_networks_of_one_number_of_bits_are_evaluated_first(
     assert len(planned) == context.config.evaluate
     for bits in (8, 4, 2):
         assert of_uniform_bits(context.space.largest(), bits) in planned
+
+
+@pytest.mark.slow
+def test_a_trained_search_deploys_nothing_that_is_behind_one_number_of_bits(tmp_path: Path) -> None:
+    small = ("--epochs", "2", "--samples", "10", "--evaluate", "16", "--seed", "1")
+    limits = ("--constraint", "luts<=6000", "--constraint", "images_per_s>=1000")
+    run, space = tmp_path / "run", write_tiny_space(tmp_path)
+    which = ("--target", write_target(tmp_path), "--space", space, "--out", str(run))
+    ended = edgenas("search", *which, *limits, *small)
+    assert ended.returncode == 0, ended.stderr
+    with open_run(run, {}, Silent(), resume=True, create=False) as context:
+        pipeline, space_of = context.pipeline, context.space
+        assert pipeline is not None
+        within = {
+            one.architecture: one.answers
+            for one in context.evaluations()
+            if pipeline.estimate(space_of.layers(one.architecture)).luts <= 6000
+        }
+        best = context.best()
+        assert best is not None
+        assert {one.architecture for one in context.evaluations()} >= set(context.winners())
+        uniform = [one for one in within for bits in (2, 4, 8) if one == of_uniform_bits(one, bits)]
+        assert len(uniform) > 1
+        assert not any(within[one].measurably_ahead_of(within[best]) for one in uniform)
