@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 from edgenas.core.errors import PredictorError
 from edgenas.predictors import regression
 from edgenas.predictors.base import TrainingData
-from edgenas.predictors.linear import shrinkage
+from edgenas.predictors.linear import estimator, shrinkage
 from edgenas.predictors.linear.posterior import plain, risen, shrunken
 from edgenas.predictors.linear.shrinkage import Level
 
@@ -124,6 +124,22 @@ def test_variances_maximise_the_restricted_likelihood_of_statsmodels():
     # ours has a weak prior on the logarithm of the ratio
     ratio = theirs.cov_re[0, 0] / theirs.scale
     assert ours.variances[0] == pytest.approx(ratio, rel=0.03)
+
+
+def test_residual_deviations_are_those_of_statsmodels():
+    rng = np.random.default_rng(1)
+    group = np.repeat(np.arange(12), 3)
+    response = 10 + rng.normal(0, 2.0, 12)[group] + rng.normal(0, 0.7, 36)
+    theirs = sm.MixedLM(response, np.ones((36, 1)), groups=group).fit(reml=True)
+    marks, levels = np.eye(12)[group], (Level("groups", np.eye(12)),)
+    names = tuple(f"g{i}" for i in range(12))
+    recipe = estimator.of(TrainingData("ms", "ms", names, marks, response, levels))
+    recipe = replace(recipe, variances=np.array([theirs.cov_re[0, 0] / theirs.scale]))
+    assert recipe.deviation(recipe.fit()) == pytest.approx(np.sqrt(theirs.scale), rel=1e-4)
+    data = rows(30, 4, 2.0)
+    least = estimator.of(replace(data, plain=True))
+    known = sm.OLS(data.response, sm.add_constant(data.matrix)).fit()
+    assert least.deviation(least.fit()) == pytest.approx(np.sqrt(known.mse_resid))
 
 
 def test_costs_that_cannot_fall_match_a_bounded_least_squares():

@@ -83,6 +83,22 @@ def test_categories_and_columns_with_odd_names():
     assert 0.8 < share < 0.98
 
 
+def test_intervals_of_twenty_rows_hold_where_folds_disagree_about_the_noise():
+    inside = []
+    for seed in (2, 3, 4):
+        rng = np.random.default_rng(seed)
+        table = {"depth": rng.integers(1, 7, 220).astype(float)}
+        for layer in range(6):
+            table[f"ffn_{layer}"] = rng.choice([1024.0, 2048.0, 3072.0], 220)
+            table[f"heads_{layer}"] = rng.choice([4.0, 8.0], 220)
+        ms = (30 + 22 * table["depth"]) * rng.lognormal(0, 0.02, 220)
+        few = {name: values[:20] for name, values in table.items()}
+        fitted = TableRegression().fit({**few, "ms": ms[:20]}, "ms")
+        found = fitted.get_prediction({name: values[20:] for name, values in table.items()})
+        inside.append(np.mean((found.lower <= ms[20:]) & (ms[20:] <= found.upper)))
+    assert min(inside) > 0.8 and np.mean(inside) < 0.97
+
+
 def test_a_few_of_many_columns_are_found():
     from sklearn.linear_model import LassoCV, RidgeCV
 

@@ -82,6 +82,21 @@ class Recipe:
         noise = self.noise / np.sqrt(heavy.weights)
         return replace(self, variances=heavy.variances, noise=noise, weights=heavy.weights)
 
+    def deviation(self, fitted: Posterior) -> float:
+        """Return the residual standard deviation of a typical row, in the response's unit, above 0.
+
+        `fitted` : of these rows. It is what the restricted likelihood that chose the variances has
+        profiled out, y'Py / (n - 1); of least squares, the usual one.
+        """
+        residual = (self.responses - fitted.predict(self.rows)) / self.noise
+        squares = float(residual @ residual)
+        if self.variances is None:
+            squares /= max(len(residual) - fitted.effective, 1.0)
+        else:
+            around = (self.responses - self.responses.mean()) / self.noise
+            squares = max(float(around @ residual), squares) / (len(residual) - 1)
+        return max(float(np.sqrt(squares)), 1e-9 * float(np.ptp(self.responses)))
+
     def named_variances(self) -> dict[str, float]:
         if self.variances is None:
             return {}

@@ -17,6 +17,10 @@ from edgenas.predictors.tables.rows import Rows
 
 # Terms are chosen again for rows left out where so few rows choose them; fewer choose none.
 FEWEST, FEW, FEW_FOLDS = 12, 40, 5
+# Of few rows the residual deviation is told badly, and the variances over it the worse: errors of a
+# fold are taken to be halfway, on a logarithmic scale, between its own deviation and that of all.
+# Farther apart than by MOST_APART they are rounding, of a response without noise.
+OWN_DEVIATION, MOST_APART = 0.5, 10.0
 
 
 def fit(terms: str, rows: Rows, built: build.Terms, seed: int, *, known: bool) -> Regression:
@@ -27,9 +31,12 @@ def fit(terms: str, rows: Rows, built: build.Terms, seed: int, *, known: bool) -
     """
     if terms != "auto" or known or not FEWEST <= len(rows.response) < FEW:
         return regression.fit(built.data, seed, refit=_sum_again(built, rows))
+    regression.check(built.data)
+    recipe = estimator.of(built.data)
+    deviation = recipe.deviation(recipe.fit())
     try:
-        again = _chosen_again(terms, rows, seed, built.data.logarithm)
-        return regression.fit(built.data, seed, refit=again, folds=FEW_FOLDS)
+        again = _chosen_again(terms, rows, seed, built.data.logarithm, deviation)
+        return regression.assembled(built.data, recipe, seed, refit=again, folds=FEW_FOLDS)
     except PredictorError:  # without a fold nothing varies: the terms as they are say more
         return regression.fit(built.data, seed)
 
@@ -50,19 +57,24 @@ class LeftOut:
 
 
 def _chosen_again(
-    terms: str, rows: Rows, seed: int, logarithm: bool
+    terms: str, rows: Rows, seed: int, logarithm: bool, deviation: float
 ) -> Callable[[np.ndarray], LeftOut]:
     """Return what predicts rows left out with terms, cuts and levels chosen again without them.
 
     Rows that are few choose what suits them; errors and intervals are honest only if that is done
-    without the rows that are predicted (CV+; Barber et al. 2021).
+    without the rows that are predicted (CV+; Barber et al. 2021). Standard errors are over the
+    residual deviation, which each fold has another of; they are told over `deviation`, that of all
+    rows.
     """
 
     def refit(kept: np.ndarray) -> LeftOut:
         built = build.make(terms, rows.some(np.flatnonzero(kept)), seed, logarithm=logarithm)
         matrix = built.of(rows.some(np.flatnonzero(~kept)).columns)
-        fitted = estimator.of(built.data).fit()
-        return LeftOut(fitted.predict(matrix), fitted.error(matrix))
+        recipe = estimator.of(built.data)
+        fitted = recipe.fit()
+        apart = np.clip(recipe.deviation(fitted) / deviation, 1 / MOST_APART, MOST_APART)
+        share = apart**OWN_DEVIATION
+        return LeftOut(fitted.predict(matrix), share * fitted.error(matrix))
 
     return refit
 
