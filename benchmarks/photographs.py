@@ -2,7 +2,7 @@
 
 Run: OMP_NUM_THREADS=1 python benchmarks/photographs.py FOLDER --work WORK [--docs docs/benchmarks]
      [--parts classifier alone nothing search rounding promises] [--size 96] [--epochs 8]
-     [--finetune 4] [--seconds 60] [--quick]
+     [--finetune 4] [--seconds 60] [--supernet FILE] [--quick]
 
 FOLDER is an image folder as `edgenas search --data imagefolder:FOLDER` takes it. What each part
 finds is kept in WORK, so parts can be run one after the other, or side by side; the table and the
@@ -74,6 +74,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8, help="of the supernet")
     parser.add_argument("--finetune", type=int, default=4, help="epochs of each candidate alone")
     parser.add_argument("--seconds", type=float, default=60.0, help="CPU time of each baseline")
+    parser.add_argument("--supernet", type=Path, help="of --size, for promises, not the searches'")
     parser.add_argument("--docs", type=Path, help="folder of index.md, to write the table into")
     parser.add_argument("--quick", action="store_true", help="a few minutes in all")
     asked = parser.parse_args()
@@ -87,7 +88,7 @@ def main() -> None:
         "nothing": lambda: from_nothing(asked),
         "search": lambda: searched(asked, limits_ms()),
         "rounding": lambda: rounding(asked),
-        "promises": lambda: promises(asked, limits_ms()),
+        "promises": lambda: promises(asked, reach_ms(asked.size)),
     }
     for name in asked.parts:
         parts[name]()
@@ -213,17 +214,29 @@ def uniform(space: MobileSpace, ratio: int) -> Architecture:
 
 def limits_ms() -> dict[str, float]:
     """Return the latencies of the scalings that searches have as limits: with random weights."""
-
-    def model(size: int, ratio: int) -> bytes:
+    names, models = [], []
+    for size, ratio in LIMITS:
         space = lite.create(10, 3, size)
-        architecture = uniform(space, ratio)
-        subnet = Supernet(space).subnet(architecture).eval()
-        graph = lower(space.layers(architecture), subnet.numpy_state())
-        noise = np.random.default_rng(0).normal(size=(4, 3, size, size)).astype(np.float32)
-        return Deployable(graph, calibrate(graph, noise), ENGINE).emit(SCHEME, batch=1)
+        names.append(f"alone-{size}-{ratio}")
+        models.append(untrained(space, uniform(space, ratio)))
+    return dict(zip(names, thread_ms(models), strict=True))
 
-    names = [f"alone-{size}-{ratio}" for size, ratio in LIMITS]
-    return dict(zip(names, thread_ms([model(*scaled) for scaled in LIMITS]), strict=True))
+
+def reach_ms(size: int) -> tuple[float, float]:
+    """Return the latencies of the smallest and of the largest network: with random weights."""
+    space = lite.create(10, 3, size)
+    extremes = space.smallest(), space.largest()
+    fastest, slowest = thread_ms([untrained(space, one) for one in extremes])
+    return fastest, slowest
+
+
+def untrained(space: MobileSpace, architecture: Architecture) -> bytes:
+    """Return the int8 file of a network with random weights."""
+    size = architecture.resolution
+    subnet = Supernet(space).subnet(architecture).eval()
+    graph = lower(space.layers(architecture), subnet.numpy_state())
+    noise = np.random.default_rng(0).normal(size=(4, 3, size, size)).astype(np.float32)
+    return Deployable(graph, calibrate(graph, noise), ENGINE).emit(SCHEME, batch=1)
 
 
 def known(work: Path, name: str) -> bool:

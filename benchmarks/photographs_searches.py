@@ -24,7 +24,8 @@ SUBNETS = 20  # whose float and int8 accuracies are compared
 SAMPLES, EVALUATE = 16, 32
 SEEDS = (1, 2, 3, 4, 5)  # of searches whose promises are held against test images
 VALIDATING = 0.3  # of the test images, in these searches
-SHARES = (0.3, 0.45, 0.65, 0.9)  # of the greatest limit: their limits
+SHARES = (0.3, 0.45, 0.65, 0.9)  # their limits: of the way from the fastest network to the slowest
+CONFIDENCE = 0.9  # of their intervals
 
 
 class Spoken(Silent):
@@ -77,13 +78,15 @@ def rounding(asked: argparse.Namespace) -> None:
     kept.write_text(json.dumps(rows, indent=1))
 
 
-def promises(asked: argparse.Namespace, limits_ms: Mapping[str, float]) -> None:
+def promises(asked: argparse.Namespace, reach_ms: tuple[float, float]) -> None:
     """Search from the trained supernet with other seeds and limits; keep promise and outcome.
 
     A seed draws other subnets to measure and to evaluate, and other images to validate: a part of
     the test images of each class, so that both are of one kind. The weights have seen none of them.
+    reach_ms : the latencies of the space's smallest and largest networks, between which limits are.
     """
-    supernet = asked.work / "search" / "supernet.safetensors"
+    supernet = asked.supernet or asked.work / "search" / "supernet.safetensors"
+    fastest, slowest = reach_ms
     for seed in SEEDS:
         folder = asked.work / f"images-{seed}"
         _divide(asked.folder, folder, seed)
@@ -94,9 +97,10 @@ def promises(asked: argparse.Namespace, limits_ms: Mapping[str, float]) -> None:
             context = _search(
                 folder,
                 asked.work / f"promises-{seed}",
-                share * max(limits_ms.values()),
+                fastest + share * (slowest - fastest),
                 supernet=str(supernet),
                 seed=seed,
+                confidence=CONFIDENCE,
             )
             kept.write_text(json.dumps(row_of(context), indent=1))
 
