@@ -1,8 +1,8 @@
 """The roof of a machine from timed micro-models, and each layer of a network held against it.
 
-The time limit of a layer is launch + MACs / rate of its kind + bytes / bandwidth of its size: a
-roofline (Williams et al. 2009) with a ceiling a kind and a floor a kernel, in which computing and
-moving do not overlap. Six chains give six equations in its six unknowns.
+The time limit of a layer is launch + MACs / rate of its kind + units that are no MACs + bytes /
+bandwidth of its size: a roofline (Williams et al. 2009) with a ceiling a kind and a floor a kernel,
+in which computing and moving do not overlap. As many chains as unknowns give as many equations.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -25,7 +25,20 @@ from edgenas.core.records.roofline import (
     Part,
     Roof,
 )
-from edgenas.int8.work.micro_models import DENSE, DEPTHWISE, IN_CACHE, IN_MEMORY, LAUNCH, POINTWISE
+from edgenas.int8.work.micro_models import (
+    DENSE,
+    DENSE_TAP,
+    DEPTHWISE,
+    DEPTHWISE_TAP,
+    IN_CACHE,
+    IN_MEMORY,
+    LAUNCH,
+    OUTPUT,
+    POINTWISE,
+    REST_OF_8,
+    REST_OF_16,
+    UNITS,
+)
 
 RATES = (POINTWISE, DENSE, DEPTHWISE)
 STARTING, CALLING, REST = "starting kernels", "the call itself", "not explained"
@@ -38,37 +51,59 @@ _COMPUTING = ("Conv", "Gemm", "MatMul", "Fully Connected")  # types of operators
 
 @dataclass(frozen=True)
 class Rates:
-    """What six timings come to; fields as of `Roof`."""
+    """What the timings come to; fields as of `Roof`."""
 
     gmacs_per_s: Mapping[str, float]
     cached_gb_per_s: float
     memory_gb_per_s: float
     memory_from_bytes: int
     launch_us: float
+    unit_ns: Mapping[str, float] = field(default_factory=dict)
 
 
-def solve(timings: Mapping[str, MicroTiming], repeated: Mapping[str, LayerWork]) -> Rates:
+def units(work: LayerWork) -> dict[str, int]:
+    """Return the work of a layer that is no MAC, by the name of its unit.
+
+    Engines compute a layer of few channels slower than its MACs say: each output of a matrix
+    product is rounded and stored; each tap of each pixel is looked up, however many channels there
+    are; depthwise kernels take 8 or 16 channels at once, and what fills no such vector one by one.
+    """
+    if not work.channels:
+        return {}
+    if work.kind != DEPTHWISE:
+        looked_up = work.positions * work.taps if work.kind == DENSE else 0
+        return {OUTPUT: work.positions * work.channels, DENSE_TAP: looked_up}
+    looked_up = work.positions * work.taps
+    return {
+        DEPTHWISE_TAP: looked_up,
+        REST_OF_8: looked_up * (work.channels % 8),
+        REST_OF_16: looked_up * (work.channels % 16),
+    }
+
+
+def solve(
+    timings: Mapping[str, MicroTiming],
+    repeated: Mapping[str, LayerWork],
+    counted: Sequence[str] = UNITS,
+) -> Rates:
     """Return the rates with which each micro-model takes the time that it took.
 
     timings, repeated : by the name of the micro-model; `repeated` is the layer of its chain.
+    counted : units that may cost something. One whose micro-model takes no longer than the others
+        say costs nothing, and is left out.
 
     Raises
     ------
     MeasurementError : a rate is not above zero, which only noise can make.
     """
-    border = math.sqrt(repeated[IN_CACHE].moved_bytes * repeated[IN_MEMORY].moved_bytes)
-    unknowns = (LAUNCH, *RATES, IN_CACHE, IN_MEMORY)
-    rows = np.zeros((len(unknowns), len(unknowns)))
-    for row, name in zip(rows, unknowns, strict=True):
-        work = repeated[name]
-        row[0] = 1.0
-        if work.macs:
-            row[unknowns.index(work.kind)] = work.macs
-        row[unknowns.index(IN_MEMORY if work.moved_bytes >= border else IN_CACHE)] = (
-            work.moved_bytes
-        )
-    taken_us = np.array([timings[name].layer_us for name in unknowns])
-    solved = dict(zip(unknowns, np.linalg.solve(rows, taken_us).tolist(), strict=True))
+    unknowns = (LAUNCH, *RATES, IN_CACHE, IN_MEMORY, *counted)
+    while True:
+        solved = _solved(unknowns, timings, repeated)
+        free = [name for name in unknowns if name in UNITS and not solved[name] > 0]
+        if not free:
+            break
+        least = min(free, key=lambda name: solved[name] * units(repeated[name])[name])
+        unknowns = tuple(name for name in unknowns if name != least)
     for name, value in solved.items():
         if not value > 0:
             about = timings[name].about
@@ -81,9 +116,32 @@ def solve(timings: Mapping[str, MicroTiming], repeated: Mapping[str, LayerWork])
         {kind: _PER_GIGA / solved[kind] for kind in RATES},
         _PER_GIGA / solved[IN_CACHE],
         _PER_GIGA / solved[IN_MEMORY],
-        round(border),
+        round(_border(repeated)),
         solved[LAUNCH],
+        {name: solved.get(name, 0.0) * 1e3 for name in UNITS},
     )
+
+
+def _border(repeated: Mapping[str, LayerWork]) -> float:
+    """Return the bytes from which on a layer goes by the memory's bandwidth."""
+    return math.sqrt(repeated[IN_CACHE].moved_bytes * repeated[IN_MEMORY].moved_bytes)
+
+
+def _solved(
+    unknowns: Sequence[str],
+    timings: Mapping[str, MicroTiming],
+    repeated: Mapping[str, LayerWork],
+) -> dict[str, float]:
+    """Return microseconds by unknown: a launch, a MAC of each kind, a byte, a unit."""
+    border = _border(repeated)
+    rows = np.zeros((len(unknowns), len(unknowns)))
+    for row, name in zip(rows, unknowns, strict=True):
+        work = repeated[name]
+        amounts: dict[str, int] = {LAUNCH: 1, work.kind: work.macs, **units(work)}
+        amounts[IN_MEMORY if work.moved_bytes >= border else IN_CACHE] = work.moved_bytes
+        row[:] = [amounts.get(unknown, 0) for unknown in unknowns]
+    taken_us = np.array([timings[name].layer_us for name in unknowns])
+    return dict(zip(unknowns, np.linalg.solve(rows, taken_us).tolist(), strict=True))
 
 
 def limits(layers: Sequence[LayerWork], rates: Rates | Roof) -> tuple[LayerLimit, ...]:
@@ -95,6 +153,7 @@ def _limit(work: LayerWork, rates: Rates | Roof) -> LayerLimit:
     large = work.moved_bytes >= rates.memory_from_bytes
     bandwidth = rates.memory_gb_per_s if large else rates.cached_gb_per_s
     compute_us = work.macs / rates.gmacs_per_s[work.kind] * _PER_GIGA if work.macs else 0.0
+    compute_us += sum(n * rates.unit_ns.get(name, 0.0) for name, n in units(work).items()) / 1e3
     parts: dict[BoundBy, float] = {
         "launch": rates.launch_us,
         "compute": compute_us,

@@ -1,4 +1,4 @@
-"""How far a model is from what its machine can do: six micro-models timed beside it, in one job."""
+"""How far a model is from what its machine can do: micro-models timed beside it, in one job."""
 
 from __future__ import annotations
 
@@ -231,6 +231,7 @@ def roof_of(
         rates.launch_us,
         call_us(timings[LAUNCH].short_ms, smallest.short.layers, rates),
         tuple(timings.values()),
+        rates.unit_ns,
     )
 
 

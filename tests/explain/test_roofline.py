@@ -1,4 +1,4 @@
-"""The roof from six timings, and layers against it, on a machine whose truth is known."""
+"""The roof from the timings, and layers against it, on a machine whose truth is known."""
 
 from __future__ import annotations
 
@@ -12,22 +12,46 @@ from edgenas.core.records.roofline import LayerWork, MicroTiming
 from edgenas.explain.roofline import Rates, limits, solve, with_times
 from edgenas.int8.work.micro_models import MICRO_MODELS
 
-# kind, MACs and bytes of six layers, by micro-model
+# kind, MACs, bytes, MACs of an output, channels and taps of each layer, by micro-model
 WORKS = {
-    "pointwise": LayerWork("l", "pointwise", 12_845_056, 165_888, 256),
-    "dense": LayerWork("l", "dense", 28_901_376, 197_632, 1152),
-    "depthwise": LayerWork("l", "depthwise", 225_792, 51_328, 9),
+    "pointwise": LayerWork("l", "pointwise", 12_845_056, 165_888, 256, 8, 8, 256, 1),
+    "dense": LayerWork("l", "dense", 28_901_376, 197_632, 1152, 8, 8, 128, 9),
+    "depthwise": LayerWork("l", "depthwise", 225_792, 51_328, 9, 8, 8, 128, 9),
     "cached add": LayerWork("l", "elementwise", 0, 196_608),
     "large add": LayerWork("l", "elementwise", 0, 9_633_792),
-    "small depthwise": LayerWork("l", "depthwise", 288, 136, 9),
+    "small depthwise": LayerWork("l", "depthwise", 288, 136, 9, 8, 8, 8, 9),
+    "output": LayerWork("l", "pointwise", 262_144, 33_088, 16, 8, 8, 16, 1),
+    "dense tap": LayerWork("l", "dense", 2_359_296, 35_136, 144, 8, 8, 16, 9),
+    "depthwise tap": LayerWork("l", "depthwise", 147_456, 32_976, 9, 8, 8, 16, 9),
+    "rest of 8": LayerWork("l", "depthwise", 46_080, 10_500, 9, 8, 8, 20, 9),
+    "rest of 16": LayerWork("l", "depthwise", 55_296, 12_600, 9, 8, 8, 24, 9),
 }
-TRUTH = Rates({"pointwise": 20.0, "dense": 16.0, "depthwise": 3.0}, 6.0, 1.5, 1_376_256, 2.0)
+UNIT_NS = {
+    "output": 5.0,
+    "dense tap": 60.0,
+    "depthwise tap": 20.0,
+    "rest of 8": 30.0,
+    "rest of 16": 1.5,
+}
+RATES_OF_KINDS = {"pointwise": 20.0, "dense": 16.0, "depthwise": 3.0}
+TRUTH = Rates(RATES_OF_KINDS, 6.0, 1.5, 1_376_256, 2.0, UNIT_NS)
 
 
 def taken_us(work: LayerWork) -> float:
     rate = TRUTH.gmacs_per_s.get(work.kind, 1.0)
     bandwidth = 1.5 if work.moved_bytes > 1e6 else 6.0
-    return 2.0 + work.macs / rate / 1e3 + work.moved_bytes / bandwidth / 1e3
+    return 2.0 + work.macs / rate / 1e3 + work.moved_bytes / bandwidth / 1e3 + units_us(work)
+
+
+def units_us(work: LayerWork) -> float:
+    if not work.macs:
+        return 0.0
+    pixels = work.macs / work.fan_in / work.channels
+    if work.kind == "depthwise":
+        rests = 30.0 * (work.channels % 8) + 1.5 * (work.channels % 16)
+        return pixels * work.taps * (20.0 + rests) / 1e3
+    looked_up = 60.0 * work.taps if work.kind == "dense" else 0.0
+    return pixels * (5.0 * work.channels + looked_up) / 1e3
 
 
 def timings(**changed_us: float) -> dict[str, MicroTiming]:
@@ -39,12 +63,29 @@ def timings(**changed_us: float) -> dict[str, MicroTiming]:
     return found
 
 
-def test_six_timings_give_the_rates_that_made_them() -> None:
+def test_the_timings_give_the_rates_that_made_them() -> None:
     solved = solve(timings(), WORKS)
     assert solved.gmacs_per_s == pytest.approx(TRUTH.gmacs_per_s, rel=1e-6)
     found = solved.cached_gb_per_s, solved.memory_gb_per_s, solved.launch_us
     assert found == pytest.approx((6.0, 1.5, 2.0), rel=1e-6)
     assert solved.memory_from_bytes == 1_376_256  # between the additions, geometrically
+    assert solved.unit_ns == pytest.approx(UNIT_NS, rel=1e-6)
+
+
+def test_a_unit_whose_micro_model_takes_no_longer_costs_nothing() -> None:
+    work = WORKS["rest of 16"]
+    rest_us = work.positions * work.taps * 8 * 1.5 / 1e3
+    solved = solve(timings(rest_of_16=taken_us(work) - rest_us - 1.0), WORKS)
+    assert solved.unit_ns["rest of 16"] == 0
+    others = [work for name, work in WORKS.items() if name != "rest of 16"]
+    for limit in limits(others, solved):  # which still take what they took
+        assert limit.limit_us == pytest.approx(taken_us(limit.work))
+
+
+def test_documents_of_before_have_no_units() -> None:
+    of_before = replace(WORKS["dense"], channels=0, taps=0)
+    (limit,) = limits([of_before], replace(TRUTH, unit_ns={}))
+    assert limit.compute_us == pytest.approx(of_before.macs / 16.0 / 1e3)
 
 
 def test_timings_that_only_noise_can_make_are_refused_with_what_to_do() -> None:
@@ -55,9 +96,10 @@ def test_timings_that_only_noise_can_make_are_refused_with_what_to_do() -> None:
 
 
 def test_what_bounds_a_layer_is_the_largest_part_of_its_limit() -> None:
-    streamed = LayerWork("weights stream", "pointwise", 512 * 512, 512 * 512 + 1024, 512)
-    heavy = LayerWork("3x3, 128 channels", "dense", 28_901_376, 197_632, 1152)
-    tiny = LayerWork("tiny", "pointwise", 64, 80, 8)
+    bits = (8, 8)
+    streamed = LayerWork("streamed", "pointwise", 512 * 512, 512 * 512 + 1024, 512, *bits, 512, 1)
+    heavy = WORKS["dense"]
+    tiny = LayerWork("tiny", "pointwise", 64, 80, 8, *bits, 8, 1)
     found = limits((streamed, heavy, tiny), TRUTH)
     assert [one.bound_by for one in found] == ["memory", "compute", "launch"]
     for one in found:

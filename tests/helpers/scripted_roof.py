@@ -19,6 +19,13 @@ from edgenas.targets.jobs.job_target import JobTarget
 
 LAUNCH_US, CALL_US = 3.0, 40.0
 GMACS = {"pointwise": 10.0, "dense": 8.0, "depthwise": 2.0}
+UNIT_NS = {
+    "output": 4.0,
+    "dense tap": 30.0,
+    "depthwise tap": 20.0,
+    "rest of 8": 6.0,
+    "rest of 16": 1.0,
+}
 CACHED_GB, MEMORY_GB = 5.0, 0.8
 ADDED_US = 5.0  # by the profiler, to each kernel
 _MEMORY_FROM = 1_400_000  # bytes: between the two additions among the micro-models
@@ -26,14 +33,28 @@ _CLASSES = 10
 
 
 def layer_us(layer: Layer) -> float:
-    """Return what a layer takes: launch, then MACs, then the bytes of an int8 ONNX file."""
+    """Return what a layer takes: launch, MACs, units, then the bytes of an int8 ONNX file."""
     kind = {"depthwise": "depthwise", "linear": "pointwise"}.get(layer.kind, "pointwise")
     if layer.kind == "conv" and layer.kernel_size > 1:
         kind = "dense"
     biases = 3 * layer.out_channels if layer.params else 0  # int32, counted as one byte there
     moved = layer.moved_bytes + biases
     bandwidth = MEMORY_GB if moved > _MEMORY_FROM else CACHED_GB
-    return LAUNCH_US + layer.macs / GMACS[kind] / 1e3 + moved / bandwidth / 1e3
+    computing_us = (layer.macs / GMACS[kind] if layer.params else 0.0) / 1e3 + units_us(layer)
+    return LAUNCH_US + computing_us + moved / bandwidth / 1e3
+
+
+def units_us(layer: Layer) -> float:
+    """Return what a layer takes for its outputs, taps and rests of vectors."""
+    pixels, channels, ns = layer.out_size**2, layer.out_channels, UNIT_NS
+    taps = pixels * layer.kernel_size**2
+    if layer.kind == "depthwise":
+        rests = ns["rest of 8"] * (channels % 8) + ns["rest of 16"] * (channels % 16)
+        return taps * (ns["depthwise tap"] + rests) / 1e3
+    if not layer.params:
+        return 0.0
+    looked_up = taps * ns["dense tap"] if layer.kernel_size > 1 else 0.0
+    return (pixels * channels * ns["output"] + looked_up) / 1e3
 
 
 def network_us(layers: Sequence[Layer]) -> float:

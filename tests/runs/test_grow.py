@@ -52,6 +52,7 @@ def test_a_limit_below_what_the_network_takes_is_refused(run: RunContext) -> Non
     refused = refusal(run, max_latency_ms=1e-3)
     assert isinstance(refused, InfeasibleError)
     assert "below what the network takes before it grows" in str(refused)
+    assert "smallest" not in refused.hint  # which it is
 
 
 def test_a_run_without_a_winner_is_refused(run: RunContext) -> None:

@@ -29,7 +29,15 @@ from edgenas.runs.models import roofline_file
 from edgenas.runs.run import RunContext
 from edgenas.spaces import mbv3_tiny
 from helpers import finished_run, roofline_sample
-from helpers.scripted_roof import CALL_US, GMACS, LAUNCH_US, layer_us, measuring, network_us
+from helpers.scripted_roof import (
+    CALL_US,
+    GMACS,
+    LAUNCH_US,
+    UNIT_NS,
+    layer_us,
+    measuring,
+    network_us,
+)
 
 SPACE = mbv3_tiny.create(10, 3, 32)
 LAYERS = SPACE.layers(SPACE.sample(np.random.default_rng(8)))
@@ -59,6 +67,7 @@ def test_the_roof_and_every_layer_are_found_again(model: Path, tmp_path: Path) -
     document = json.loads(done.stdout)
     roof = document["roof"]
     assert roof["gmacs_per_s"] == pytest.approx(GMACS, rel=1e-6)
+    assert roof["unit_ns"] == pytest.approx(UNIT_NS, rel=1e-6)
     assert roof["launch_us"] == pytest.approx(LAUNCH_US, rel=1e-6)
     assert roof["call_us"] == pytest.approx(CALL_US, rel=1e-6)
     assert document["latency_ms"]["mean"] == pytest.approx(network_us(LAYERS) / 1e3)
@@ -85,6 +94,11 @@ def test_the_sentence_says_what_the_time_is_made_of(model: Path) -> None:
     ) in told
     started = kernels * LAUNCH_US / network_us(LAYERS)
     assert f"{started:.0%} is starting {kernels} kernels" in told
+    assert (
+        "Besides multiplying: 4 ns an output of a pointwise or dense layer, 30 ns a pixel's tap of "
+        "a dense layer, 20 ns a pixel's tap of a depthwise layer, 6 ns such a tap for each channel "
+        "that fills no vector of 8, 1 ns of 16."
+    ) in told
     assert "The sum of all limits is" in told and "100% of the measured latency" in told
 
 

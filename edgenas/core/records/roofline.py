@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from edgenas.core.records.intervals import Interval
@@ -23,6 +23,8 @@ class LayerWork:
     macs : multiply-accumulates. fan_in : those of one output.
     moved_bytes : inputs, output and constants as they are stored, each once.
     weight_bits, activation_bits : as stored; of a layer without weights, 0 and its input's.
+    channels : of the output, where there are MACs. taps : pixels of the kernel. Both are 0 in
+        documents of before.
     """
 
     name: str
@@ -32,6 +34,13 @@ class LayerWork:
     fan_in: int = 0
     weight_bits: int = 0
     activation_bits: int = 0
+    channels: int = 0
+    taps: int = 0
+
+    @property
+    def positions(self) -> int:
+        """Pixels of the output, or rows of a matrix; 0 where that is not known."""
+        return self.macs // (self.fan_in * self.channels) if self.channels else 0
 
     @property
     def intensity(self) -> float:
@@ -84,13 +93,15 @@ class MicroTiming:
 
 @dataclass(frozen=True)
 class Roof:
-    """What a machine can do in one engine, solved from six micro-models.
+    """What a machine can do in one engine, solved from as many micro-models as there are unknowns.
 
-    A layer is given launch_us, then MACs at the rate of its kind, then bytes at the bandwidth of
-    its size; these add up, which explains measured networks better than the largest of them
-    (docs/benchmarks). gmacs_per_s : by kind. cached_gb_per_s : of layers that move less than
-    `memory_from_bytes`, memory_gb_per_s : of larger ones. call_us : of an inference, besides its
-    layers. numbers : in which the micro-models compute.
+    A layer is given launch_us, then MACs at the rate of its kind, then what does not grow with its
+    MACs, then bytes at the bandwidth of its size; these add up, which explains measured networks
+    better than the largest of them (docs/benchmarks). gmacs_per_s : by kind. cached_gb_per_s : of
+    layers that move less than `memory_from_bytes`, memory_gb_per_s : of larger ones. call_us : of
+    an inference, besides its layers. numbers : in which the micro-models compute. unit_ns :
+    nanoseconds of each unit of work that is no MAC, by its name in `explain.roofline.units`; none
+    in documents of before.
     """
 
     target: str
@@ -107,13 +118,15 @@ class Roof:
     launch_us: float
     call_us: float
     micro_models: tuple[MicroTiming, ...]
+    unit_ns: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class LayerLimit:
     """A layer against the roof: the least time that the machine's own rates leave it.
 
-    launch_us, compute_us, memory_us : the parts of `limit_us`. bound_by : the largest of them.
+    launch_us, compute_us, memory_us : the parts of `limit_us`; compute_us is all but the other two.
+    bound_by : the largest of them.
     measured_us : by the engine's profiler, less what that adds to a kernel; None where the engine
         has none, or names the layer otherwise.
     """

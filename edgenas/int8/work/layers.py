@@ -35,14 +35,15 @@ def weighted(
     output: Tensor,
     *,
     fan_in: int,
+    channels: int,
     depthwise: bool = False,
     taps: int = 1,
     bias: Tensor | None = None,
 ) -> LayerWork:
     """Return the work of a convolution or a matrix product.
 
-    fan_in : products summed for one output. taps : pixels of the kernel. depthwise : each output
-        channel is of one input channel.
+    fan_in : products summed for one output. channels : of the output. taps : pixels of the kernel.
+    depthwise : each output channel is of one input channel.
     """
     kind: WorkKind = "depthwise" if depthwise else "dense" if taps > 1 else "pointwise"
     moved = sum(one.n_bytes for one in (source, weight, output))
@@ -54,6 +55,8 @@ def weighted(
         fan_in,
         weight.bits,
         source.bits,
+        channels,
+        taps,
     )
 
 

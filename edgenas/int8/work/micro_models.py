@@ -1,8 +1,9 @@
-"""Six micro-models, each a chain of equal layers: what they take tells what a machine can do.
+"""Eleven micro-models, each a chain of equal layers: what they take tells what a machine can do.
 
 Two lengths of a chain differ in equal layers alone: what an inference takes besides cancels. Each
-layer is chosen so that one of six unknowns weighs most in it: the rates of three kinds of
-convolution, the bandwidth of tensors that lie in a cache and of larger ones, and the launch.
+layer is chosen so that one of eleven unknowns weighs most in it: the rates of three kinds of
+convolution, the bandwidth of tensors that lie in a cache and of larger ones, the launch, and five
+that only layers of few channels show.
 """
 
 from __future__ import annotations
@@ -14,6 +15,12 @@ from edgenas.core.records.roofline import Numbers
 
 IN_CACHE, IN_MEMORY, LAUNCH = "cached add", "large add", "small depthwise"
 DEPTHWISE, DENSE, POINTWISE = "depthwise", "dense", "pointwise"
+# Of layers with few channels: rounding and storing an output, looking up where a tap of a pixel is,
+# and depthwise channels that fill no vector.
+OUTPUT, DENSE_TAP, DEPTHWISE_TAP = "output", "dense tap", "depthwise tap"
+REST_OF_8, REST_OF_16 = "rest of 8", "rest of 16"
+UNITS = (OUTPUT, DENSE_TAP, DEPTHWISE_TAP, REST_OF_8, REST_OF_16)
+FEW_CHANNELS = 16
 
 
 @dataclass(frozen=True)
@@ -70,18 +77,25 @@ MICRO_MODELS = (
     MicroModel(IN_CACHE, "add", 16, 64),
     MicroModel(IN_MEMORY, "add", 64, 224),
     MicroModel(LAUNCH, "depthwise", 8, 2, 3, short=4, long=24),
+    MicroModel(OUTPUT, "conv", FEW_CHANNELS, 32),
+    MicroModel(DENSE_TAP, "conv", FEW_CHANNELS, 32, 3),
+    MicroModel(DEPTHWISE_TAP, "depthwise", FEW_CHANNELS, 32, 3),
+    MicroModel(REST_OF_8, "depthwise", 20, 16, 3),
+    MicroModel(REST_OF_16, "depthwise", 24, 16, 3),
 )
 
 
 def micro_models(numbers: Numbers) -> tuple[MicroModel, ...]:
-    """Return the six for models of such numbers.
+    """Return those for models of such numbers.
 
-    In float32 convolutions have half the channels, so that a chain's weights are as many bytes: of
-    twice as many, caches lose some, and a rate would be that of the memory.
+    In float32 wide convolutions have half the channels, so that a chain's weights are as many
+    bytes: of twice as many, caches lose some, and a rate would be that of the memory.
     """
     if numbers == "int8":
         return MICRO_MODELS
     return tuple(
-        replace(one, channels=one.channels // 2) if one.kind == "conv" else one
+        replace(one, channels=one.channels // 2)
+        if one.kind == "conv" and one.channels > FEW_CHANNELS
+        else one
         for one in MICRO_MODELS
     )

@@ -219,7 +219,7 @@ class _Reader:
         bias = self._optional(node, bias_at)
         return weighted(
             _name(node), source, weight, output,
-            fan_in=fan_in, depthwise=depthwise, taps=taps, bias=bias,
+            fan_in=fan_in, channels=output.shape[1], depthwise=depthwise, taps=taps, bias=bias,
         )  # fmt: skip
 
     def _matrix(self, node: NodeProto) -> LayerWork:
@@ -229,7 +229,10 @@ class _Reader:
         fan_in = source.shape[0] if turned else source.shape[-1]
         bias = self._optional(node, bias_at)
         output = self._written(node)
-        return weighted(_name(node), source, weight, output, fan_in=fan_in, bias=bias)
+        return weighted(
+            _name(node), source, weight, output,
+            fan_in=fan_in, channels=(1, *output.shape)[-1], bias=bias,
+        )  # fmt: skip
 
     def _optional(self, node: NodeProto, at: int | None) -> Tensor | None:
         if at is None or at >= len(node.input) or not node.input[at]:

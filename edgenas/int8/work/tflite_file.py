@@ -92,17 +92,20 @@ class _Reader:
 
     def _weighted(self, code: str, name: str, tensors: list[Tensor], output: Tensor) -> LayerWork:
         source, weight, *rest = tensors
-        bias = rest[0] if rest else None
+        bias, channels = rest[0] if rest else None, (1, *output.shape)[-1]
         if code in ("FULLY_CONNECTED", "BATCH_MATMUL"):
             fan_in = weight.shape[-1] if code == "FULLY_CONNECTED" else source.shape[-1]
-            return weighted(name, source, weight, output, fan_in=fan_in, bias=bias)
+            return weighted(
+                name, source, weight, output, fan_in=fan_in, channels=channels, bias=bias
+            )
         taps = weight.shape[1] * weight.shape[2]
         depthwise = code == "DEPTHWISE_CONV_2D"
         self.grouped += not depthwise and weight.shape[3] != source.shape[3]
         fan_in = taps if depthwise else taps * weight.shape[3]
         return weighted(
-            name, source, weight, output, fan_in=fan_in, depthwise=depthwise, taps=taps, bias=bias
-        )
+            name, source, weight, output,
+            fan_in=fan_in, channels=channels, depthwise=depthwise, taps=taps, bias=bias,
+        )  # fmt: skip
 
     def _tensor(self, index: int) -> Tensor:
         tensor = self.graph.Tensors(index)

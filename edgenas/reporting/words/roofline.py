@@ -7,7 +7,7 @@ from typing import Any
 
 from edgenas.core.counted import counted
 from edgenas.core.records import to_json
-from edgenas.core.records.roofline import Part, Roofline
+from edgenas.core.records.roofline import Part, Roof, Roofline
 from edgenas.reporting.words import numbers
 
 COLUMNS = (
@@ -17,6 +17,13 @@ NEAR = 0.8  # of the machine's own rate: from here on only less work helps
 SMALL_SHARE = 0.05  # of the latency: smaller parts are named, without advice
 LARGE_REST = 0.1  # of the latency, not explained: it is said
 SHOWN = 8  # layers in explain and on the page
+_UNITS = {  # by the name of a unit, as `explain.roofline` has it
+    "output": "an output of a pointwise or dense layer",
+    "dense tap": "a pixel's tap of a dense layer",
+    "depthwise tap": "a pixel's tap of a depthwise layer",
+    "rest of 8": "such a tap for each channel that fills no vector of 8",
+    "rest of 16": "of 16",
+}
 _NAMES = {"elementwise": "adding and multiplying tensors", "move": "moving and converting data"}
 
 
@@ -53,7 +60,17 @@ def roof(roofline: Roofline) -> tuple[str, ...]:
         f"Moving: {roof.cached_gb_per_s:.3g} GB/s in a cache, {roof.memory_gb_per_s:.3g} GB/s "
         f"from {numbers.storage(roof.memory_from_bytes)} a layer on. Starting a kernel: "
         f"{roof.launch_us:.2g} us; a call besides: {roof.call_us:.2g} us.",
+        *_besides(roof),
     )
+
+
+def _besides(roof: Roof) -> tuple[str, ...]:
+    costs = [
+        f"{roof.unit_ns[name]:.2g} ns {what}"
+        for name, what in _UNITS.items()
+        if roof.unit_ns.get(name)
+    ]
+    return (f"Besides multiplying: {', '.join(costs)}.",) if costs else ()
 
 
 def row(layer: Mapping[str, Any]) -> tuple[str, ...]:

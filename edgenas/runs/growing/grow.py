@@ -65,7 +65,7 @@ def grow(
         seed = _seed(context, start)
         options = _options(context, asked)
         limits = _limits(context, options)
-        _check(context, seed, limits)
+        _check(context, seed, start, limits)
         began, said = time.perf_counter(), len(progress.warnings)
         supernet = context.supernet()
         growing = _growing(context, seed, limits, _recipe(context, start, epochs), time_s)
@@ -155,7 +155,9 @@ def _limits(context: RunContext, options: Mapping[str, Any]) -> dict[str, Limit]
     return limits
 
 
-def _check(context: RunContext, seed: Architecture, limits: Mapping[str, Limit]) -> None:
+def _check(
+    context: RunContext, seed: Architecture, start: Start, limits: Mapping[str, Limit]
+) -> None:
     """Refuse, before anything is trained, what cannot be grown; images, which take long, last."""
     space = context.space
     if isinstance(space, ImportedSpace) and not space.widens:
@@ -164,6 +166,12 @@ def _check(context: RunContext, seed: Architecture, limits: Mapping[str, Limit])
             "already: there is nothing to split.",
             f"Ask for a larger part of it: edgenas pick {context.folder.path} --max-latency 2ms; "
             "or for more channels: edgenas grow MODEL.onnx",
+        )
+    if context.pipeline is not None:
+        raise InputError(
+            f"'{context.target.name}' is an FPGA, where the folding of all layers says what one "
+            "more channel takes: no cost of it alone is known to grow by.",
+            "Let a search choose the widths: edgenas search --space mbv3-tiny-free.",
         )
     predictors = context.predictors()
     if not hidden_blocks(space.layers(seed)):
@@ -182,12 +190,13 @@ def _check(context: RunContext, seed: Architecture, limits: Mapping[str, Limit])
         (candidate,) = predictors.candidates([seed])
         bounds = candidate[name]
         if limit.at_most is not None and bounds.upper > limit.at_most:
+            instead = " Or grow the smallest network: --from smallest." if start == "winner" else ""
+            if _is_own(context):
+                instead = " Or make the network smaller: edgenas shrink MODEL.onnx"
             raise InfeasibleError(
                 f"The limit of {kind.shown(limit.at_most)} on {kind.label} is below what the "
                 f"network takes before it grows: {kind.shown(bounds.upper)} at most is predicted.",
-                "Ask for more, or make the network smaller: edgenas shrink MODEL.onnx"
-                if _is_own(context)
-                else "Ask for more, or grow the smallest network: --from smallest.",
+                f"Ask for more than that.{instead}",
             )
     choices = wider(space, seed)
     if all(len(of) == 1 for of in choices):
