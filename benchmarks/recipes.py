@@ -1,7 +1,7 @@
 """Whether few images are better learnt by a recipe chosen by successive halving, at equal time.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/recipes.py FOLDER [--data imagefolder:PATH ...]
-     [--seconds 60] [--seeds 2]
+     [--size 32] [--seconds 60] [--seeds 1]
 
 The drawn sets of few_images.py and other_images.py are made in FOLDER, always the same. Of each
 set at most 800 images train mbv3-tiny from nothing. "Default" is the default recipe for so many
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="*", default=[])
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=1)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if not (asked.folder / "drawings").exists():

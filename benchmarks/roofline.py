@@ -21,7 +21,7 @@ import numpy as np
 from edgenas.core.progress import Silent
 from edgenas.core.records.roofline import FileWork, Roof
 from edgenas.explain.roofline import call_us, limits, solve
-from edgenas.int8.work.micro_models import LAUNCH, MICRO_MODELS
+from edgenas.int8.work.micro_models import LAUNCH, MICRO_MODELS, STARTED
 from edgenas.runs.models.latency import random_model
 from edgenas.runs.roofline import SETTINGS, Chain, chain_of, file_work, roof_of, timed
 from edgenas.spaces.files import find
@@ -88,7 +88,7 @@ def sums_us(
 ) -> dict[str, list[float]]:
     """Return the sum of limits of each network, by how a layer's limit is made."""
     timings = {one.name: one for one in roof.micro_models}
-    macs_alone = solve(timings, {chain.model.name: chain.repeated for chain in chains}, ())
+    macs_alone = solve(timings, {chain.model.name: chain.repeated for chain in chains}, (STARTED,))
     smallest = next(chain for chain in chains if chain.model.name == LAUNCH)
     call_alone_us = call_us(timings[LAUNCH].short_ms, smallest.short.layers, macs_alone)
     sums: dict[str, list[float]] = {"added": [], "MACs alone": [], "overlapping": [], "plain": []}

@@ -53,7 +53,7 @@ def roofline(
     """Say how far each layer is from what the machine can do, and what would help.
 
     RUN_OR_MODEL is a run folder, of which the network that passed is taken, or an .onnx or .tflite
-    file. Eleven small models are timed beside it: they tell the rate of each kind of layer, the
+    file. Twelve small models are timed beside it: they tell the rate of each kind of layer, the
     bandwidth in a cache and in memory, and what starting a kernel takes. Of a run the result is
     kept: `edgenas explain` and the report show it.
 

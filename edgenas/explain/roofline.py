@@ -37,6 +37,7 @@ from edgenas.int8.work.micro_models import (
     POINTWISE,
     REST_OF_8,
     REST_OF_16,
+    STARTED,
     UNITS,
 )
 
@@ -64,17 +65,19 @@ class Rates:
 def units(work: LayerWork) -> dict[str, int]:
     """Return the work of a layer that is no MAC, by the name of its unit.
 
-    Engines compute a layer of few channels slower than its MACs say: each output of a matrix
-    product is rounded and stored; each tap of each pixel is looked up, however many channels there
-    are; depthwise kernels take 8 or 16 channels at once, and what fills no such vector one by one.
+    A convolution takes more to start than another kernel. Engines compute one of few channels
+    slower than its MACs say: each output of a matrix product is rounded and stored; each tap of
+    each pixel is looked up, however many channels there are; depthwise kernels take 8 or 16
+    channels at once, and what fills no such vector one by one.
     """
     if not work.channels:
         return {}
     if work.kind != DEPTHWISE:
         looked_up = work.positions * work.taps if work.kind == DENSE else 0
-        return {OUTPUT: work.positions * work.channels, DENSE_TAP: looked_up}
+        return {STARTED: 1, OUTPUT: work.positions * work.channels, DENSE_TAP: looked_up}
     looked_up = work.positions * work.taps
     return {
+        STARTED: 1,
         DEPTHWISE_TAP: looked_up,
         REST_OF_8: looked_up * (work.channels % 8),
         REST_OF_16: looked_up * (work.channels % 16),
@@ -153,9 +156,11 @@ def _limit(work: LayerWork, rates: Rates | Roof) -> LayerLimit:
     large = work.moved_bytes >= rates.memory_from_bytes
     bandwidth = rates.memory_gb_per_s if large else rates.cached_gb_per_s
     compute_us = work.macs / rates.gmacs_per_s[work.kind] * _PER_GIGA if work.macs else 0.0
-    compute_us += sum(n * rates.unit_ns.get(name, 0.0) for name, n in units(work).items()) / 1e3
+    units_us = {name: n * rates.unit_ns.get(name, 0.0) / 1e3 for name, n in units(work).items()}
+    started_us = units_us.pop(STARTED, 0.0)
+    compute_us += sum(units_us.values())
     parts: dict[BoundBy, float] = {
-        "launch": rates.launch_us,
+        "launch": rates.launch_us + started_us,
         "compute": compute_us,
         "memory": work.moved_bytes / bandwidth * _PER_GIGA,
     }
@@ -213,17 +218,21 @@ def parts(found: Sequence[LayerLimit], roof: Roof, latency_ms: float) -> tuple[P
     """
     latency_us = latency_ms * 1e3
     made = [
-        Part(STARTING, len(found) * roof.launch_us / latency_us, len(found)),
+        Part(STARTING, sum(one.launch_us for one in found) / latency_us, len(found)),
         Part(CALLING, roof.call_us / latency_us, 0),
     ]
     for kind in dict.fromkeys(one.work.kind for one in found):
         of_kind = [one for one in found if one.work.kind == kind]
         least_us = sum(one.compute_us + one.memory_us for one in of_kind)
-        taken = [one.measured_us for one in of_kind if one.measured_us is not None]
+        taken = [
+            max(0.0, one.measured_us - one.launch_us)
+            for one in of_kind
+            if one.measured_us is not None
+        ]
         if len(taken) < len(of_kind):
             made.append(Part(kind, least_us / latency_us, len(of_kind)))
             continue
-        taken_us = sum(max(0.0, one - roof.launch_us) for one in taken)
+        taken_us = sum(taken)
         of_limit = least_us / taken_us if taken_us else None
         made.append(Part(kind, taken_us / latency_us, len(of_kind), of_limit))
     ordered = sorted(made, key=lambda part: -part.share)

@@ -19,7 +19,8 @@ WORKS = {
     "depthwise": LayerWork("l", "depthwise", 225_792, 51_328, 9, 8, 8, 128, 9),
     "cached add": LayerWork("l", "elementwise", 0, 196_608),
     "large add": LayerWork("l", "elementwise", 0, 9_633_792),
-    "small depthwise": LayerWork("l", "depthwise", 288, 136, 9, 8, 8, 8, 9),
+    "small add": LayerWork("l", "elementwise", 0, 3_072),
+    "started convolution": LayerWork("l", "depthwise", 288, 136, 9, 8, 8, 8, 9),
     "output": LayerWork("l", "pointwise", 262_144, 33_088, 16, 8, 8, 16, 1),
     "dense tap": LayerWork("l", "dense", 2_359_296, 35_136, 144, 8, 8, 16, 9),
     "depthwise tap": LayerWork("l", "depthwise", 147_456, 32_976, 9, 8, 8, 16, 9),
@@ -27,6 +28,7 @@ WORKS = {
     "rest of 16": LayerWork("l", "depthwise", 55_296, 12_600, 9, 8, 8, 24, 9),
 }
 UNIT_NS = {
+    "started convolution": 1000.0,
     "output": 5.0,
     "dense tap": 60.0,
     "depthwise tap": 20.0,
@@ -49,9 +51,9 @@ def units_us(work: LayerWork) -> float:
     pixels = work.macs / work.fan_in / work.channels
     if work.kind == "depthwise":
         rests = 30.0 * (work.channels % 8) + 1.5 * (work.channels % 16)
-        return pixels * work.taps * (20.0 + rests) / 1e3
+        return 1.0 + pixels * work.taps * (20.0 + rests) / 1e3
     looked_up = 60.0 * work.taps if work.kind == "dense" else 0.0
-    return pixels * (5.0 * work.channels + looked_up) / 1e3
+    return 1.0 + pixels * (5.0 * work.channels + looked_up) / 1e3
 
 
 def timings(**changed_us: float) -> dict[str, MicroTiming]:

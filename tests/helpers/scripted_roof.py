@@ -20,6 +20,7 @@ from edgenas.targets.jobs.job_target import JobTarget
 LAUNCH_US, CALL_US = 3.0, 40.0
 GMACS = {"pointwise": 10.0, "dense": 8.0, "depthwise": 2.0}
 UNIT_NS = {
+    "started convolution": 1500.0,
     "output": 4.0,
     "dense tap": 30.0,
     "depthwise tap": 20.0,
@@ -48,13 +49,14 @@ def units_us(layer: Layer) -> float:
     """Return what a layer takes for its outputs, taps and rests of vectors."""
     pixels, channels, ns = layer.out_size**2, layer.out_channels, UNIT_NS
     taps = pixels * layer.kernel_size**2
+    started = ns["started convolution"]
     if layer.kind == "depthwise":
         rests = ns["rest of 8"] * (channels % 8) + ns["rest of 16"] * (channels % 16)
-        return taps * (ns["depthwise tap"] + rests) / 1e3
+        return (started + taps * (ns["depthwise tap"] + rests)) / 1e3
     if not layer.params:
         return 0.0
     looked_up = taps * ns["dense tap"] if layer.kernel_size > 1 else 0.0
-    return (pixels * channels * ns["output"] + looked_up) / 1e3
+    return (started + pixels * channels * ns["output"] + looked_up) / 1e3
 
 
 def network_us(layers: Sequence[Layer]) -> float:

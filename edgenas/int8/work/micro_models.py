@@ -1,9 +1,9 @@
-"""Eleven micro-models, each a chain of equal layers: what they take tells what a machine can do.
+"""Twelve micro-models, each a chain of equal layers: what they take tells what a machine can do.
 
 Two lengths of a chain differ in equal layers alone: what an inference takes besides cancels. Each
-layer is chosen so that one of eleven unknowns weighs most in it: the rates of three kinds of
-convolution, the bandwidth of tensors that lie in a cache and of larger ones, the launch, and five
-that only layers of few channels show.
+layer is chosen so that one of twelve unknowns weighs most in it: the rates of three kinds of
+convolution, the bandwidth of tensors that lie in a cache and of larger ones, the launch, what a
+convolution takes more than another kernel to start, and five that layers of few channels show.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from edgenas.core.records import Layer, LayerKind
 from edgenas.core.records.roofline import Numbers
 
-IN_CACHE, IN_MEMORY, LAUNCH = "cached add", "large add", "small depthwise"
+IN_CACHE, IN_MEMORY, LAUNCH = "cached add", "large add", "small add"
 DEPTHWISE, DENSE, POINTWISE = "depthwise", "dense", "pointwise"
+STARTED = "started convolution"
 # Of layers with few channels: rounding and storing an output, looking up where a tap of a pixel is,
 # and depthwise channels that fill no vector.
 OUTPUT, DENSE_TAP, DEPTHWISE_TAP = "output", "dense tap", "depthwise tap"
 REST_OF_8, REST_OF_16 = "rest of 8", "rest of 16"
-UNITS = (OUTPUT, DENSE_TAP, DEPTHWISE_TAP, REST_OF_8, REST_OF_16)
+UNITS = (STARTED, OUTPUT, DENSE_TAP, DEPTHWISE_TAP, REST_OF_8, REST_OF_16)
 FEW_CHANNELS = 16
 
 
@@ -76,7 +77,8 @@ MICRO_MODELS = (
     MicroModel(DEPTHWISE, "depthwise", 128, 14, 3),
     MicroModel(IN_CACHE, "add", 16, 64),
     MicroModel(IN_MEMORY, "add", 64, 224),
-    MicroModel(LAUNCH, "depthwise", 8, 2, 3, short=4, long=24),
+    MicroModel(LAUNCH, "add", 16, 8, short=4, long=24),
+    MicroModel(STARTED, "depthwise", 8, 2, 3, short=4, long=24),
     MicroModel(OUTPUT, "conv", FEW_CHANNELS, 32),
     MicroModel(DENSE_TAP, "conv", FEW_CHANNELS, 32, 3),
     MicroModel(DEPTHWISE_TAP, "depthwise", FEW_CHANNELS, 32, 3),

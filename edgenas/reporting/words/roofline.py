@@ -59,9 +59,14 @@ def roof(roofline: Roofline) -> tuple[str, ...]:
         f"{'; '.join(rates)}.",
         f"Moving: {roof.cached_gb_per_s:.3g} GB/s in a cache, {roof.memory_gb_per_s:.3g} GB/s "
         f"from {numbers.storage(roof.memory_from_bytes)} a layer on. Starting a kernel: "
-        f"{roof.launch_us:.2g} us; a call besides: {roof.call_us:.2g} us.",
+        f"{roof.launch_us:.2g} us{_more_to_start(roof)}; a call besides: {roof.call_us:.2g} us.",
         *_besides(roof),
     )
+
+
+def _more_to_start(roof: Roof) -> str:
+    more_us = roof.unit_ns.get("started convolution", 0.0) / 1e3
+    return f", a convolution or matrix {more_us:.2g} us more" if more_us else ""
 
 
 def _besides(roof: Roof) -> tuple[str, ...]:
