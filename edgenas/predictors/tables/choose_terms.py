@@ -24,6 +24,7 @@ from edgenas.predictors.tables import (
     curvature,
     interactions,
     power_sums,
+    published_layers,
     slots,
 )
 from edgenas.predictors.tables import terms as at
@@ -34,8 +35,9 @@ from edgenas.predictors.tables.terms import Table
 # An optional level stays if it takes at least this share off the leave-one-out error.
 WORTHWHILE = 0.02
 # All slots behind one depth go with it, so that of n rows chance lets cutting them take more off:
-# they are cut only if it takes this over n off the squared error.
-WORTHWHILE_ONE_DEPTH = 6.0
+# they are cut only if it takes this over n off the squared error. So it is with what each category
+# costs by itself, where what it computes is known.
+WORTHWHILE_ONE_DEPTH, WORTHWHILE_CATEGORIES = 6.0, 6.0
 # How a cell is cut is chosen from so many rows; backwards alone, and forwards too.
 MOST_JUDGES = 120
 WAYS = (False, True)
@@ -68,6 +70,16 @@ def build(
         else:
             for other in _by_role(table, numeric, categorical):
                 vocabulary, chosen = _better(vocabulary, chosen, other, response)
+    layered = published_layers.add(vocabulary) if vocabulary.cell is None else None
+    if layered is not None:
+        start, fitted = vocabulary, chosen
+        if not numeric:  # the fewest levels first
+            start = published_layers.alone(layered)
+            fitted = shrinkage.choose(start.matrix, response, start.levels)
+        by_chance = 0.0 if numeric else WORTHWHILE_CATEGORIES
+        vocabulary, chosen = _better(start, fitted, layered, response, by_chance)
+        if not numeric and vocabulary is start:
+            return start  # where single categories add nothing, neither do their products
     coded = coded_categories.add(vocabulary) if vocabulary.cell is None else None
     if coded is not None:
         vocabulary, chosen = _better(vocabulary, chosen, coded, response)
@@ -223,15 +235,23 @@ def _with_repeats(
 
 
 def _better(
-    vocabulary: Vocabulary, chosen: Shrinkage, more: Vocabulary, response: np.ndarray
+    vocabulary: Vocabulary,
+    chosen: Shrinkage,
+    more: Vocabulary,
+    response: np.ndarray,
+    by_chance: float = 0.0,
 ) -> tuple[Vocabulary, Shrinkage]:
+    """Return `more` if it takes enough off the leave-one-out error, else `vocabulary`.
+
+    by_chance : of n rows, this over n of the squared error does not count.
+    """
     known = dict(zip((x.name for x in vocabulary.levels), chosen.variances, strict=True))
     start = np.array([known.get(level.name, 0.0) for level in more.levels])
     more = replace(more, levels=effect_widths.inherit(more.matrix, response, more.levels, start))
     tried = shrinkage.choose(more.matrix, response, more.levels, start)
-    most = (1 - WORTHWHILE) ** 2
     if more.gates is not None and vocabulary.gates is None and more.gates.is_one:
-        most = min(most, 1 - WORTHWHILE_ONE_DEPTH / len(response))
+        by_chance = WORTHWHILE_ONE_DEPTH
+    most = min((1 - WORTHWHILE) ** 2, 1 - by_chance / len(response))
     if tried.projection.error() < most * chosen.projection.error():
         return more, tried
     return vocabulary, chosen

@@ -16,6 +16,8 @@ from edgenas.predictors.tables.cells import Cell
 from edgenas.predictors.tables.slots import Gates
 from edgenas.predictors.tables.terms import Atom, Table
 
+CATEGORIES = "categories"
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -146,8 +148,8 @@ def _categories(marks: Sequence[Atom]) -> list[Level]:
     """Own effects by column; effects shared by all columns that know the category."""
     values = [mark.category for mark in marks]
     common = [value for value in dict.fromkeys(values) if values.count(value) > 1]
-    own = Level("categories", np.eye(len(marks)))
+    own = Level(CATEGORIES, np.eye(len(marks)))
     if not common:
         return [own]
     shared = np.array([[float(mark.category == value) for value in common] for mark in marks])
-    return [own, Level("categories, shared by columns", shared)]
+    return [own, Level(f"{CATEGORIES}, shared by columns", shared)]

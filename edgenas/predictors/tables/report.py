@@ -9,7 +9,7 @@ from edgenas.core.intervals import EXTRAPOLATION
 from edgenas.core.records.fitted import Coefficient
 from edgenas.predictors.linear import bootstrap
 from edgenas.predictors.regression import Regression
-from edgenas.predictors.tables import coded_categories, power_sums
+from edgenas.predictors.tables import coded_categories, power_sums, published_layers
 from edgenas.predictors.tables.cells import Cell
 from edgenas.predictors.tables.encodings import PLAIN, Encoded
 from edgenas.predictors.tables.profile import Profile
@@ -138,6 +138,10 @@ def notes(table: Fitted) -> list[str]:
         )
     if coded_categories.LEVEL in table.regression.get("levels", {}) and not table.priors:
         notes.append("Categories count by what their names say (numbers and flags), too.")
+    if published_layers.LEVEL in table.regression.get("levels", {}) and not table.priors:
+        notes.append(
+            "Columns are the layers of a published space (FBNet): what blocks compute there counts."
+        )
     if table.profile is not None:
         notes += [column.sentence() for column in table.profile.derived]
     notes += [
