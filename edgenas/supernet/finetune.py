@@ -29,6 +29,9 @@ from edgenas.supernet.settings import TrainSettings
 from edgenas.supernet.trainer import resized, split_decay
 
 LEARNING_RATE = 0.01
+# Of a subnet whose supernet was trained from ImageNet's weights for this many epochs and more: it
+# has little left to learn, and a greater rate takes some of it away (docs/decisions).
+LONG_TRAINED, LATE_LEARNING_RATE = 12, 0.003
 TAUGHT = 0.5  # share of the loss that is the teacher's
 
 
@@ -106,14 +109,21 @@ class SubnetTraining:
 
 
 def fine_tuning(
-    supernet: Supernet, architecture: Architecture, data: Data, settings: TrainSettings
+    supernet: Supernet,
+    architecture: Architecture,
+    data: Data,
+    settings: TrainSettings,
+    learning_rate: float = LEARNING_RATE,
 ) -> SubnetTraining:
-    """Return the fine-tuning of a subnet: rounded as int8, taught by the largest network."""
+    """Return the fine-tuning of a subnet: rounded as int8, taught by the largest network.
+
+    learning_rate : of the first step; it falls to zero.
+    """
     return SubnetTraining(
         supernet.subnet(architecture),
         data,
         settings,
-        rates=(LEARNING_RATE, 0.0),
+        rates=(learning_rate, 0.0),
         teacher=calibrated_subnet(supernet, supernet.space.largest(), data),
         rounds=True,
     )

@@ -120,7 +120,13 @@ def _trained(
 def _tuning(
     context: RunContext, supernet: Supernet, architecture: Architecture, epochs: int
 ) -> SubnetTraining:
-    from edgenas.supernet.finetune import fine_tuning
+    from edgenas.supernet.finetune import (
+        LATE_LEARNING_RATE,
+        LEARNING_RATE,
+        LONG_TRAINED,
+        fine_tuning,
+    )
+    from edgenas.supernet.packages.package import metadata
     from edgenas.supernet.settings import default_settings, transfer_settings
 
     config, package = context.config, context.pretrained
@@ -129,4 +135,8 @@ def _tuning(
     settings = recipe(
         context.dataset, epochs=epochs, batch_size=config.batch_size, seed=config.seed
     )
-    return fine_tuning(supernet, architecture, context.dataset, settings)
+    rate = LEARNING_RATE
+    if of_photographs:
+        trained_epochs = metadata(context.folder.supernet)["settings"]["epochs"]
+        rate = LATE_LEARNING_RATE if trained_epochs >= LONG_TRAINED else LEARNING_RATE
+    return fine_tuning(supernet, architecture, context.dataset, settings, rate)
