@@ -106,6 +106,20 @@ def test_only_candidates_that_keep_their_promise_are_trained_alone(
     assert [options["rounds"] for name, options in steps if name == "verify"] == [1, 2, 2]
 
 
+@pytest.mark.parametrize(("epochs", "rate"), [(11, 0.01), (12, 0.003)])
+def test_a_candidate_of_a_long_trained_supernet_from_imagenet_learns_at_a_lower_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int, rate: float
+) -> None:
+    with open_run(tmp_path / "run", {"data": "digits"}, Silent(), resume=False) as context:
+        supernet = Supernet(context.space, 3)
+        settings = TrainSettings(epochs=epochs)
+        files.save(supernet, context.folder.supernet, context.dataset, settings)
+        smallest = context.space.smallest()
+        assert finetuned.tuning(context, supernet, smallest, 1).first_rate == 0.01  # from nothing
+        monkeypatch.setattr(RunContext, "pretrained", Mock())
+        assert finetuned.tuning(context, supernet, smallest, 1).first_rate == rate
+
+
 def test_without_the_option_nothing_is_trained(tmp_path: Path) -> None:
     with open_run(tmp_path / "run", {"data": "digits"}, Silent(), resume=False) as context:
         supernet, architecture = begun(context), context.space.smallest()
