@@ -115,9 +115,11 @@ def test_a_candidate_of_a_long_trained_supernet_from_imagenet_learns_at_a_lower_
         settings = TrainSettings(epochs=epochs)
         files.save(supernet, context.folder.supernet, context.dataset, settings)
         smallest = context.space.smallest()
-        assert finetuned.tuning(context, supernet, smallest, 1).first_rate == 0.01  # from nothing
-        monkeypatch.setattr(RunContext, "pretrained", Mock())
-        assert finetuned.tuning(context, supernet, smallest, 1).first_rate == rate
+        assert (
+            finetuned.training_alone(context, supernet, smallest, 1).first_rate == 0.01
+        )  # from nothing
+        monkeypatch.setattr(context, "pretrained", Mock())
+        assert finetuned.training_alone(context, supernet, smallest, 1).first_rate == rate
 
 
 def test_without_the_option_nothing_is_trained(tmp_path: Path) -> None:

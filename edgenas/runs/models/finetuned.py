@@ -63,7 +63,7 @@ def settled_epochs(context: RunContext) -> int:
     from edgenas.supernet.trainer import timed_steps
 
     architecture = context.search_result().candidates[0].architecture
-    tuning = tuning(context, context.supernet(), architecture, 1)
+    tuning = training_alone(context, context.supernet(), architecture, 1)
     seconds = timed_steps(tuning.steps())
     epoch_s = min(seconds[1:] or seconds) * tuning.total_steps
     candidates = len(context.search_result().candidates)
@@ -108,7 +108,7 @@ def _trained(
             f"{context.dataset.name} has too few images to fine-tune on.",
             "Name the images that the supernet was trained on with --data.",
         )
-    tuning = tuning(context, supernet, architecture, epochs)
+    tuning = training_alone(context, supernet, architecture, epochs)
     with context.progress.task("Fine-tuning", tuning.total_steps) as task:
         for loss in tuning.steps():
             task.advance()
@@ -117,7 +117,7 @@ def _trained(
     return tuning.subnet
 
 
-def tuning(
+def training_alone(
     context: RunContext, supernet: Supernet, architecture: Architecture, epochs: int
 ) -> SubnetTraining:
     """Return the training of a candidate alone, as the run's recipe has it."""
