@@ -12,9 +12,11 @@ from edgenas.core import plugins
 from edgenas.core.records import Architecture, ImageInput, Layer
 from edgenas.int8.engines.facts import Engine
 from edgenas.int8.engines.host import logits
+from edgenas.int8.graph.equalize import observe_channels, ranges_of, with_corrected_biases
 from edgenas.int8.graph.ir import INPUT, Graph
 from edgenas.int8.graph.lower import lower
 from edgenas.int8.graph.pixel_scale import pixel_exact
+from edgenas.int8.graph.quantize import SCHEMES, quantize
 from edgenas.int8.graph.ranges import Ranges, calibrate
 
 if TYPE_CHECKING:
@@ -92,7 +94,16 @@ def of_subnet(
     graph = lower(layers, subnet.numpy_state())
     kept = subnet.keeps_statistics  # the images come from as wide a choice: fewer will do
     count = CALIBRATION_IMAGES_OF_PHOTOGRAPHS if kept else CALIBRATION_IMAGES
-    images = dataset.calibration(count).resized(subnet.resolution).images
-    ranges = calibrate(graph, dataset.normalize(images))
-    ranges[INPUT] = pixel_exact(ranges[INPUT], dataset.mean, dataset.std)
-    return Deployable(graph, ranges, engine)
+    images = dataset.normalize(dataset.calibration(count).resized(subnet.resolution).images)
+    if graph.few_bits:  # its statistics are those of rounded weights: nothing is left to correct
+        ranges = calibrate(graph, images)
+        return Deployable(graph, _exact_for_pixels(ranges, dataset), engine)
+    statistics, _ = observe_channels(graph, images)
+    ranges = _exact_for_pixels(ranges_of(statistics), dataset)
+    # schemes differ in how activations are stored: weights are rounded alike in all of them
+    quantization = quantize(graph, ranges, SCHEMES["u8s8"])
+    return Deployable(with_corrected_biases(graph, quantization, statistics), ranges, engine)
+
+
+def _exact_for_pixels(ranges: Ranges, dataset: Dataset) -> Ranges:
+    return {**ranges, INPUT: pixel_exact(ranges[INPUT], dataset.mean, dataset.std)}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgenas.int8.graph import float_reference, integer_reference
+from edgenas.int8.graph import float_reference, graph_file, integer_reference
 from edgenas.int8.graph.calibrated import calibrated
 from edgenas.int8.graph.equalize import (
     equalize,
@@ -16,6 +16,7 @@ from edgenas.int8.graph.equalize import (
     with_corrected_biases,
 )
 from edgenas.int8.graph.ir import Graph, Node, WeightedNode
+from edgenas.int8.graph.pixels import with_background, with_class_order
 from edgenas.int8.graph.quantize import SCHEMES, quantize
 from edgenas.int8.graph.ranges import calibrate
 
@@ -92,9 +93,34 @@ def test_corrected_biases_keep_the_mean(uneven: tuple[Graph, np.ndarray]) -> Non
 
     def off(graph: Graph) -> np.ndarray:
         stored = integer_reference.stored_graph(graph, quantization)
-        kept = replace(stored.nodes[0], bias=graph.nodes[0].bias)  # type: ignore[attr-defined]
+        kept = replace(stored.nodes[0], bias=graph.nodes[0].int8_bias)  # type: ignore[attr-defined]
         made = float_reference.run(Graph(one.input_shape, (kept,)), images)
         return np.abs(made.mean((0, 2, 3)) - exact)
 
     assert off(one).max() > 1e-3
     assert off(corrected).max() < 0.01 * off(one).max()
+
+
+@pytest.mark.parametrize("scheme", ["u8s8", "s8s8"])
+def test_corrections_are_kept_in_files_and_go_with_their_classes(
+    uneven: tuple[Graph, np.ndarray], scheme: str
+) -> None:
+    graph, images = uneven
+    seen, exact = observe_channels(graph, images)
+    ranges = ranges_of(seen)
+    corrected = with_corrected_biases(graph, quantize(graph, ranges, SCHEMES[scheme]), seen)
+    np.testing.assert_array_equal(float_reference.run(corrected, images), exact)
+
+    def stored(network: Graph) -> np.ndarray:
+        quantization = quantize(network, ranges, SCHEMES[scheme])
+        return integer_reference.run(network, quantization, images)
+
+    expected = stored(corrected)
+    assert np.abs(expected - stored(graph)).max() > 0
+    again, _ = graph_file.read(graph_file.write(corrected, ranges), "the graph")
+    np.testing.assert_array_equal(stored(again), expected)
+    np.testing.assert_array_equal(float_reference.run(again, images), exact)
+    order = [2, 0, 1]
+    np.testing.assert_array_equal(stored(with_class_order(corrected, order)), expected[:, order])
+    wider = with_background(corrected, ranges)
+    np.testing.assert_array_equal(stored(wider)[:, 1:], expected)

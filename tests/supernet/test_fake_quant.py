@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -70,6 +72,11 @@ def test_a_rounding_subnet_errs_as_much_as_its_int8_model() -> None:
     supernet, architecture = Supernet(SPACE, 4), SPACE.largest()
     layers = SPACE.layers(architecture)
     network = deployable(supernet, architecture, layers, digits, find_engine("onnxruntime"))
+    nodes = (  # what rounding takes from weights is given back in the file, not in training
+        replace(node, bias_correction=None) if isinstance(node, WeightedNode) else node
+        for node in network.graph.nodes
+    )
+    network = replace(network, graph=replace(network.graph, nodes=tuple(nodes)))
     images = digits.calibration(256).images
     int8, fp32 = (
         logits(network.emit(kind, None), digits.normalize(images), "onnxruntime")

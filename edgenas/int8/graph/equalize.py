@@ -153,9 +153,10 @@ def _multiplied(node: WeightedNode, factors: np.ndarray) -> WeightedNode:
 def with_corrected_biases(
     graph: Graph, quantization: Quantization, statistics: Mapping[str, Channels]
 ) -> Graph:
-    """Return a graph whose biases make up, in the mean, for what `quantization` rounds of weights.
+    """Return a graph whose int8 biases make up, in the mean, for what is rounded off its weights.
 
-    The mean of what a layer reads is that of the float network; zeros around it are left out.
+    What it computes in float does not change. The mean of what a layer reads is that of the float
+    network; zeros around it are left out.
     """
     nodes = []
     for node in graph.nodes:
@@ -166,8 +167,8 @@ def with_corrected_biases(
         scale = kept.scale.reshape((-1,) + (1,) * (node.weight.ndim - 1))
         lost = node.weight.astype(np.float64) - kept.weight * scale
         mean = statistics[node.inputs[0]].mean
-        bias = (node.bias + _mean_product(node, lost, mean)).astype(np.float32)
-        nodes.append(replace(node, bias=bias))
+        correction = _mean_product(node, lost, mean).astype(np.float32)
+        nodes.append(replace(node, bias_correction=correction))
     return replace(graph, nodes=tuple(nodes))
 
 

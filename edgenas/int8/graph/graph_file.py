@@ -63,6 +63,9 @@ def write(graph: Graph, ranges: Ranges) -> bytes:
         if isinstance(node, WeightedNode):
             arrays[f"{node.output}.weight"] = np.ascontiguousarray(node.weight, np.float32)
             arrays[f"{node.output}.bias"] = np.ascontiguousarray(node.bias, np.float32)
+            if node.bias_correction is not None:
+                correction = np.ascontiguousarray(node.bias_correction, np.float32)
+                arrays[f"{node.output}.bias_correction"] = correction
             entries.append(
                 _NodeEntry(
                     *about,
@@ -144,4 +147,5 @@ def _node(entry: _NodeEntry, arrays: dict[str, np.ndarray]) -> Node:
         in_float=entry.in_float,
         bits=entry.bits,
         weight_bits=entry.weight_bits,
+        bias_correction=arrays.get(f"{entry.output}.bias_correction"),
     )

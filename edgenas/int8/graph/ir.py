@@ -70,6 +70,8 @@ class WeightedNode(Node):
     parts : groups of channels that a `conv` convolves each by itself.
     dilation : pixels from one tap of the window to the next.
     weight_bits : of a stored weight.
+    bias_correction : float32 [out], what int8 files add to the bias for what rounding takes from
+        the weights; None for nothing.
     """
 
     weight: np.ndarray
@@ -80,6 +82,14 @@ class WeightedNode(Node):
     parts: int = 1
     dilation: int = 1
     weight_bits: int = field(default=8, kw_only=True)
+    bias_correction: np.ndarray | None = field(default=None, kw_only=True)
+
+    @property
+    def int8_bias(self) -> np.ndarray:
+        """The bias that int8 files round, float32 [out]."""
+        if self.bias_correction is None:
+            return self.bias
+        return (self.bias + self.bias_correction).astype(np.float32)
 
     @property
     def window(self) -> tuple[int, int]:
@@ -186,6 +196,14 @@ class Graph:
     def bits(self) -> dict[str, int]:
         """The bits of a stored number of every tensor; those of the input are 8."""
         return {INPUT: 8, **{node.output: node.bits for node in self.nodes}}
+
+    @property
+    def few_bits(self) -> bool:
+        """Whether a stored number or weight has fewer than 8 bits."""
+        weighted = (node for node in self.nodes if isinstance(node, WeightedNode))
+        return any(bits < 8 for bits in self.bits.values()) or any(
+            node.weight_bits < 8 for node in weighted
+        )
 
     @property
     def params(self) -> int:

@@ -121,7 +121,10 @@ def with_class_order(graph: Graph, order: Sequence[int]) -> Graph:
     """
     last = _classifier(graph)
     chosen = list(order)
-    permuted = replace(last, weight=last.weight[chosen], bias=last.bias[chosen])
+    correction = None if last.bias_correction is None else last.bias_correction[chosen]
+    permuted = replace(
+        last, weight=last.weight[chosen], bias=last.bias[chosen], bias_correction=correction
+    )
     return Graph(graph.input_shape, (*graph.nodes[:-1], permuted))
 
 
@@ -138,7 +141,12 @@ def with_background(graph: Graph, ranges: Ranges) -> Graph:
     least = np.float32(ranges[OUTPUT][0])
     weight = np.concatenate([np.zeros((1, last.weight.shape[1]), np.float32), last.weight])
     bias = np.concatenate([[least], last.bias]).astype(np.float32)
-    widened = replace(last, weight=weight, bias=bias, shape=(1, len(bias)))
+    correction = last.bias_correction
+    if correction is not None:
+        correction = np.concatenate([np.zeros(1, np.float32), correction])
+    widened = replace(
+        last, weight=weight, bias=bias, bias_correction=correction, shape=(1, len(bias))
+    )
     return Graph(graph.input_shape, (*graph.nodes[:-1], widened))
 
 

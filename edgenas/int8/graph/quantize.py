@@ -245,11 +245,11 @@ def quantize_weights(node: WeightedNode, input_scale: np.float32, scheme: Scheme
     if node.weight_bits < 8:
         scale *= best_shares(flat, scale, limit)
     scale[scale < SMALLEST_RANGE] = scale.max() if scale.max() >= SMALLEST_RANGE else 1.0
-    scale = np.maximum(scale, np.abs(node.bias) / (float(input_scale) * BIAS_LIMIT))
+    scale = np.maximum(scale, np.abs(node.int8_bias) / (float(input_scale) * BIAS_LIMIT))
     scale = scale.astype(np.float32)
     shape = (-1,) + (1,) * (node.weight.ndim - 1)
     stored = np.rint(node.weight / scale.reshape(shape)).clip(-limit, limit)
-    bias, bias_scale = node.bias, input_scale * scale
+    bias, bias_scale = node.int8_bias, input_scale * scale
     if scheme.integer_bias:
         bias = np.rint(bias / bias_scale.astype(np.float64)).astype(np.int32)
     return WeightQuant(stored.astype(np.int8), scale, bias, bias_scale)
