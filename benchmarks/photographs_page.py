@@ -115,13 +115,36 @@ def _rounding(path: Path) -> Iterator[str]:
     if not path.exists():
         return
     rows = json.loads(path.read_text())
-    lost = [100 * (row["fp32"] - row["int8"]) for row in rows]
+    right = {kind: _right(rows, kind) for kind in ("fp32", "int8", "plain")}
+    networks, images = right["fp32"].shape
     yield (
-        f"int8 against float, {len(rows)} random subnets of the searches' supernet, test images: "
-        f"{np.mean(lost):+.2f} points lost in the mean, {max(lost):.2f} at worst, "
-        f"{np.mean(np.abs(lost)):.2f} of difference in the mean of sizes."
+        f"int8 against float, {networks} random subnets of the searches' supernet, {images} test "
+        f"images: {_lost(right['fp32'], right['int8'])}. With the biases of the float network: "
+        f"{_lost(right['fp32'], right['plain'])}."
     )
     yield ""
+
+
+def _right(rows: Sequence[dict[str, Any]], kind: str) -> np.ndarray:
+    """Return which images each network gets right, bool [networks, images]."""
+    answers = [Answers(**row[kind]) for row in rows]
+    bits = [f"{one.bits:0{8 * ((one.n_images + 7) // 8)}b}"[: one.n_images] for one in answers]
+    return np.array([[bit == "1" for bit in line] for line in bits])
+
+
+def _lost(fp32: np.ndarray, int8: np.ndarray) -> str:
+    """Say what int8 loses, and how much of a network's loss is chance (McNemar 1947)."""
+    changes = 100 * (fp32.astype(float) - int8)
+    by_network, by_image = changes.mean(1), changes.mean(0)
+    error = 1.96 * by_image.std(ddof=1) / np.sqrt(len(by_image))
+    wrong, mended = ((changes > 0).sum(1).mean(), (changes < 0).sum(1).mean())
+    chance = 100 * np.sqrt((changes != 0).sum(1)).mean() / changes.shape[1]
+    return (
+        f"{by_network.mean():+.2f} points lost in the mean (95 % over images: ±{error:.2f}), "
+        f"{by_network.max():.2f} at worst; of a network {wrong:.1f} images become wrong and "
+        f"{mended:.1f} right, so that chance alone moves it by {chance:.2f} points (standard "
+        "deviation)"
+    )
 
 
 def _promises(files: Sequence[Path]) -> Iterator[str]:

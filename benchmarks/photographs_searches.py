@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import numpy as np
 import edgenas
 from edgenas.core.files.run_folder import RunFolder
 from edgenas.core.progress import Progress, Silent
+from edgenas.core.records import Answers
+from edgenas.int8.graph.ir import Graph, WeightedNode
 from edgenas.runs.config import read_config
 from edgenas.runs.run import RunContext
 from edgenas.supernet.deploy import deployable
@@ -62,7 +65,10 @@ def searched(asked: argparse.Namespace, limits_ms: Mapping[str, float]) -> None:
 
 
 def rounding(asked: argparse.Namespace) -> None:
-    """Compare float with int8 on the test images, of random subnets of the searches' supernet."""
+    """Compare float with int8 on the test images, of random subnets of the searches' supernet.
+
+    "plain" is int8 with the biases of the float network: nothing makes up for rounded weights.
+    """
     kept = asked.work / "rounding.json"
     if kept.exists():
         return
@@ -73,9 +79,26 @@ def rounding(asked: argparse.Namespace) -> None:
         architecture = context.space.sample(rng)
         layers = context.space.layers(architecture)
         network = deployable(supernet, architecture, layers, data, context.engine)
-        fp32, int8 = network.accuracies(scheme, data, data.test)
-        rows.append({"architecture": str(architecture), "fp32": fp32, "int8": int8})
+        forms = {
+            "fp32": (network, None),
+            "int8": (network, scheme),
+            "plain": (replace(network, graph=uncorrected(network.graph)), scheme),
+        }
+        row: dict[str, Any] = {"architecture": str(architecture)}
+        for name, (form, stored) in forms.items():
+            right = form.right(stored, data, data.test)
+            row[name] = vars(Answers.of(right.tolist()))
+        rows.append(row)
     kept.write_text(json.dumps(rows, indent=1))
+
+
+def uncorrected(graph: Graph) -> Graph:
+    """Return the graph whose int8 files have the biases of the float network."""
+    nodes = (
+        replace(node, bias_correction=None) if isinstance(node, WeightedNode) else node
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=tuple(nodes))
 
 
 def promises(asked: argparse.Namespace, reach_ms: tuple[float, float]) -> None:
