@@ -115,7 +115,7 @@ def _rounding(path: Path) -> Iterator[str]:
     if not path.exists():
         return
     rows = json.loads(path.read_text())
-    right = {kind: _right(rows, kind) for kind in ("fp32", "int8", "plain")}
+    right = {kind: _right_images(rows, kind) for kind in ("fp32", "int8", "plain")}
     networks, images = right["fp32"].shape
     yield (
         f"int8 against float, {networks} random subnets of the searches' supernet, {images} test "
@@ -125,7 +125,7 @@ def _rounding(path: Path) -> Iterator[str]:
     yield ""
 
 
-def _right(rows: Sequence[dict[str, Any]], kind: str) -> np.ndarray:
+def _right_images(rows: Sequence[dict[str, Any]], kind: str) -> np.ndarray:
     """Return which images each network gets right, bool [networks, images]."""
     answers = [Answers(**row[kind]) for row in rows]
     bits = [f"{one.bits:0{8 * ((one.n_images + 7) // 8)}b}"[: one.n_images] for one in answers]
