@@ -115,9 +115,8 @@ def test_a_candidate_of_a_long_trained_supernet_from_imagenet_learns_at_a_lower_
         settings = TrainSettings(epochs=epochs)
         files.save(supernet, context.folder.supernet, context.dataset, settings)
         smallest = context.space.smallest()
-        assert (
-            finetuned.training_alone(context, supernet, smallest, 1).first_rate == 0.01
-        )  # from nothing
+        from_nothing = finetuned.training_alone(context, supernet, smallest, 1)
+        assert from_nothing.first_rate == 0.01
         monkeypatch.setattr(context, "pretrained", Mock())
         assert finetuned.training_alone(context, supernet, smallest, 1).first_rate == rate
 

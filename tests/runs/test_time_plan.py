@@ -51,16 +51,16 @@ def test_a_clock_counts_every_step_and_keeps_what_a_board_needs(
     clock = Clock.of(context)
     assert clock is not None
     assert clock.spent_s == 105.0
-    assert clock.left_s == 600.0 - 120.0 - 80.0 - 105.0
+    assert clock.left_s == 600.0 - 120.0 - 105.0 - 105.0
     context.notes.return_value = Notes(seconds={"train": 400.0, "measure": 40.0, "export": 10.0})
     clock = Clock.of(context)
     assert clock is not None
-    assert clock.all_left_s == 600.0 - 50.0 - 450.0  # it is measured
+    assert clock.all_left_s == 600.0 - 75.0 - 450.0  # it is measured
     context.config = RunConfig(time_s=60.0)
     context.notes.return_value = Notes()
     clock = Clock.of(context)
     assert clock is not None
-    assert clock.left_s == 60.0 * (1 - 1 / 5 - 1 / 12 - 1 / 20)
+    assert clock.left_s == pytest.approx(60.0 * (1 - 1 / 5 - 1 / 8 - 1 / 20))
 
 
 def test_too_little_time_still_trains_and_evaluates_a_little() -> None:
