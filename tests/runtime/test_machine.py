@@ -66,7 +66,7 @@ def test_peak_memory_grows_with_an_allocation() -> None:
     block = b"x" * (64 * 2**20)
     _, after = machine.memory_kept_bytes()
     assert before is not None and now is not None and after is not None
-    assert after >= now + len(block) - 2**20
+    assert after >= now + len(block) - 2**24  # other threads free some meanwhile
 
 
 class Clock:
