@@ -29,9 +29,9 @@ from edgenas.supernet.settings import TrainSettings
 from edgenas.supernet.trainer import resized, split_decay
 
 LEARNING_RATE = 0.01
-# Of a subnet whose supernet was trained from ImageNet's weights for this many epochs and more: it
-# has little left to learn, and a greater rate takes some of it away (docs/decisions).
-LONG_TRAINED, LATE_LEARNING_RATE = 12, 0.003
+# Of a subnet whose supernet was trained for long: it has little left to learn, and a greater rate
+# takes some of it away (docs/decisions).
+LATE_LEARNING_RATE = 0.003
 TAUGHT = 0.5  # share of the loss that is the teacher's
 
 

@@ -16,6 +16,8 @@ IMAGES_SEEN = 100_000  # by default, between those two numbers of epochs
 FEW_IMAGES = 1_000  # of which 14 epochs would be too few steps to learn anything
 IMAGES_SEEN_OF_FEW, MOST_EPOCHS_OF_FEW = 24_000, 300
 IMAGES_SEEN_FROM_IMAGENET, MOST_EPOCHS_FROM_IMAGENET = 9_000, 40
+# Epochs of a supernet from ImageNet's weights after which its subnets learn little alone.
+LONG_TRAINED = 12
 UNBALANCED = 5  # times
 AUGMENTATIONS = ("auto", "none", "shift", "flip", "strong")
 

@@ -122,13 +122,20 @@ def test_the_learning_rate_falls_to_its_end_whenever_the_machine_changes_its_spe
 
 def test_time_is_kept_for_candidates_only_if_two_epochs_of_them_fit() -> None:
     clock = Clock(600.0, 0.0, fine_tuning_s=120.0)
-    kept, said = kept_for_candidates(clock, 3, 20.0)
+    kept, said = kept_for_candidates(clock, 3, 20.0, 11)
     assert kept == clock
     assert said == ", then candidates trained alone (2.0 min)"
-    kept, said = kept_for_candidates(clock, 3, 20.1)
+    kept, said = kept_for_candidates(clock, 3, 20.1, 11)
     assert kept.fine_tuning_s == 0.0
     assert kept.left_s - clock.left_s == pytest.approx(120.0, abs=1.0)  # the supernet has it
     assert "no time kept for candidates alone (2 epochs of 3 candidates take 2.0 min" in said
+
+
+def test_no_time_is_kept_for_candidates_of_a_supernet_that_is_trained_for_long() -> None:
+    clock = Clock(600.0, 0.0, fine_tuning_s=120.0)
+    kept, said = kept_for_candidates(clock, 3, 20.0, 12)
+    assert kept.fine_tuning_s == 0.0
+    assert "no time kept for candidates alone (after 12 epochs" in said
 
 
 def test_what_was_planned_for_candidates_holds_for_the_steps_after(tmp_path: Path) -> None:

@@ -124,11 +124,10 @@ def training_alone(
     from edgenas.supernet.finetune import (
         LATE_LEARNING_RATE,
         LEARNING_RATE,
-        LONG_TRAINED,
         fine_tuning,
     )
     from edgenas.supernet.packages.package import metadata
-    from edgenas.supernet.settings import default_settings, transfer_settings
+    from edgenas.supernet.settings import LONG_TRAINED, default_settings, transfer_settings
 
     config, package = context.config, context.pretrained
     of_photographs = package is not None and package.any_size()

@@ -30,8 +30,8 @@ SIZES = (64, 80, 96, 128, 160, 192, 224)
 TIMED = (64, 128, 224)
 WITHOUT_LIMIT = 96  # pixels
 HALF_WIDTH = 3  # of expand ratios up to 6
-# Five epochs give the largest network what training it alone gives; the small ones go on to learn.
-FEWEST_EPOCHS = 6
+# Where the limit has room, larger images are worth more than more epochs (docs/decisions).
+FEWEST_EPOCHS = 3
 TRIED = 96  # pixels at which a step of training is timed
 
 

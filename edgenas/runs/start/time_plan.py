@@ -2,10 +2,10 @@
 
 A step of training and an evaluation are timed on this computer as it is now. The time is that of
 the whole search: some of it is kept for measuring, for verifying and for the report. A fifth is for
-training candidates alone, if two epochs of them fit into it; evaluating gets up to a third of what
-is left, training the rest. All are planned again as they go: after each epoch how many there are to
-be, after each subnet whether another one fits, and once the candidates are known, for how many
-epochs each is trained in what is left.
+training candidates alone, if two epochs of them fit into it and the supernet has few; evaluating
+gets up to a third of what is left, training the rest. All are planned again as they go: after each
+epoch how many there are to be, after each subnet whether another one fits, and once the candidates
+are known, for how many epochs each is trained in what is left.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 
 from edgenas.core.counted import counted
 from edgenas.supernet.accuracy import Evaluator
-from edgenas.supernet.settings import MOST_EPOCHS_FROM_IMAGENET, TrainSettings
+from edgenas.supernet.settings import LONG_TRAINED, MOST_EPOCHS_FROM_IMAGENET, TrainSettings
 
 if TYPE_CHECKING:
     from edgenas.core.interfaces import Data, Space
@@ -186,7 +186,9 @@ def planned(
     evaluation_s = _evaluation_s(context, initial)
     candidates = ""
     if clock.fine_tuning_s:
-        clock, candidates = _with_candidates(context, initial, settings, clock)
+        all_s = clock.left_s + clock.fine_tuning_s
+        most = plan(step_s, steps_per_epoch, evaluation_s, context.config.evaluate, all_s).epochs
+        clock, candidates = _with_candidates(context, initial, settings, clock, most)
     found = plan(step_s, steps_per_epoch, evaluation_s, context.config.evaluate, clock.left_s)
     context.say_plan(found.sentence(context, clock, candidates))
     context.progress.expect(
@@ -232,11 +234,19 @@ def fine_tuning_sentence(clock: Clock, candidates: int, epoch_s: float, epochs: 
     return f"{are} trained alone for {counted(epochs, 'epoch')}{each}."
 
 
-def kept_for_candidates(clock: Clock, candidates: int, epoch_s: float) -> tuple[Clock, str]:
-    """Return the clock that keeps time for candidates alone only if enough fits, and what is said.
+def kept_for_candidates(
+    clock: Clock, candidates: int, epoch_s: float, supernet_epochs: int
+) -> tuple[Clock, str]:
+    """Return the clock that keeps time for candidates alone only if it pays, and what is said.
 
-    epoch_s : that an epoch of one of them takes.
+    epoch_s : that an epoch of one of them takes. supernet_epochs : that the supernet has if nothing
+    is kept for them.
     """
+    if supernet_epochs >= LONG_TRAINED:
+        return replace(clock, fine_tuning_s=0.0), (
+            f", no time kept for candidates alone (after {LONG_TRAINED} epochs it makes few of "
+            "them better; what is left at the end is theirs)"
+        )
     kept_s, least_s = clock.fine_tuning_s, FEWEST_PLANNED * candidates * epoch_s
     if kept_s >= least_s:
         return clock, f", then candidates trained alone ({kept_s / 60:.1f} min)"
@@ -248,7 +258,11 @@ def kept_for_candidates(clock: Clock, candidates: int, epoch_s: float) -> tuple[
 
 
 def _with_candidates(
-    context: RunContext, initial: Supernet, settings: TrainSettings, clock: Clock
+    context: RunContext,
+    initial: Supernet,
+    settings: TrainSettings,
+    clock: Clock,
+    supernet_epochs: int,
 ) -> tuple[Clock, str]:
     """Return what `kept_for_candidates` does, by a step of the run's third subnet; kept for good.
 
@@ -264,7 +278,7 @@ def _with_candidates(
     )
     seconds = timed_steps(tuning.steps())
     epoch_s = min(seconds[1:] or seconds) * tuning.total_steps
-    clock, candidates = kept_for_candidates(clock, context.config.top, epoch_s)
+    clock, candidates = kept_for_candidates(clock, context.config.top, epoch_s, supernet_epochs)
     context.write(replace(context.notes(), candidates_s=clock.fine_tuning_s))
     return clock, candidates
 
